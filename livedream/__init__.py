@@ -1,0 +1,1 @@
+"""livedream: a mirror that dreams."""

@@ -1,0 +1,85 @@
+"""Actions: what a control asks for, and the pure function that turns settings and an action into settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livedream.errors import UsageError
+from livedream.settings import DreamSettings, spec_of
+
+
+@dataclass(frozen=True)
+class Set:
+    """Give a setting a value."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Move a number by so many of its own steps."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """Turn a switch over."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Go to the next (+1) or previous (-1) value of a setting with a list of values: layer, network, fit."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that is no setting: ``quit``, ``help``, ``snapshot``, ``record``, ``full_screen``…"""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A control whose function is not in this version."""
+
+    what: str
+
+
+Action = Set | Nudge | Toggle | Cycle | Command | Missing
+
+
+def apply(
+    settings: DreamSettings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None
+) -> DreamSettings:
+    """The settings after ``action``; the same object when it changes none.
+
+    ``lists`` gives the values of the settings whose values depend on others: the networks there are and
+    the layers of the current network. Raises ``UsageError`` for an unknown setting or an impossible value.
+    """
+    match action:
+        case Set(name, value):
+            return settings.replace(**{name: value})
+        case Nudge(name, count):
+            return settings.replace(**{name: spec_of(name).nudge(getattr(settings, name), count)})
+        case Toggle(name):
+            if spec_of(name).kind is not bool:
+                raise UsageError(f"setting {name} is not a switch; possible: {spec_of(name).possible}")
+            return settings.replace(**{name: not getattr(settings, name)})
+        case Cycle(name, count):
+            values = list((lists or {}).get(name, spec_of(name).choices))
+            if not values:
+                raise UsageError(f"setting {name} has no list of values; possible: {spec_of(name).possible}")
+            now = getattr(settings, name)
+            start = values.index(now) if now in values else 0
+            return settings.replace(**{name: values[(start + count) % len(values)]})
+    return settings

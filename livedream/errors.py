@@ -1,0 +1,39 @@
+"""What can go wrong, as one small tree.
+
+    LivedreamError                 exit code 1
+    ├── UsageError                 exit code 2: a name, a flag or a value that cannot be
+    ├── SourceError                a camera, film, photograph or stream that gives no picture
+    ├── NetworkError               weights that are missing, damaged or of another network
+    ├── BackendError               a device or runtime that cannot run the dream
+    └── OutputError                a file, screen or port that cannot be written or opened
+
+Every message says what was asked, what was found and what is possible, in one line.
+"""
+
+
+class LivedreamError(Exception):
+    """Base of every error that a user can mend; ``str(error)`` is the whole message."""
+
+    exit_code = 1
+
+
+class UsageError(LivedreamError):
+    """Something was asked for that does not exist or is out of range."""
+
+    exit_code = 2
+
+
+class SourceError(LivedreamError):
+    """A source of pictures is missing, damaged or stopped."""
+
+
+class NetworkError(LivedreamError):
+    """A network's weights are missing, damaged or belong to another network."""
+
+
+class BackendError(LivedreamError):
+    """A device or an inference runtime cannot run the dream."""
+
+
+class OutputError(LivedreamError):
+    """A file, a screen or a port that the picture should go to cannot be used."""

@@ -1,0 +1,60 @@
+"""A picture and where it stands in time: the one thing that every part of the mirror passes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # RGB, (H, W, 3), contiguous
+Array = NDArray[Any]
+
+#: Larger pictures are scaled down by the source: a slot holds at most one 4K frame.
+MAX_FRAME_BYTES = 3840 * 2160 * 3
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One captured picture.
+
+    ``image`` is RGB uint8 (H, W, 3); ``index`` counts from 0 within one source and never goes back;
+    ``time_s`` is the capture time on the monotonic clock, in seconds.
+    """
+
+    image: Image
+    index: int
+    time_s: float
+
+
+def crop_to_aspect(image: Array, aspect: float | None) -> Array:
+    """The largest centred part of ``image`` (H, W, …) with the given width / height, as a view.
+
+    ``None`` keeps the whole picture.
+    """
+    height, width = image.shape[:2]
+    if aspect is None:
+        return image
+    if width > height * aspect:
+        new_width = max(1, round(height * aspect))
+        left = (width - new_width) // 2
+        return image[:, left : left + new_width]
+    new_height = max(1, round(width / aspect))
+    top = (height - new_height) // 2
+    return image[top : top + new_height]
+
+
+def working_size(width: int, height: int, longer_px: int) -> tuple[int, int]:
+    """(width, height) of a picture of this shape when its longer side is ``longer_px`` pixels, both even."""
+    scale = longer_px / max(width, height)
+    return max(16, 2 * round(width * scale / 2)), max(16, 2 * round(height * scale / 2))
+
+
+def resize(image: Array, width: int, height: int) -> Array:
+    """``image`` at (width, height): averaged when it shrinks, bicubic when it grows."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

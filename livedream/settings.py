@@ -1,0 +1,202 @@
+"""Every knob of the mirror, once: name, default, range, unit and a sentence of help.
+
+Command-line flags, the keyboard, the HUD, the web page and the table in the documentation are made from
+the fields of :class:`DreamSettings`; nothing is typed twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from livedream.errors import UsageError
+
+Number = int | float
+Group = Literal["dream", "picture"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one setting may be: its type, range or choices, step of a control, unit and help."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    group: Group
+    minimum: Number | None = None
+    maximum: Number | None = None
+    step: Number | None = None
+    unit: str = ""
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag: ``--step-size``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def possible(self) -> str:
+        """The possible values, in words."""
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        if self.kind is bool:
+            return "on, off"
+        if self.minimum is not None:
+            return f"{self.minimum} to {self.maximum}" + (f" {self.unit}" if self.unit else "")
+        return "a name"
+
+    def check(self, value: Any) -> Any:
+        """``value`` in this setting's type. Raises ``UsageError`` when it cannot be."""
+        if self.kind is bool:
+            ok = isinstance(value, bool)
+        elif self.kind is int:
+            ok = isinstance(value, int) and not isinstance(value, bool)
+        elif self.kind is float:
+            ok = isinstance(value, int | float) and not isinstance(value, bool)
+            value = float(value) if ok else value
+        else:
+            ok = isinstance(value, str)
+        if ok and self.choices:
+            ok = value in self.choices
+        if ok and self.minimum is not None and self.maximum is not None:
+            ok = self.minimum <= value <= self.maximum  # NaN fails this too
+        if not ok:
+            raise UsageError(f"setting {self.name} cannot be {value!r}; possible: {self.possible}")
+        return value
+
+    def parse(self, text: str) -> Any:
+        """The value that ``text`` (from a command line, a web form) stands for. Raises ``UsageError``."""
+        if self.kind is bool:
+            words = {"on": True, "true": True, "yes": True, "1": True}
+            words |= {"off": False, "false": False, "no": False, "0": False}
+            value: Any = words.get(text.strip().lower(), text)
+        elif self.kind in (int, float):
+            try:
+                value = self.kind(text)
+            except ValueError:
+                value = text
+        else:
+            value = text.strip()
+        return self.check(value)
+
+    def nudge(self, value: Any, count: int) -> Any:
+        """``value`` moved by ``count`` control steps, held inside the range."""
+        if self.minimum is None or self.maximum is None or self.step is None:
+            raise UsageError(f"setting {self.name} has no steps; possible: {self.possible}")
+        moved = round((value + count * self.step) / self.step) * self.step
+        return self.check(self.kind(round(min(self.maximum, max(self.minimum, moved)), 6)))
+
+
+def _number(
+    default: Number, low: Number, high: Number, step: Number, unit: str, help: str, group: Group = "dream"
+) -> Any:
+    data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "group": group}
+    return field(default=default, metadata=data)
+
+
+def _other(default: Any, help: str, group: Group, choices: tuple[Any, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "group": group, "choices": choices})
+
+
+@dataclass(frozen=True)
+class DreamSettings:
+    """One snapshot of every setting. Immutable; ``settings.replace(steps=3)`` makes the next one.
+
+    Raises ``UsageError`` (setting, value found, values possible) when a value is of the wrong kind or
+    out of range.
+    """
+
+    network: str = _other("dreamnet", "the network that dreams", "dream")
+    layer: str = _other(
+        "parts",
+        "the layer to amplify: a name of the network's own, or edges, textures, patterns, parts, objects",
+        "dream",
+    )
+    channel: int = _number(-1, -1, 4095, 1, "", "one channel of the layer; -1 is the whole layer")
+    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
+    octaves: int = _number(3, 1, 6, 1, "", "sizes that the steps cycle through")
+    octave_scale: float = _number(1.4, 1.1, 2.0, 0.1, "×", "ratio between two octaves")
+    step_size: float = _number(2.0, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
+    jitter: int = _number(16, 0, 64, 1, "px", "random shift in each step, undone after it")
+    persistence: float = _number(
+        0.96, 0.0, 0.999, 0.01, "", "how much of the last tick's dream is carried to the next"
+    )
+    residual_limit: float = _number(
+        90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
+    )
+    working_px: int = _number(320, 64, 1280, 32, "px", "longer side of the picture that the network sees")
+    crossfade_s: float = _number(2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer takes")
+    strength: float = _number(
+        1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
+    )
+    mirror: bool = _other(True, "left and right as in a mirror", "picture")
+    fit: str = _other(
+        "fill",
+        "fill the screen and crop the camera, or keep the whole camera picture",
+        "picture",
+        ("fill", "keep"),
+    )
+    rotate: int = _other(
+        0, "turn the picture clockwise, in degrees, for a turned screen", "picture", (0, 90, 180, 270)
+    )
+    freeze: bool = _other(False, "hold the picture", "picture")
+    blackout: bool = _other(False, "show black", "picture")
+
+    def __post_init__(self) -> None:
+        for spec in SPECS.values():
+            object.__setattr__(self, spec.name, spec.check(getattr(self, spec.name)))
+
+    def replace(self, **changes: Any) -> DreamSettings:
+        """A copy with some settings changed. Raises ``UsageError`` for unknown names and values."""
+        for name in changes:
+            spec_of(name)
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings by name; JSON-able."""
+        return {name: getattr(self, name) for name in SPECS}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DreamSettings:
+        """The opposite of :meth:`as_dict`; missing names keep their defaults. Raises ``UsageError``."""
+        return cls().replace(**values)
+
+
+def _specs() -> dict[str, Spec]:
+    kinds: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+    return {
+        f.name: Spec(name=f.name, kind=kinds[str(f.type)], default=f.default, **f.metadata)
+        for f in dataclasses.fields(DreamSettings)
+    }
+
+
+#: Every setting by name, in the order of the documentation.
+SPECS: dict[str, Spec] = _specs()
+
+
+def spec_of(name: str) -> Spec:
+    """The spec of a setting. Raises ``UsageError`` for an unknown name."""
+    if name not in SPECS:
+        raise UsageError(f"unknown setting {name!r}; possible: {', '.join(SPECS)}")
+    return SPECS[name]
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``"steps=3"`` as ``{"steps": 3}``. Raises ``UsageError``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set wants NAME=VALUE, found {text!r}; for example --set steps=3")
+    name = name.strip().replace("-", "_")
+    return {name: spec_of(name).parse(value)}
+
+
+def settings_table() -> str:
+    """The documentation's Markdown table of all settings."""
+    rows = ["| setting | default | possible | what it does |", "| --- | --- | --- | --- |"]
+    for spec in SPECS.values():
+        default = {True: "on", False: "off"}[spec.default] if spec.kind is bool else spec.default
+        rows.append(f"| `{spec.name}` | {default} | {spec.possible} | {spec.help} |")
+    return "\n".join(rows)

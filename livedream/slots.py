@@ -1,0 +1,164 @@
+"""Latest-value slots in shared memory: how the three processes hand pictures and states to each other.
+
+A slot holds *the newest value only*. The writer never waits for a reader, a reader never waits for the
+writer, no lock is held by anyone, so a process that hangs or is killed in the middle of a write can
+neither block nor corrupt the others. Each slot has one writer; any number of readers.
+
+Layout: a head with the newest sequence number, then three cells. The writer fills the cell after the
+newest one and stamps it with its sequence number before and after; a reader copies the newest cell and
+believes it only if both stamps still agree (a *seqlock*).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from livedream.frame import MAX_FRAME_BYTES, Array
+
+_CELLS = 3
+_HEAD_BYTES = 64
+_CELL_HEAD_BYTES = 128
+_DTYPES = [np.dtype(name) for name in ("uint8", "int16", "float16", "float32")]
+_MAX_DIMS = 4
+# Words of a cell's head (int64): begin stamp, end stamp, index, time (float64), nbytes, dtype, ndim, dims…
+_BEGIN, _END, _INDEX, _TIME, _NBYTES, _DTYPE, _NDIM, _DIMS = range(8)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a slot held: ``seq`` counts the writes (from 1); ``array`` is the reader's own copy."""
+
+    seq: int
+    array: Array
+    index: int
+    time_s: float
+
+
+class Slot:
+    """One latest-value slot. The parent calls :meth:`create`; a child attaches with ``Slot(name)``.
+
+    Raises ``FileNotFoundError`` when no slot of that name exists.
+    """
+
+    def __init__(self, name: str, *, create_bytes: int | None = None) -> None:
+        if create_bytes is None:
+            self._memory = SharedMemory(name)
+            self._owner = False
+        else:
+            cell = _CELL_HEAD_BYTES + -(-create_bytes // 64) * 64
+            self._memory = SharedMemory(None, create=True, size=_HEAD_BYTES + _CELLS * cell)
+            self._owner = True
+        buffer = self._memory.buf
+        assert buffer is not None
+        self._head = np.frombuffer(buffer, np.int64, _HEAD_BYTES // 8)
+        if self._owner:
+            self._head[1] = cell
+        # Read from the head, not from the memory's size: some systems round that up to whole pages.
+        cell_bytes = int(self._head[1])
+        self.capacity_bytes = cell_bytes - _CELL_HEAD_BYTES
+        starts = [_HEAD_BYTES + i * cell_bytes for i in range(_CELLS)]
+        self._heads = [np.frombuffer(buffer, np.int64, _CELL_HEAD_BYTES // 8, start) for start in starts]
+        self._times = [head.view(np.float64) for head in self._heads]
+        self._data = [
+            np.frombuffer(buffer, np.uint8, self.capacity_bytes, start + _CELL_HEAD_BYTES) for start in starts
+        ]
+        self._closed = False
+
+    @classmethod
+    def create(cls, capacity_bytes: int = MAX_FRAME_BYTES) -> Slot:
+        """A new, empty slot for values of at most ``capacity_bytes``; memory is used as it is written."""
+        return cls("", create_bytes=capacity_bytes)
+
+    @property
+    def name(self) -> str:
+        """What another process attaches by."""
+        return self._memory.name
+
+    @property
+    def seq(self) -> int:
+        """How many values have been published so far."""
+        return int(self._head[0])
+
+    def publish(self, array: Array, *, index: int = 0, time_s: float | None = None) -> int:
+        """Make ``array`` the newest value and return its sequence number.
+
+        Raises ``ValueError`` for a dtype, number of dimensions or size that the slot cannot hold.
+        """
+        array = np.ascontiguousarray(array)
+        if array.dtype not in _DTYPES or array.ndim > _MAX_DIMS or array.nbytes > self.capacity_bytes:
+            raise ValueError(
+                f"a slot of {self.capacity_bytes} bytes cannot hold {array.dtype} {array.shape}"
+                f" ({array.nbytes} bytes)"
+            )
+        seq = self.seq + 1
+        head, times, data = (part[seq % _CELLS] for part in (self._heads, self._times, self._data))
+        head[_END] = 0
+        head[_BEGIN] = seq
+        head[_INDEX] = index
+        times[_TIME] = time.monotonic() if time_s is None else time_s
+        head[_NBYTES] = array.nbytes
+        head[_DTYPE] = _DTYPES.index(array.dtype)
+        head[_NDIM] = array.ndim
+        head[_DIMS : _DIMS + array.ndim] = array.shape
+        data[: array.nbytes] = array.reshape(-1).view(np.uint8)
+        head[_END] = seq
+        self._head[0] = seq
+        return seq
+
+    def read(self, newer_than: int = 0) -> Value | None:
+        """The newest value, copied, or None when there is none newer than sequence number ``newer_than``."""
+        for _ in range(8):  # a tear means that the writer lapped us: the next try reads a newer cell
+            seq = self.seq
+            if seq <= newer_than:
+                return None
+            head, times, data = (part[seq % _CELLS] for part in (self._heads, self._times, self._data))
+            nbytes, ndim, dtype = int(head[_NBYTES]), int(head[_NDIM]), int(head[_DTYPE])
+            index, time_s = int(head[_INDEX]), float(times[_TIME])
+            shape = tuple(int(n) for n in head[_DIMS : _DIMS + min(ndim, _MAX_DIMS)])
+            copy = data[: min(nbytes, self.capacity_bytes)].copy()
+            if head[_BEGIN] == seq == head[_END]:
+                return Value(seq, copy.view(_DTYPES[dtype]).reshape(shape), index, time_s)
+        return None
+
+    def wait(self, newer_than: int, timeout_s: float) -> Value | None:
+        """Like :meth:`read`, but waits up to ``timeout_s`` seconds; it polls, so no lock can be left held."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            value = self.read(newer_than)
+            if value is not None or time.monotonic() >= deadline:
+                return value
+            time.sleep(0.001)
+
+    def publish_json(self, value: Any) -> int:
+        """Make a JSON-able value the newest one."""
+        return self.publish(np.frombuffer(json.dumps(value).encode(), np.uint8))
+
+    def read_json(self, newer_than: int = 0) -> tuple[int, Any] | None:
+        """(sequence number, value) of the newest JSON value, or None when there is none newer."""
+        value = self.read(newer_than)
+        return None if value is None else (value.seq, json.loads(value.array.tobytes()))
+
+    def close(self) -> None:
+        """Detach; the creator also removes the memory. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        del self._head, self._heads, self._times, self._data
+        self._memory.close()
+        if self._owner:
+            self._memory.unlink()
+
+    def __enter__(self) -> Slot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,99 @@
+"""Clocks, rates and percentiles. Nothing here sleeps: the caller passes ``now``, so tests need no waiting."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+now_s = time.monotonic
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value below which ``share`` (0..1) of ``values`` lie; 0.0 for none. Nearest rank."""
+    ordered = sorted(values)
+    if not ordered:
+        return 0.0
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class RateMeter:
+    """Events per second over the last ``window_s`` seconds."""
+
+    def __init__(self, window_s: float = 2.0) -> None:
+        self.window_s = window_s
+        self.count = 0
+        self._times: deque[float] = deque()
+
+    def tick(self, now: float) -> None:
+        """Count one event that happened at ``now``."""
+        self.count += 1
+        self._times.append(now)
+        self._forget(now)
+
+    def rate(self, now: float) -> float:
+        """Events per second up to ``now``; 0.0 when the last ones are too long ago."""
+        self._forget(now)
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(
+            1e-9, max(self._times[-1], now - self.window_s / 4) - self._times[0]
+        )
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] < now - self.window_s:
+            self._times.popleft()
+
+
+class Pacer:
+    """Says when the next of a regular series of moments is due.
+
+    ``due(now)`` is true when it is time; late moments are skipped, never caught up in a burst.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self.interval_s = 1.0 / rate_hz
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        """True, once, when the next moment has come."""
+        if now < self._next:
+            return False
+        self._next = max(self._next + self.interval_s, now + self.interval_s / 2)
+        return True
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until the next moment; 0.0 when it is already due."""
+        return max(0.0, self._next - now)
+
+
+class SectionTimer:
+    """Milliseconds spent in named sections: ``with timer.section("flow"): ...``; keeps the last ``keep``."""
+
+    def __init__(self, keep: int = 2000) -> None:
+        self._keep = keep
+        self._ms: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """Time the body under ``name``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, (time.perf_counter() - start) * 1e3)
+
+    def add(self, name: str, ms: float) -> None:
+        """Add one measured duration."""
+        self._ms.setdefault(name, deque(maxlen=self._keep)).append(ms)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """``{section: {"p50": ms, "p95": ms, "p99": ms}}``."""
+        return {name: summarise(values) for name, values in self._ms.items()}
+
+
+def summarise(values: Iterable[float]) -> dict[str, float]:
+    """``{"p50", "p95", "p99"}`` of ``values``, rounded to hundredths."""
+    kept = list(values)
+    return {f"p{round(share * 100)}": round(percentile(kept, share), 2) for share in (0.5, 0.95, 0.99)}
