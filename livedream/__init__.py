@@ -1,1 +1,39 @@
-"""livedream: a mirror that dreams."""
+"""livedream: a mirror that dreams.
+
+The library in five lines::
+
+    from livedream import Dreamer, DreamSettings, open_source
+
+    dreamer = Dreamer("dreamnet")
+    with open_source("clouds") as source:
+        for frame in source:
+            show(dreamer(frame.image, DreamSettings(layer="parts", steps=2)))  # RGB uint8 in and out
+
+Nothing heavy is loaded before it is used: the names below are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from livedream.dream.dreamer import Dreamer
+    from livedream.errors import LivedreamError
+    from livedream.settings import DreamSettings
+    from livedream.sources import open_source
+
+__all__ = ["DreamSettings", "Dreamer", "LivedreamError", "open_source"]
+
+_HOMES = {
+    "DreamSettings": "livedream.settings",
+    "Dreamer": "livedream.dream.dreamer",
+    "LivedreamError": "livedream.errors",
+    "open_source": "livedream.sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'livedream' has no {name!r}; it has: {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -128,6 +128,7 @@ class DreamSettings:
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
     working_px: int = _number(320, 64, 1280, 32, "px", "longer side of the picture that the network sees")
+    dream_rate: float = _number(60.0, 1.0, 240.0, 5.0, "Hz", "at most so many dream ticks a second")
     crossfade_s: float = _number(2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer takes")
     strength: float = _number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"

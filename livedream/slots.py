@@ -48,21 +48,19 @@ class Slot:
     """
 
     def __init__(self, name: str, *, create_bytes: int | None = None) -> None:
+        self._owner = create_bytes is not None
         if create_bytes is None:
             self._memory = SharedMemory(name)
-            self._owner = False
         else:
-            cell = _CELL_HEAD_BYTES + -(-create_bytes // 64) * 64
-            self._memory = SharedMemory(None, create=True, size=_HEAD_BYTES + _CELLS * cell)
-            self._owner = True
+            cell_bytes = _CELL_HEAD_BYTES + -(-create_bytes // 64) * 64
+            self._memory = SharedMemory(None, create=True, size=_HEAD_BYTES + _CELLS * cell_bytes)
         buffer = self._memory.buf
         assert buffer is not None
         self._head = np.frombuffer(buffer, np.int64, _HEAD_BYTES // 8)
-        if self._owner:
-            self._head[1] = cell
+        if create_bytes is not None:
+            self._head[1], self._head[2] = cell_bytes, create_bytes
         # Read from the head, not from the memory's size: some systems round that up to whole pages.
-        cell_bytes = int(self._head[1])
-        self.capacity_bytes = cell_bytes - _CELL_HEAD_BYTES
+        cell_bytes, self.capacity_bytes = int(self._head[1]), int(self._head[2])
         starts = [_HEAD_BYTES + i * cell_bytes for i in range(_CELLS)]
         self._heads = [np.frombuffer(buffer, np.int64, _CELL_HEAD_BYTES // 8, start) for start in starts]
         self._times = [head.view(np.float64) for head in self._heads]

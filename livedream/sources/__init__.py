@@ -1,0 +1,7 @@
+"""Everything by which a picture comes in: cameras, films, photographs, streams and clouds."""
+
+from livedream.sources.camera import CameraInfo, list_cameras
+from livedream.sources.source import Source
+from livedream.sources.spec import open_source
+
+__all__ = ["CameraInfo", "Source", "list_cameras", "open_source"]

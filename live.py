@@ -1,0 +1,8 @@
+"""livedream's command: the mirror, and its tools. ``live.py --help`` lists them."""
+
+import sys
+
+from livedream.show.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

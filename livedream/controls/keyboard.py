@@ -1,0 +1,91 @@
+"""The keyboard: one table, from which the bindings, the help screen and the README's list of keys are made.
+
+A key is named by the symbol on it (``a``, ``left``, ``escape``, ``f11``), never by its place, so the table
+holds for QWERTY, QWERTZ and AZERTY alike; that is also why it has letters where others would take brackets
+and commas. The digits are the exception: they go by their place (see ``stage.window``), because an AZERTY
+keyboard has them on Shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livedream.controls.actions import Action, Command, Cycle, Missing, Nudge, Set, Toggle
+
+
+@dataclass(frozen=True)
+class Key:
+    """One row of the table.
+
+    ``shown`` is what the help screen prints on the key caps, one cap for each word; ``bindings`` pairs key
+    names, ``shift+`` before the name where Shift is held, with what they do.
+    """
+
+    shown: str
+    help: str
+    bindings: tuple[tuple[str, Action], ...]
+
+
+def _both_ways(letter: str, name: str, help: str) -> Key:
+    """A letter that moves a number one step up, and one step down with Shift."""
+    bindings = ((letter, Nudge(name, 1)), (f"shift+{letter}", Nudge(name, -1)))
+    return Key(letter.upper(), help, bindings)
+
+
+_DIGITS = "123456789"
+
+#: Every key there is, in the order of the help screen.
+KEYS: tuple[Key, ...] = (
+    Key("← →", "layer, back and forth", (("left", Cycle("layer", -1)), ("right", Cycle("layer", 1)))),
+    Key("↑ ↓", "strength of the dream", (("up", Nudge("strength", 1)), ("down", Nudge("strength", -1)))),
+    _both_ways("a", "steps", "more ascent steps; Shift: fewer"),
+    _both_ways("z", "step_size", "longer steps; Shift: shorter"),
+    _both_ways("o", "octaves", "more octaves; Shift: fewer"),
+    _both_ways("p", "persistence", "longer memory; Shift: shorter"),
+    _both_ways("w", "working_px", "larger working size; Shift: smaller"),
+    _both_ways("c", "channel", "next channel; Shift: back"),
+    Key("L", "the whole layer again", (("l", Set("channel", -1)),)),
+    Key("N", "next network; Shift: back", (("n", Cycle("network", 1)), ("shift+n", Cycle("network", -1)))),
+    Key("J", "journey through the layers", (("j", Missing("the journey")),)),
+    Key("1 – 9", "scenes", tuple((digit, Missing(f"scene {digit}")) for digit in _DIGITS)),
+    Key(
+        "Shift 1 – 9",
+        "store a scene",
+        tuple((f"shift+{digit}", Missing(f"storing scene {digit}")) for digit in _DIGITS),
+    ),
+    Key("Space", "freeze the picture", (("space", Toggle("freeze")),)),
+    Key("B", "blackout", (("b", Toggle("blackout")),)),
+    Key("M", "mirror left and right", (("m", Toggle("mirror")),)),
+    Key("V", "fill, or keep the whole view", (("v", Cycle("fit", 1)),)),
+    Key("T", "turn the picture", (("t", Cycle("rotate", 1)),)),
+    Key("S", "snapshot", (("s", Command("snapshot")),)),
+    Key("R", "record, and stop", (("r", Command("record")),)),
+    Key("F", "full screen", (("f", Command("full_screen")), ("f11", Command("full_screen")))),
+    Key("I Tab", "information, on and off", (("i", Command("hud")), ("tab", Command("hud")))),
+    Key("H", "this help", (("h", Command("help")), ("f1", Command("help")))),
+    Key("Esc", "quit", (("escape", Command("quit")),)),
+)
+
+_ACTIONS: dict[str, Action] = {name: action for key in KEYS for name, action in key.bindings}
+
+
+def action_for(key: str, shift: bool = False, repeat: bool = False) -> Action | None:
+    """What a key press asks for, or None for a key that has no function.
+
+    ``key`` is a name as in :data:`KEYS`. Shift is ignored where it has no meaning of its own. ``repeat``
+    says that the key is being held: numbers go on moving then, nothing else happens twice.
+    """
+    action = _ACTIONS.get(f"shift+{key}") if shift else None
+    action = action or _ACTIONS.get(key)
+    return None if repeat and not isinstance(action, Nudge) else action
+
+
+def help_rows() -> tuple[tuple[str, str], ...]:
+    """(what is on the key, what it does) for the help screen."""
+    return tuple((key.shown, key.help) for key in KEYS)
+
+
+def keys_table() -> str:
+    """The README's Markdown table of keys."""
+    rows = ["| key | what it does |", "| --- | --- |"]
+    return "\n".join(rows + [f"| {shown} | {help} |" for shown, help in help_rows()])

@@ -1,0 +1,80 @@
+"""Gradient ascent on a picture: octaves, jitter, one step, and the classic loop.
+
+Source: google/deepdream, dream.ipynb (``make_step``, ``deepdream``), 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normalised direction, same shape
+
+#: No octave is smaller than this: a deep layer would see less than one of its own cells.
+SMALLEST_OCTAVE_PX = 48
+
+
+def octave_size(height: int, width: int, octave: int, scale: float) -> tuple[int, int]:
+    """(height, width) of octave number ``octave`` (0 is the full size) of a picture.
+
+    Held above :data:`SMALLEST_OCTAVE_PX` on the shorter side, at the picture's shape.
+    """
+    factor = max(scale**-octave, min(1.0, SMALLEST_OCTAVE_PX / min(height, width)))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """``x`` (1, C, H, W) at ``size`` (height, width), bilinear, smoothed when it shrinks."""
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=size[0] < x.shape[-2])
+
+
+def random_shift(jitter_px: int, generator: torch.Generator) -> tuple[int, int]:
+    """A random (rows, columns) shift, each in ±``jitter_px``."""
+    if jitter_px == 0:
+        return 0, 0
+    rows, columns = torch.randint(-jitter_px, jitter_px + 1, (2,), generator=generator).tolist()
+    return rows, columns
+
+
+def jittered(gradient: Gradient, image: Tensor, shift: tuple[int, int]) -> Tensor:
+    """The gradient of the picture rolled by ``shift`` (rows, columns), rolled back exactly."""
+    rows, columns = shift
+    if rows == columns == 0:
+        return gradient(image)
+    return gradient(image.roll((rows, columns), (-2, -1))).roll((-rows, -columns), (-2, -1))
+
+
+def classic_dream(
+    image: Tensor,
+    gradient: Gradient,
+    generator: torch.Generator,
+    *,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    iterations: int = 10,
+    step_size: float = 1.5,
+    jitter_px: int = 32,
+    progress: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """The original algorithm: from the smallest octave up, each passing only its *detail* to the next.
+
+    ``image`` is (1, 3, H, W) in [0, 1], and so is the result; ``step_size`` is in levels of 255.
+    ``progress`` is called after each of the ``octaves * iterations`` steps.
+    """
+    height, width = image.shape[-2:]
+    detail = torch.zeros_like(image)
+    for octave in reversed(range(octaves)):
+        size = octave_size(height, width, octave, octave_scale)
+        base = resized(image, size)
+        x = base + resized(detail, size)
+        for _ in range(iterations):
+            direction = jittered(gradient, x, random_shift(jitter_px, generator))
+            x = (x + step_size / 255 * direction).clamp(0.0, 1.0)
+            progress()
+        detail = x - base
+    return (image + detail).clamp(0.0, 1.0)

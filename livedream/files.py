@@ -1,0 +1,19 @@
+"""Files that the operator named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from livedream.errors import OutputError
+
+
+def require_writable(path: Path) -> None:
+    """Raise ``OutputError`` when no file of this name can be written: at the start, not after the show."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {str(folder)!r}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise OutputError(
+            f"cannot write {path}: it may not be written here; possible: another folder or name"
+        )

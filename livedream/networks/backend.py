@@ -1,0 +1,89 @@
+"""Runs truncated networks in PyTorch: a picture in, the direction of the dream out.
+
+This is the reference backend: PyTorch's autograd on CUDA, Apple's MPS or the CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livedream.errors import BackendError
+from livedream.networks.load import Trunk
+
+log = logging.getLogger(__name__)
+
+Objective = Callable[[Tensor], Tensor]  # activation (B, C, h, w) -> a scalar to be raised
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The fastest device there is, or the one asked for: ``auto``, ``cuda``, ``cuda:1``, ``mps``, ``cpu``.
+
+    Raises ``BackendError`` when it is not there.
+    """
+    possible = ["cpu"]
+    if torch.backends.mps.is_available():
+        possible.insert(0, "mps")
+    if torch.cuda.is_available():
+        possible = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *possible]
+    if wanted == "auto":
+        return torch.device(possible[0])
+    if wanted not in possible:
+        raise BackendError(f"device {wanted!r} is not on this machine; possible: auto, {', '.join(possible)}")
+    return torch.device(wanted)
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Half precision where the hardware has units for it, else fp32.
+
+    On a CPU without bf16 units, bf16 is emulated and slower than fp32.
+    """
+    if device.type == "cuda":
+        return torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
+    if device.type == "mps":
+        return torch.float32
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    bf16 = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+    return torch.bfloat16 if bf16 else torch.float32
+
+
+class TorchBackend:
+    """One network on one device.
+
+    ``gradient`` never synchronises with the device; the image state stays fp32 whatever the network's
+    precision is.
+    """
+
+    def __init__(
+        self, trunk: Trunk, device: torch.device | None = None, precision: torch.dtype | None = None
+    ) -> None:
+        self.device = choose_device() if device is None else device
+        self.precision = choose_precision(self.device) if precision is None else precision
+        self._trunk = trunk
+        self._truncated: dict[str, nn.Module] = {}
+
+    @property
+    def name(self) -> str:
+        """What the HUD shows: ``PyTorch cpu bf16``."""
+        short = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+        return f"PyTorch {self.device.type} {short[self.precision]}"
+
+    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
+        """The direction in which ``image`` raises ``objective`` of the layer's activation.
+
+        ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the result is fp32 of the same shape, divided by its
+        mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
+        """
+        if layer not in self._truncated:
+            network = self._trunk.truncate(layer).to(self.device, self.precision)
+            self._truncated[layer] = network.to(memory_format=torch.channels_last)
+        x = image.detach().to(self.precision, memory_format=torch.channels_last).requires_grad_(True)
+        with torch.enable_grad():
+            value = objective(self._truncated[layer](x))
+            (gradient,) = torch.autograd.grad(value, x)
+        gradient = gradient.float()
+        return gradient / gradient.abs().mean().clamp_min(1e-12)

@@ -1,0 +1,45 @@
+"""From a name to a network that can be truncated after any of its layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from torch import nn
+
+from livedream.errors import NetworkError
+from livedream.networks.catalogue import find_weights, network_info
+
+
+class Trunk(Protocol):
+    """A network whose layers can be dreamt on.
+
+    ``truncate(layer)`` gives the part up to and including ``layer`` (a name of the catalogue's table): a
+    module from RGB float (B, 3, H, W) in [0, 1] to the activation (B, C, h, w), sharing the weights.
+    """
+
+    def truncate(self, layer: str) -> nn.Module: ...
+
+
+def load_network(name: str, weights: Path | None = None) -> Trunk:
+    """The network called ``name`` with its weights, on the CPU in fp32, ready to be truncated.
+
+    ``weights`` names the file; without it the shipped or cached one is used, and torchvision's networks
+    are downloaded. Raises ``UsageError`` for an unknown name and ``NetworkError`` for weights that are
+    missing, damaged or of another network.
+    """
+    info = network_info(name)
+    path = find_weights(name, weights)
+    if name == "googlenet":
+        from livedream.networks.torchvision_googlenet import load_googlenet
+
+        return load_googlenet(path)
+    if path is None:
+        raise NetworkError(f"{name} has no weights on this machine; {info.how_to_get}")
+    if name == "bvlc_googlenet":
+        from livedream.networks import bvlc_googlenet
+
+        return bvlc_googlenet.load(path)
+    from livedream.networks import dreamnet
+
+    return dreamnet.load(path)

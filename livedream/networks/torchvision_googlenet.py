@@ -1,0 +1,119 @@
+"""torchvision's GoogLeNet: the same architecture as BVLC's with batch norm instead of LRN, trained anew.
+
+Source: Szegedy et al., "Going deeper with convolutions", 2014; torchvision.models.googlenet.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from livedream.errors import NetworkError
+from livedream.networks.catalogue import network_info
+
+_STAGES = [
+    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
+    *("inception4a", "inception4b", "inception4c", "inception4d", "inception4e", "maxpool4"),
+    *("inception5a", "inception5b"),
+]
+
+
+class ConvReLU(nn.Module):
+    """A convolution with its batch norm folded in, then a ReLU that is not in place."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x))
+
+
+class ImageNetNormalise(nn.Module):
+    """RGB in [0, 1] to what torchvision's GoogLeNet was trained on: (x - 0.5) / 0.5.
+
+    Its ``transform_input`` undoes the ImageNet statistics that its published preprocessing applies; the two
+    together are this.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2.0 - 1.0
+
+
+class GoogLeNet(nn.Module):
+    """The trunk: stages by torchvision's names, batch norm folded."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(OrderedDict((name, getattr(model, name)) for name in _STAGES))
+        _fold(self.stages)
+        self.requires_grad_(False).eval()
+
+    def truncate(self, layer: str) -> nn.Module:
+        """The stages up to ``layer``; see :class:`livedream.networks.load.Trunk`."""
+        last = _STAGES.index(network_info("googlenet").layer(layer).name)
+        return nn.Sequential(ImageNetNormalise(), *self.stages[: last + 1])
+
+
+def _fold(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        conv, norm = getattr(child, "conv", None), getattr(child, "bn", None)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, name, ConvReLU(fuse_conv_bn_eval(conv, norm)))
+        else:
+            _fold(child)
+
+
+def load_googlenet(weights: Path | None) -> GoogLeNet:
+    """torchvision's GoogLeNet from a state dict file, or through torchvision's download when None.
+
+    Raises ``NetworkError`` when the file is damaged or of another network, or the download fails.
+    """
+    from torchvision import models
+
+    info = network_info("googlenet")
+    if weights is None:
+        try:
+            model = models.googlenet(weights=models.GoogLeNet_Weights.IMAGENET1K_V1)
+        except OSError as error:  # urllib's errors are OSErrors
+            raise NetworkError(f"googlenet could not be downloaded ({error}); {info.how_to_get}") from error
+        return GoogLeNet(model.eval())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model = models.googlenet(weights=None, init_weights=False, aux_logits=False).eval()
+    state = _read_state(weights)
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        found = state.get(name)
+        if name.endswith("num_batches_tracked"):
+            continue
+        if found is None or found.shape != tensor.shape:
+            what = "it is missing" if found is None else f"found {tuple(found.shape)}"
+            raise NetworkError(
+                f"weights {str(weights)!r} are not googlenet's: {name} should be {tuple(tensor.shape)};"
+                f" {what}"
+            )
+    model.load_state_dict({name: state.get(name, tensor) for name, tensor in expected.items()})
+    return GoogLeNet(model)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or a malicious file
+        raise NetworkError(
+            f"weights {str(path)!r} cannot be read as a state dict: {_first_line(error)}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise NetworkError(f"weights {str(path)!r} are no state dict of tensors")
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

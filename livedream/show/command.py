@@ -1,0 +1,259 @@
+"""The command line. The flags of all settings are made from the settings' own fields."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from livedream.child import configure_logging
+from livedream.errors import LivedreamError, UsageError
+from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
+
+_EPILOG = """\
+other commands, each with its own --help:
+  live.py render IN OUT      dream every frame of a film, or a photograph
+  live.py models list        the networks, their layers, and what is on this machine
+  live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 0 ended as asked, 2 wrong usage, 1 anything else."""
+    started_s = time.monotonic() - _age_s()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, Callable[[list[str]], None]] = {
+        "render": _render,
+        "models": _models,
+        "doctor": _doctor,
+    }
+    try:
+        if words and words[0] in commands:
+            commands[words[0]](words[1:])
+        else:
+            _mirror(words, started_s)
+    except LivedreamError as error:
+        sys.stderr.write(f"livedream: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("livedream: stopped\n")
+        return 1
+    return 0
+
+
+def _age_s() -> float:
+    """Seconds since this process was started, the interpreter's own start included."""
+    import psutil
+
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
+def _mirror(words: list[str], started_s: float) -> None:
+    parser = _Parser(
+        prog="live.py",
+        description="A mirror that dreams: camera in, DeepDream out, full screen.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--source",
+        default="auto",
+        metavar="SPEC",
+        help="0, /dev/v4l/by-id/…, clouds, film.mp4, photo.png, http://…/stream, rtsp://…"
+        " (default: camera 0, and clouds until there is one)",
+    )
+    add("--windowed", action="store_true", help="in a window, not full screen")
+    add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
+    add(
+        "--size",
+        type=_size,
+        default=(1280, 720),
+        metavar="WxH",
+        help="of the window, or of the picture without a screen (default: 1280x720)",
+    )
+    add("--headless", action="store_true", help="no window: the picture is on the preview page only")
+    add("--preview", action="store_true", help="show the preview page beside the window")
+    add(
+        "--port", type=_whole(1, 65525), default=8400, metavar="N", help="of the preview page (default: 8400)"
+    )
+    add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
+    add("--snapshot", type=Path, metavar="OUT.png", help="save the last picture, with its settings")
+    add("--frames", type=_whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
+    add("--duration", type=_seconds, metavar="S", help="end after S seconds with the dream")
+    add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
+    _add_common(parser)
+    _add_settings(parser)
+    found = parser.parse_args(words)
+    level = _log(found)
+    from livedream.show.launch import Launch
+    from livedream.show.mirror import run_mirror
+
+    launch = Launch(
+        source=found.source,
+        weights=found.weights,
+        device=found.device,
+        full_screen=not found.windowed,
+        display=found.display,
+        size=found.size,
+        headless=found.headless,
+        preview=found.preview,
+        port=found.port,
+        record=found.record,
+        snapshot=found.snapshot,
+        frames=found.frames,
+        duration_s=found.duration,
+        stats=found.stats,
+        log_level=level,
+    )
+    run_mirror(launch, _settings(found, DreamSettings()), started_s)
+
+
+def _render(words: list[str]) -> None:
+    parser = _Parser(
+        prog="live.py render", description="Dream every frame of a film in order, or a photograph."
+    )
+    parser.add_argument("input", metavar="IN", help="a film or a photograph (or clouds, with --frames)")
+    parser.add_argument(
+        "output", type=Path, metavar="OUT", help="a film (.mp4, .mkv, .mov) or a picture (.png, .jpg)"
+    )
+    parser.add_argument(
+        "--frames", type=_whole(1, 10**9), metavar="N", help="the first N frames; of a photo, N ticks"
+    )
+    parser.add_argument(
+        "--classic", action="store_true", help="the original algorithm: 4 octaves, 10 iterations"
+    )
+    _add_common(parser)
+    _add_settings(parser)
+    found = parser.parse_args(words)
+    _log(found)
+    from livedream.show.render import render
+
+    render(
+        found.input,
+        found.output,
+        _settings(found, DreamSettings(mirror=False)),
+        weights=found.weights,
+        device=found.device,
+        frames=found.frames,
+        classic=found.classic,
+    )
+
+
+def _models(words: list[str]) -> None:
+    parser = _Parser(prog="live.py models", description="The networks that can dream.")
+    parser.add_argument(
+        "what", choices=["list"], help="list: every network, its layers, and where its weights are"
+    )
+    parser.parse_args(words)
+    from livedream.networks.listing import networks_text
+
+    sys.stdout.write(networks_text())
+
+
+def _doctor(words: list[str]) -> None:
+    parser = _Parser(
+        prog="live.py doctor", description="Says what this machine has, what it lacks, how to mend it."
+    )
+    parser.parse_args(words)
+    from livedream.show.doctor import report
+
+    for line in report():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
+    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    for spec in SPECS.values():
+        note = f"{spec.help} (default: {_word(spec.default)}; {spec.possible})"
+        if spec.kind is bool:
+            group.add_argument(spec.flag, action=argparse.BooleanOptionalAction, help=note, default=None)
+        else:
+            group.add_argument(spec.flag, type=_setting(spec), help=note.replace("%", "%%"), metavar="X")
+
+
+def _settings(found: argparse.Namespace, base: DreamSettings) -> DreamSettings:
+    """The base settings, changed by the flags, then by each ``--set``."""
+    changes: dict[str, Any] = {name: value for name in SPECS if (value := getattr(found, name)) is not None}
+    for text in found.set:
+        changes |= parse_assignment(text)
+    return base.replace(**changes)
+
+
+def _log(found: argparse.Namespace) -> int:
+    level = logging.DEBUG if found.verbose else logging.INFO
+    configure_logging("show", level)
+    return level
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _setting(spec: Spec) -> Callable[[str], Any]:
+    return _checked(spec.parse)
+
+
+def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """``parse`` for argparse, which understands only its own kind of error."""
+
+    def checked(text: str) -> Any:
+        try:
+            return parse(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise UsageError(f"{text!r} cannot be; possible: {low} to {high}")
+        return int(text)
+
+    return _checked(parse)
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
+        raise UsageError(f"a size is WIDTHxHEIGHT, at least 16x16, such as 1280x720; found {text!r}")
+    if max(int(width), int(height)) > 7680:
+        raise UsageError(f"size {text!r} is too large; possible: up to 7680 pixels a side")
+    return int(width), int(height)
+
+
+def _parse_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"a duration is a number of seconds above 0; found {text!r}")
+    return seconds
+
+
+_size = _checked(_parse_size)
+_seconds = _checked(_parse_seconds)

@@ -1,0 +1,212 @@
+"""The dream process: the newest frame in, the residual out, for ever. It alone imports torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from livedream.child import settle_in
+from livedream.errors import LivedreamError
+from livedream.networks.catalogue import network_info
+from livedream.settings import DreamSettings
+from livedream.slots import Slot, Value
+from livedream.timing import Pacer, RateMeter, now_s
+
+if TYPE_CHECKING:
+    from livedream.dream.dreamer import Dreamer
+    from livedream.networks.backend import TorchBackend
+
+log = logging.getLogger(__name__)
+
+#: More threads than this only wait for each other on pictures as small as these.
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class DreamJob:
+    """What the dream process is started with: its slots by name, the first network, the device."""
+
+    frames: str
+    orders: str
+    residuals: str
+    status: str
+    network: str
+    weights: str | None
+    device: str
+    log_level: int
+
+
+def dream_threads() -> int:
+    """Threads for the network: all cores but the one that the picture needs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_MOST_THREADS, cores - 1))
+
+
+def run_dream(job: DreamJob) -> None:
+    """The body of the dream process."""
+    settle_in("dream", job.log_level)
+    cv2.setNumThreads(1)
+    with ExitStack() as slots:
+        frames, orders, residuals, status = (
+            slots.enter_context(Slot(name)) for name in (job.frames, job.orders, job.residuals, job.status)
+        )
+        _dream(job, frames, orders, residuals, _Status(status))
+
+
+def _dream(job: DreamJob, frames: Slot, orders: Slot, residuals: Slot, status: _Status) -> None:
+    try:
+        status.show(state="loading", message=f"loading {job.network}")
+        started = now_s()
+        os.environ["OMP_NUM_THREADS"] = str(dream_threads())
+        import torch
+
+        torch.set_num_threads(dream_threads())
+        from livedream.dream.dreamer import Dreamer
+
+        dreamer = Dreamer(job.network, weights=job.weights, device=job.device)
+        log.info("%s on %s, ready after %.1f s", job.network, dreamer.backend.name, now_s() - started)
+        _Loop(job, dreamer, frames, orders, residuals, status).run()
+    except LivedreamError as error:
+        log.error("%s", error)
+        status.show(state="failed", error=str(error))
+        raise SystemExit(1) from error
+    except Exception as error:
+        log.exception("the dream broke off")
+        status.show(state="failed", error=f"the dream broke off: {type(error).__name__}: {error}")
+        raise SystemExit(1) from error
+
+
+class _Status:
+    """What the show process may know of the dream, as one JSON value."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._values: dict[str, Any] = {"state": "starting", "message": "", "error": "", "ticks": 0}
+
+    def show(self, **changes: Any) -> None:
+        self._values |= changes | {"time_s": now_s()}
+        self._slot.publish_json(self._values)
+
+
+class _Loop:
+    """Ticks on the newest frame, follows the newest settings, loads networks beside it."""
+
+    def __init__(
+        self, job: DreamJob, dreamer: Dreamer, frames: Slot, orders: Slot, residuals: Slot, status: _Status
+    ) -> None:
+        self._job = job
+        self._dreamer = dreamer
+        self._status = status
+        self._loader = _Loader(dreamer, {job.network: job.weights})
+        self._frames, self._orders, self._residuals = frames, orders, residuals
+        self._rate = RateMeter()
+        self._report = Pacer(10.0)
+        self._tick_ms = 0.0
+        self._working = (0, 0)
+
+    def run(self) -> None:
+        order_seq = frame_seq = 0
+        settings, aspect = DreamSettings(network=self._job.network), None
+        pace = Pacer(settings.dream_rate)
+        frame: Value | None = None
+        while True:
+            order = self._orders.read_json(order_seq)
+            if order is not None:
+                order_seq, wanted = order
+                settings, aspect = self._follow(settings, wanted)
+                pace.interval_s = 1.0 / settings.dream_rate
+            settings = self._loader.follow(settings)
+            wait_s = pace.wait_s(now_s())
+            if settings.freeze or wait_s > 0:
+                time.sleep(0.01 if settings.freeze else min(wait_s, 0.01))
+                self._tell(settings)
+                continue
+            newer = self._frames.wait(frame_seq, 0.05 if frame is None else 0.0)
+            if newer is not None:
+                frame, frame_seq = newer, newer.seq
+            if frame is not None and pace.due(now_s()):
+                self._tick(frame, settings, aspect)
+            self._tell(settings)
+
+    def _follow(self, settings: DreamSettings, wanted: dict[str, Any]) -> tuple[DreamSettings, float | None]:
+        aspect: float | None = wanted["aspect"]
+        try:
+            return DreamSettings.from_dict(wanted["settings"]), aspect
+        except LivedreamError as error:  # the show checks first; if it did not, what was set goes on
+            log.error("%s", error)
+            return settings, aspect
+
+    def _tick(self, frame: Value, settings: DreamSettings, aspect: float | None) -> None:
+        start = now_s()
+        residual = self._dreamer.tick(frame.array, settings, time_s=start, aspect=aspect)
+        self._residuals.publish(residual, index=frame.index, time_s=frame.time_s)
+        self._working = (residual.shape[1], residual.shape[0])
+        self._tick_ms = (now_s() - start) * 1e3
+        self._rate.tick(now_s())
+
+    def _tell(self, settings: DreamSettings) -> None:
+        if not self._report.due(now_s()):
+            return
+        self._status.show(
+            state="ready",
+            message=self._loader.message,
+            error=self._loader.error,
+            network=settings.network,
+            layer=settings.layer,
+            backend=self._dreamer.backend.name,
+            ticks=self._rate.count,
+            dream_fps=round(self._rate.rate(now_s()), 2),
+            tick_ms=round(self._tick_ms, 2),
+            working=self._working,
+            sections=self._dreamer.timer.summary(),
+        )
+
+
+class _Loader:
+    """Loads a network that the settings ask for, in a thread; until it is there, the old one dreams on."""
+
+    def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
+        self._dreamer = dreamer
+        self._weights = weights
+        self._old: DreamSettings | None = None
+        self._loading: str | None = None
+        self._loaded: dict[str, TorchBackend] = {}
+        self._failed: dict[str, str] = {}
+        self.message = ""
+        self.error = ""
+
+    def follow(self, settings: DreamSettings) -> DreamSettings:
+        """``settings``, with the network and layer of before as long as the wanted network is not loaded."""
+        for name in list(self._loaded):
+            self._dreamer.add_network(name, self._loaded.pop(name))
+        wanted = settings.network
+        if wanted in self._dreamer.networks:
+            self.message = self.error = ""
+            self._failed.clear()
+            self._old = settings
+            return settings
+        self.error = self._failed.get(wanted, "")
+        self.message = "" if self.error else f"loading {wanted}"
+        if self._loading is None and not self.error:
+            self._loading = wanted
+            threading.Thread(target=self._load, args=(wanted,), name=f"load {wanted}", daemon=True).start()
+        if self._old is None:
+            default = self._dreamer.default_network
+            self._old = DreamSettings(network=default, layer=network_info(default).words["parts"])
+        return settings.replace(network=self._old.network, layer=self._old.layer, channel=self._old.channel)
+
+    def _load(self, name: str) -> None:
+        try:
+            self._loaded[name] = self._dreamer.load(name, self._weights.get(name))
+        except LivedreamError as error:
+            log.error("%s", error)
+            self._failed[name] = str(error)
+        finally:
+            self._loading = None

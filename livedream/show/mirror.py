@@ -1,0 +1,297 @@
+"""The show: takes the newest frame and the newest residual, and puts the picture on the wall.
+
+It owns the window, the controls and the other two processes. It never imports torch, and it never waits
+for anybody: a camera or a dream that hangs costs the picture nothing but its news.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from livedream.controls.actions import Action, Command, Missing
+from livedream.controls.keyboard import action_for, help_rows
+from livedream.errors import LivedreamError, SourceError
+from livedream.frame import Image
+from livedream.networks.catalogue import network_info
+from livedream.settings import DreamSettings
+from livedream.show.launch import Launch
+from livedream.show.outputs import Outputs
+from livedream.show.state import State
+from livedream.show.statistics import Statistics, write_stats
+from livedream.show.workers import Workers
+from livedream.slots import Value
+from livedream.stage.composite import Composer
+from livedream.stage.hud import Hud, HudState
+from livedream.stage.snapshot import save_snapshot
+from livedream.stage.window import Closed, KeyPressed, Resized
+from livedream.timing import Pacer, now_s
+
+log = logging.getLogger(__name__)
+
+#: The picture is drawn anew at most this often: what most screens and projectors show.
+_MOST_HZ = 60.0
+#: …and at least this often, so that a window that was covered is painted again.
+_LEAST_HZ = 10.0
+#: A show without a dream begins all the same after this long: `--frames` and `--duration` must end it.
+_LONGEST_OVERTURE_S = 60.0
+
+
+def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None = None) -> None:
+    """Run the mirror until it is told to end.
+
+    ``started_s`` is when the command was started, on the monotonic clock. Raises ``UsageError``,
+    ``NetworkError``, ``SourceError`` or ``OutputError`` when the show cannot start; once it runs, what goes
+    wrong is shown and logged, and the show goes on.
+    """
+    cv2.setNumThreads(1)
+    state = State.begin(settings, launch.weights)
+    with ExitStack() as stack:
+        workers = stack.enter_context(Workers(launch, state.settings))
+        mirror = Mirror(launch, state, workers, started_s if started_s is not None else now_s())
+        stack.callback(mirror.close)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, mirror.quit))
+        mirror.run()
+
+
+class Mirror:
+    """The show's one loop and what it holds."""
+
+    def __init__(self, launch: Launch, state: State, workers: Workers, started_s: float) -> None:
+        self._launch = launch
+        self._state = state
+        self._workers = workers
+        self._started_s = started_s
+        self._statistics = Statistics()
+        self._composer = Composer()
+        self._frame: Value | None = None
+        self._residual: Value | None = None
+        self._picture: Image | None = None
+        self._aspect: float | None = None
+        self._quit = False
+        self._begun_s: float | None = None
+        self._said: dict[str, str] = {}
+        self._hud = Hud(now_s(), help_rows=help_rows())
+        self._outputs: Outputs | None = None
+
+    def quit(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """End the show after the picture that is being made."""
+        self._quit = True
+
+    def run(self) -> None:
+        """The loop. Raises what made the show impossible at its start."""
+        self._wait_for_first_frame()
+        self._outputs = outputs = Outputs(self._launch, self._state.settings)
+        self._order()
+        pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(2.0)
+        while not self._quit:
+            now = now_s()
+            self._control(outputs)
+            if watch.due(now):
+                self._watch(now)
+            if not pace.due(now):
+                time.sleep(min(0.002, pace.wait_s(now)))
+                continue
+            if self._take() or repaint.due(now):
+                self._begin_when_ready(now)
+                self._show(outputs)
+            self._end_when_due(now)
+        self._finish(outputs)
+
+    def _wait_for_first_frame(self) -> None:
+        """The window opens with a picture in it, or after a second with the word that there is none yet."""
+        deadline = now_s() + 1.0
+        while self._frame is None and now_s() < deadline and not self._quit:
+            self._raise_source_error()
+            self._frame = self._workers.frames.wait(0, 0.05)
+        self._raise_source_error()
+
+    def _raise_source_error(self) -> None:
+        error = self._workers.camera_status().get("error")
+        if error:
+            raise SourceError(error)
+
+    def _control(self, outputs: Outputs) -> None:
+        for event in outputs.poll():
+            if isinstance(event, Closed):
+                self.quit()
+            elif isinstance(event, Resized):
+                self._order()
+            elif isinstance(event, KeyPressed):
+                action = action_for(event.key, event.shift, event.repeat)
+                if action is not None:
+                    self._act(action, outputs)
+
+    def _act(self, action: Action, outputs: Outputs) -> None:
+        now = now_s()
+        try:
+            match action:
+                case Command("quit"):
+                    self.quit()
+                case Command("help"):
+                    self._hud.toggle_help(now)
+                case Command("hud"):
+                    self._hud.toggle_pin(now)
+                case Command("full_screen"):
+                    outputs.toggle_full_screen()
+                case Command("record"):
+                    self._hud.say(outputs.toggle_recording(), now)
+                case Command("snapshot") if self._picture is not None:
+                    path = outputs.snapshot(self._picture, self._state.settings)
+                    self._hud.say(f"snapshot: {path}", now)
+                case Missing(what):
+                    self._hud.say(f"{what}: not in this version", now)
+                case _:
+                    self._state = self._state.after(action)
+                    outputs.follow(self._state.settings)
+                    self._order()
+                    self._hud.touched(now)
+        except LivedreamError as error:
+            log.error("%s", error)
+            self._hud.say(str(error), now, alarm=True)
+
+    def _order(self) -> None:
+        """Give the dream the newest settings and the shape of what is visible."""
+        assert self._outputs is not None
+        width, height = self._outputs.size
+        settings = self._state.settings
+        self._aspect = width / height if settings.fit == "fill" else None
+        self._workers.orders.publish_json({"settings": settings.as_dict(), "aspect": self._aspect})
+
+    def _take(self) -> bool:
+        """Take the newest frame and residual; whether there was anything new."""
+        if self._state.settings.freeze and self._picture is not None:
+            return False
+        # The first frame was read before there was anything to show it on: it is read again.
+        frame = self._workers.frames.read(self._frame.seq if self._frame and self._picture is not None else 0)
+        residual = self._workers.residuals.read(self._residual.seq if self._residual else 0)
+        self._frame, self._residual = frame or self._frame, residual or self._residual
+        if frame is not None:
+            self._composer.see(frame.array, frame.index, self._aspect)
+        return frame is not None or residual is not None
+
+    def _show(self, outputs: Outputs) -> None:
+        settings, timer = self._state.settings, self._statistics.timer
+        if self._frame is not None and not (settings.freeze and self._picture is not None):
+            with timer.section("composite"):
+                array, index = (self._residual.array, self._residual.index) if self._residual else (None, 0)
+                self._picture = self._composer.compose(
+                    array, index, outputs.size, strength=settings.strength, mirror=settings.mirror
+                )
+        picture = self._picture
+        if picture is None or settings.blackout:
+            picture = np.zeros((outputs.size[1], outputs.size[0], 3), np.uint8)
+        overlay = None
+        if outputs.hud_size is not None and not settings.blackout:
+            overlay = self._hud.overlay(self._hud_state(outputs), outputs.hud_size, now_s())
+        captured_s = self._frame.time_s if self._frame else 0.0
+        with timer.section("show"):
+            outputs.show(picture, overlay, captured_s)
+        if self._frame is not None:
+            self._count(self._frame, now_s())
+
+    def _count(self, frame: Value, now: float) -> None:
+        statistics = self._statistics
+        statistics.shown(now, frame.index, frame.time_s, self._workers.dream_status().get("ticks", 0))
+        if statistics.first_picture_s is None:
+            statistics.first_picture_s = round(now - self._started_s, 2)
+            log.info("first picture after %.2f s", statistics.first_picture_s)
+        if self._residual is not None and statistics.first_dream_s is None:
+            statistics.first_dream_s = round(now - self._started_s, 2)
+            log.info("first dream after %.2f s", statistics.first_dream_s)
+
+    def _watch(self, now: float) -> None:
+        """Look after the other processes and the outputs, and say what they say."""
+        assert self._outputs is not None
+        if self._frame is None:
+            self._raise_source_error()
+        dream, camera = self._workers.dream_status(), self._workers.camera_status()
+        if dream.get("state") == "failed" and self._begun_s is None:
+            raise LivedreamError(dream["error"])
+        for text in self._workers.check(now) + self._outputs.faults():
+            self._hud.say(text, now, alarm=True)
+        self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)
+        self._say_news("dream", dream.get("message", ""), dream.get("error", ""), now)
+        self._outputs.tell(self._stats())
+        self._statistics.measure_memory(self._workers.pids())
+
+    def _say_news(self, who: str, message: str, error: str, now: float) -> None:
+        text = error or message
+        if text and text != self._said.get(who):
+            log.info("%s: %s", who, text)
+            self._hud.say(text, now, alarm=bool(error))
+        self._said[who] = text
+
+    def _begin_when_ready(self, now: float) -> None:
+        """The show begins with its first dreamt picture, or without one after the longest overture."""
+        late = now - self._started_s > _LONGEST_OVERTURE_S
+        if self._begun_s is None and (self._residual is not None or late):
+            self._begun_s = now
+            self._statistics.begin(now)
+            assert self._outputs is not None
+            self._outputs.begin()
+
+    def _end_when_due(self, now: float) -> None:
+        if self._begun_s is None:
+            return
+        frames, duration_s = self._launch.frames, self._launch.duration_s
+        if frames is not None and self._statistics.frames >= frames:
+            self.quit()
+        if duration_s is not None and now - self._begun_s >= duration_s:
+            self.quit()
+
+    def _hud_state(self, outputs: Outputs) -> HudState:
+        settings, dream = self._state.settings, self._workers.dream_status()
+        layer = network_info(settings.network).layer(settings.layer)
+        return HudState(
+            network=settings.network,
+            layer=layer.name,
+            layer_channels=layer.channels,
+            layer_stride=layer.stride,
+            channel=settings.channel,
+            backend=dream.get("backend", ""),
+            source=self._workers.camera_status().get("source", ""),
+            display_fps=self._statistics.display.rate(now_s()),
+            dream_fps=dream.get("dream_fps", 0.0),
+            latency_ms=self._statistics.latency_ms(),
+            steps=settings.steps,
+            octaves=settings.octaves,
+            working_size=tuple(dream.get("working", (0, 0))),
+            strength=settings.strength,
+            faults=self._workers.faults,
+            recording_s=outputs.recording_s,
+        )
+
+    def _stats(self) -> dict[str, Any]:
+        dream, settings = self._workers.dream_status(), self._state.settings
+        return self._statistics.summary() | {
+            "faults": self._workers.faults,
+            "backend": dream.get("backend", ""),
+            "network": dream.get("network", settings.network),
+            "layer": dream.get("layer", settings.layer),
+            "working_size": dream.get("working", [0, 0]),
+            "steps": settings.steps,
+            "tick_ms": dream.get("sections", {}),
+            "source": self._workers.camera_status().get("source", ""),
+            "picture_size": list(self._outputs.size) if self._outputs else None,
+        }
+
+    def _finish(self, outputs: Outputs) -> None:
+        """The last frame and the statistics, if they were asked for. Raises ``OutputError``."""
+        if self._launch.snapshot is not None and self._picture is not None:
+            save_snapshot(self._launch.snapshot, self._picture, self._state.settings.as_dict())
+        if self._launch.stats is not None:
+            write_stats(self._launch.stats, self._stats())
+
+    def close(self) -> None:
+        """Close the outputs. May be called twice."""
+        if self._outputs is not None:
+            self._outputs.close()

@@ -1,0 +1,172 @@
+"""Where the picture goes: the window, the preview page, the recording. One that fails stops no other."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from livedream.errors import OutputError
+from livedream.files import require_writable
+from livedream.frame import Array, Image
+from livedream.settings import DreamSettings
+from livedream.show.launch import Launch
+from livedream.stage.preview import Preview
+from livedream.stage.recorder import Recorder, automatic_path
+from livedream.stage.screens import screen_available
+from livedream.stage.snapshot import save_snapshot_later
+from livedream.stage.window import Event, Window
+from livedream.timing import now_s
+
+log = logging.getLogger(__name__)
+
+#: Where keys S and R leave their files, in the folder that the mirror was started in.
+_SNAPSHOTS, _RECORDINGS = Path("snapshots"), Path("recordings")
+#: The preview takes the next free port of so many.
+_PORTS = 10
+
+
+class Outputs:
+    """Opens what the launch asks for. Without a screen it is headless, and says so.
+
+    Raises ``OutputError`` when an output cannot be opened.
+    """
+
+    def __init__(self, launch: Launch, settings: DreamSettings) -> None:
+        self._launch = launch
+        self._window: Window | None = None
+        self._preview: Preview | None = None
+        self._recorder: Recorder | None = None
+        self._recorded_s: float | None = None  # the capture time of the last recorded picture
+        self._recording_since_s: float | None = None
+        self._snapshots: list[Future[Path]] = []
+        for path in (launch.snapshot, launch.stats):
+            if path is not None:
+                require_writable(path)
+        if launch.record is not None:
+            self._recorder = Recorder(launch.record)
+        headless = launch.headless
+        if not headless and not screen_available():
+            log.warning("no screen was found: the picture is only on the preview page")
+            headless = True
+        if not headless:
+            self._window = Window(
+                full_screen=launch.full_screen,
+                display=launch.display,
+                size=launch.size,
+                rotate=settings.rotate,
+            )
+        if headless or launch.preview:
+            self._preview = _open_preview(launch.port)
+            log.info("see it at %s", self._preview.url)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) to composite to, upright."""
+        return self._window.picture_size if self._window else self._launch.size
+
+    @property
+    def hud_size(self) -> tuple[int, int] | None:
+        """(width, height) of the overlay; None where there is no window to lay it over."""
+        return self._window.output_size if self._window else None
+
+    def poll(self) -> list[Event]:
+        """What happened in the window since the last call."""
+        return self._window.poll() if self._window else []
+
+    def begin(self) -> None:
+        """The show begins: so does the recording that the launch asked for."""
+        if self._recorder is not None and self._recording_since_s is None:
+            self._recording_since_s = now_s()
+
+    def show(self, picture: Image, overlay: Array | None, captured_s: float) -> None:
+        """Put a picture (RGB uint8, upright) out; ``captured_s`` is when its camera frame was captured."""
+        if self._window is not None:
+            self._window.show(picture, overlay)
+        if self._preview is not None:
+            self._preview.offer(picture)
+        if self._recorder is not None and self.recording_s is not None and captured_s != self._recorded_s:
+            self._recorder.add(picture, captured_s)
+            self._recorded_s = captured_s
+
+    def follow(self, settings: DreamSettings) -> None:
+        """Take over the settings that are the screen's."""
+        if self._window is not None:
+            self._window.set_rotate(settings.rotate)
+
+    def toggle_full_screen(self) -> None:
+        """Between a window and the full screen."""
+        if self._window is not None:
+            self._window.set_full_screen(not self._window.full_screen)
+
+    def toggle_recording(self) -> str:
+        """Start a recording under a name of its own, or end the one that runs; what was done, in words.
+
+        Raises ``OutputError`` when the file cannot be made.
+        """
+        if self._recorder is not None:
+            return self._end_recording()
+        self._recorder = Recorder(_own_path(_RECORDINGS, "mp4"))
+        self._recording_since_s = now_s()
+        return f"recording: {self._recorder.path}"
+
+    def _end_recording(self) -> str:
+        assert self._recorder is not None
+        recorder, self._recorder, self._recording_since_s = self._recorder, None, None
+        recorder.close()
+        return recorder.error or f"recorded: {recorder.path}"
+
+    @property
+    def recording_s(self) -> float | None:
+        """How long the recording has been running, or None."""
+        return None if self._recording_since_s is None else now_s() - self._recording_since_s
+
+    def snapshot(self, picture: Image, settings: DreamSettings) -> Path:
+        """Begin to save a picture under a name of its own. Raises ``OutputError``."""
+        path = _own_path(_SNAPSHOTS, "png")
+        self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
+        return path
+
+    def tell(self, values: dict[str, Any]) -> None:
+        """Give the preview page the newest measurements."""
+        if self._preview is not None:
+            self._preview.set_status(values)
+
+    def faults(self) -> list[str]:
+        """What has failed since the last call."""
+        faults = []
+        if self._recorder is not None and self._recorder.error:
+            faults.append(self._end_recording())
+        done = [saved for saved in self._snapshots if saved.done()]
+        self._snapshots = [saved for saved in self._snapshots if not saved.done()]
+        return faults + [str(error) for saved in done if (error := saved.exception()) is not None]
+
+    def close(self) -> None:
+        """Finish the recording, close everything. May be called twice."""
+        if self._recorder is not None:
+            log.info("%s", self._end_recording())
+        for output in (self._preview, self._window):
+            if output is not None:
+                output.close()
+        self._preview = self._window = None
+
+
+def _own_path(folder: Path, kind: str) -> Path:
+    """A new name in ``folder``, which is made if need be. Raises ``OutputError``."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"no folder {str(folder.absolute())!r}: {error.strerror}") from error
+    return automatic_path(folder, kind, datetime.now())
+
+
+def _open_preview(port: int) -> Preview:
+    """A preview on ``port``, or the next free one. Raises ``OutputError`` when all are taken."""
+    for candidate in range(port, port + _PORTS):
+        try:
+            return Preview(port=candidate)
+        except OutputError as error:
+            log.warning("%s", error)
+    raise OutputError(f"no preview page: ports {port} to {port + _PORTS - 1} are all taken")

@@ -1,0 +1,124 @@
+"""``live.py render``: a film or a photograph dreamt in this process, every frame in order, none left out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count, islice
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from livedream.dream.dreamer import Dreamer
+from livedream.errors import OutputError, UsageError
+from livedream.files import require_writable
+from livedream.frame import Frame, Image
+from livedream.settings import DreamSettings
+from livedream.show.state import State
+from livedream.sources import open_source
+from livedream.stage.composite import lay_over
+from livedream.stage.recorder import Recorder
+from livedream.stage.snapshot import save_snapshot
+
+log = logging.getLogger(__name__)
+
+_PHOTOS = (".png", ".jpg", ".jpeg")
+#: Ticks on a photograph: the dream on a still picture has settled by then.
+_STILL_TICKS = 90
+_CLASSIC_STEPS = 40
+_STILL_FPS = 30.0
+
+
+def render(
+    source: str,
+    output: Path,
+    settings: DreamSettings,
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    frames: int | None = None,
+    classic: bool = False,
+) -> None:
+    """Dream ``source`` (a film, a photograph, or clouds) into ``output``, in the input's own size.
+
+    A photograph is treated as a still camera for ``frames`` ticks, or dreamt once with ``classic``; written
+    to a film, each tick is a picture. Raises ``UsageError``, ``SourceError``, ``NetworkError``,
+    ``OutputError``.
+    """
+    photo = output.suffix.lower() in _PHOTOS
+    settings = State.begin(settings, weights).settings
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_source(source, loop=False, realtime=False))
+        if photo and opened.frame_count != 1:
+            raise UsageError(
+                f"{source} is no photograph, and {output.name} is one; possible: .mp4, .mkv, .mov"
+            )
+        if opened.frame_count is None and frames is None:
+            raise UsageError(f"{source} never ends: say how many with --frames N")
+        recorder = None if photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
+        if photo:
+            require_writable(output)
+        dreamer = _dreamer(settings, weights, device)
+        still = opened.frame_count == 1
+        wanted = _pictures(opened.frame_count, frames, classic)
+        pictures = _repeated(next(opened)) if still else opened
+        steps = wanted * _CLASSIC_STEPS if classic else wanted
+        bar = stack.enter_context(tqdm(total=steps, unit="step" if classic else "frame", desc=output.name))
+        image: Image | None = None
+        for frame in islice(pictures, wanted):
+            image = _dreamt(dreamer, frame, settings, classic, bar.update)
+            if recorder is not None:
+                recorder.add(image, frame.time_s, wait=True)
+                if recorder.error:
+                    raise OutputError(recorder.error)
+        if photo and image is not None:
+            _save(output, image, settings)
+    log.info("%s, by %s", output, dreamer.backend.name)
+
+
+def _pictures(there: int | None, asked: int | None, classic: bool) -> int:
+    """How many pictures to dream."""
+    if there == 1:
+        return 1 if classic and asked is None else asked or _STILL_TICKS
+    return min(count for count in (there, asked) if count is not None)
+
+
+def _dreamer(settings: DreamSettings, weights: Path | None, device: str) -> Dreamer:
+    import torch
+
+    # Nothing else runs here: all cores are the dream's.
+    torch.set_num_threads(os.cpu_count() or 1)
+    return Dreamer(settings.network, weights=weights, device=device)
+
+
+def _dreamt(
+    dreamer: Dreamer, frame: Frame, settings: DreamSettings, classic: bool, step: Callable[[], object]
+) -> Image:
+    image = frame.image
+    if classic:
+        dreamt = dreamer.classic(image, settings, lambda: (step(), None)[1])
+    else:
+        residual = dreamer.tick(image, settings, time_s=frame.time_s)
+        dreamt = lay_over(image, residual, (image.shape[1], image.shape[0]), settings.strength)
+        step()
+    return cv2.flip(dreamt, 1).astype(image.dtype, copy=False) if settings.mirror else dreamt
+
+
+def _repeated(frame: Frame) -> Iterator[Frame]:
+    """A photograph as a still camera's frames."""
+    return (Frame(frame.image, n, n / _STILL_FPS) for n in count())
+
+
+def _save(path: Path, image: Image, settings: DreamSettings) -> None:
+    if path.suffix.lower() == ".png":
+        save_snapshot(path, image, settings.as_dict())
+        return
+    from PIL import Image as Pillow
+
+    try:
+        Pillow.fromarray(image).save(path, quality=95)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,50 @@
+"""The settings of the running show, and the names that they may take on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from livedream.controls.actions import Action, apply
+from livedream.errors import NetworkError
+from livedream.networks.catalogue import NETWORKS, find_weights, network_info
+from livedream.settings import DreamSettings
+
+
+def consistent(settings: DreamSettings, before: DreamSettings | None = None) -> DreamSettings:
+    """``settings`` with the layer in its network's own words, and the channel within the layer.
+
+    When only the network changed from ``before``, the layer becomes the new network's layer for the same
+    word. Raises ``UsageError`` for a network or layer that does not exist.
+    """
+    info = network_info(settings.network)
+    name = settings.layer
+    if before is not None and before.network != settings.network and before.layer == settings.layer:
+        name = network_info(before.network).layer(name).word
+    layer = info.layer(name)
+    return settings.replace(layer=layer.name, channel=min(settings.channel, layer.channels - 1))
+
+
+@dataclass(frozen=True)
+class State:
+    """The settings now, and the networks whose weights are on this machine."""
+
+    settings: DreamSettings
+    networks: tuple[str, ...]
+
+    @classmethod
+    def begin(cls, settings: DreamSettings, weights: Path | None) -> State:
+        """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it cannot be."""
+        settings = consistent(settings)
+        info = network_info(settings.network)
+        # torchvision's networks may still come by download; the others are files or nothing.
+        if find_weights(settings.network, weights) is None and not info.weights_file.endswith(".pth"):
+            raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
+        there = (name for name in NETWORKS if name == settings.network or find_weights(name) is not None)
+        return cls(settings, tuple(there))
+
+    def after(self, action: Action) -> State:
+        """The state after a control's action. Raises ``UsageError`` when that cannot be."""
+        layers = [layer.name for layer in network_info(self.settings.network).layers]
+        changed = apply(self.settings, action, lists={"network": self.networks, "layer": layers})
+        return replace(self, settings=consistent(changed, self.settings))

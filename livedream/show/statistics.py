@@ -1,0 +1,94 @@
+"""What a show measured: rates, latency, memory. ``--stats`` writes it as JSON; its keys are an interface."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from livedream.errors import OutputError
+from livedream.timing import RateMeter, SectionTimer, summarise
+
+
+class Statistics:
+    """Counts shown pictures, latencies and dropped frames. Times are ``now``, in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self.timer = SectionTimer()
+        self.display = RateMeter()
+        self.first_picture_s: float | None = None
+        self.first_dream_s: float | None = None
+        self.dropped = 0
+        self.frames = 0
+        self.peak_rss_mb = 0.0
+        self._latencies: deque[float] = deque(maxlen=100_000)
+        self._last_index: int | None = None
+        self._since: tuple[float, int, int] | None = None
+        self._now = 0.0
+        self._ticks = self._counted = 0
+
+    def shown(self, now: float, index: int, captured_s: float, ticks: int) -> None:
+        """A picture was flipped at ``now``, made of the camera frame ``index`` captured at ``captured_s``.
+
+        ``ticks`` is the dream process's own count, which starts again with the process.
+        """
+        self._now = now
+        self._ticks += ticks - self._counted if ticks >= self._counted else ticks
+        self._counted = ticks
+        self.display.tick(now)
+        if index == self._last_index:
+            return
+        if self._last_index is not None:
+            self.dropped += max(0, index - self._last_index - 1)
+        self._last_index = index
+        self.frames += 1
+        self._latencies.append((now - captured_s) * 1e3)
+
+    def begin(self, now: float) -> None:
+        """The dream is there: rates and ``frames`` count from here, not from the loading."""
+        self._since = (now, self.display.count, self._ticks)
+        self.frames = 0
+
+    def latency_ms(self) -> float:
+        """The median latency of the last 60 new frames."""
+        return summarise(list(self._latencies)[-60:])["p50"]
+
+    def measure_memory(self, pids: Sequence[int]) -> None:
+        """Take the memory of all processes together, and keep the peak."""
+        import psutil
+
+        total = 0
+        for pid in (os.getpid(), *pids):
+            try:
+                total += psutil.Process(pid).memory_info().rss
+            except psutil.Error:  # it has just ended
+                continue
+        self.peak_rss_mb = max(self.peak_rss_mb, total / 2**20)
+
+    def summary(self) -> dict[str, Any]:
+        """The measured part of ``--stats``. ``latency_ms`` is from the capture stamp to the flip."""
+        since_s, shown, ticks = self._since or (self._now, self.display.count, self._ticks)
+        seconds = max(1e-6, self._now - since_s)
+        return {
+            "display_fps": round((self.display.count - shown) / seconds, 2),
+            "dream_fps": round((self._ticks - ticks) / seconds, 2),
+            "latency_ms": summarise(self._latencies),
+            "frame_ms": self.timer.summary(),
+            "frames": self.frames,
+            "ticks": self._ticks,
+            "dropped": self.dropped,
+            "rss_mb": round(self.peak_rss_mb, 1),
+            "first_picture_s": self.first_picture_s,
+            "first_dream_s": self.first_dream_s,
+        }
+
+
+def write_stats(path: Path, values: dict[str, Any]) -> None:
+    """Write ``values`` as JSON. Raises ``OutputError`` when the file cannot be written."""
+    try:
+        path.write_text(json.dumps(values, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(f"statistics cannot be written to {str(path)!r}: {error.strerror}") from error

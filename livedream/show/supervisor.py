@@ -1,0 +1,95 @@
+"""Keeps a child process alive: starts it, notices that it died or hangs, starts it again, ends it."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: A child that ran this long had started well: the next failure counts as the first.
+_HEALTHY_S = 60.0
+_LONGEST_DELAY_S = 60.0
+
+
+def restart_delay_s(failures: int) -> float:
+    """Seconds to wait before the restart after so many failures in a row: at once, then 1, 2, 4 … 60."""
+    return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** (failures - 2))
+
+
+class Worker:
+    """One supervised child process, ``target(*args)``, started with ``spawn``.
+
+    ``stalled(running_s)`` says why a living child must be taken for dead, or gives "" when it is well;
+    ``running_s`` is how long it has run. An exit with code 0 is an end, not a failure.
+    """
+
+    def __init__(
+        self, name: str, target: Callable[..., None], args: tuple[Any, ...], stalled: Callable[[float], str]
+    ) -> None:
+        self.name = name
+        self.faults = 0
+        self._target, self._args, self._stalled = target, args, stalled
+        self._context = multiprocessing.get_context("spawn")
+        self._process: BaseProcess | None = None
+        self._started_s = 0.0
+        self._failures = 0
+        self._restart_at_s: float | None = None
+
+    def start(self, now: float) -> None:
+        """Start the process."""
+        self._process = self._context.Process(
+            target=self._target, args=self._args, name=self.name, daemon=True
+        )
+        self._process.start()
+        self._started_s = now
+        self._restart_at_s = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None when it does not run."""
+        return self._process.pid if self._process is not None and self._process.is_alive() else None
+
+    def check(self, now: float) -> str:
+        """Look after the process; call it a few times a second. What went wrong just now, or ""."""
+        if self._restart_at_s is not None:
+            if now >= self._restart_at_s:
+                self.start(now)
+            return ""
+        if self._process is None:
+            return ""
+        code = self._process.exitcode
+        if code == 0:
+            return ""
+        why = f"ended with exit code {code}" if code is not None else self._stalled(now - self._started_s)
+        if not why:
+            return ""
+        if now - self._started_s >= _HEALTHY_S:
+            self._failures = 0
+        self._failures += 1
+        self.faults += 1
+        delay = restart_delay_s(self._failures)
+        self._end(patience_s=0.0)
+        self._restart_at_s = now + delay
+        log.error("%s %s; starting it again in %.0f s", self.name, why, delay)
+        return f"{self.name} {why}"
+
+    def _end(self, patience_s: float) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.is_alive() and patience_s > 0:
+            process.terminate()
+            process.join(patience_s)
+        if process.is_alive():
+            process.kill()
+        process.join(5.0)
+        self._process = None
+
+    def close(self) -> None:
+        """End the process, kindly for a second, then by force. May be called twice."""
+        self._restart_at_s = None
+        self._end(patience_s=1.0)

@@ -1,0 +1,115 @@
+"""The two other processes of the mirror, and the slots that join them to the show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from livedream.settings import DreamSettings
+from livedream.show.dream_process import DreamJob, run_dream
+from livedream.show.launch import Launch
+from livedream.show.supervisor import Worker
+from livedream.slots import Slot
+from livedream.sources.process import run_source
+from livedream.timing import now_s
+
+#: The camera process beats twice a second; this long without a beat, it hangs as a whole.
+_CAMERA_SILENT_S = 10.0
+#: The slowest tick that is still work: 20 steps at 1280 pixels on one slow core.
+_DREAM_SILENT_S = 60.0
+#: Loading may include a download of 100 MB by a slow line.
+_LOADING_S = 900.0
+#: Widest working size, as float32.
+_RESIDUAL_BYTES = 1280 * 1280 * 3 * 4
+_STATUS_BYTES = 1 << 16
+
+
+class Status:
+    """The newest status that a process has published, as a dictionary."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._seq = 0
+        self._values: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        newer = self._slot.read_json(self._seq)
+        if newer is not None:
+            self._seq, self._values = newer
+        return self._values
+
+    def age_s(self, running_s: float) -> float:
+        """Seconds since the last sign of life of a process that has run for ``running_s``."""
+        return min(running_s, now_s() - float(self().get("time_s", 0.0)))
+
+
+class Workers:
+    """Starts the camera and the dream process; a context manager that ends them, and leaves none behind."""
+
+    def __init__(self, launch: Launch, settings: DreamSettings) -> None:
+        self._stack = ExitStack()
+
+        def slot(capacity_bytes: int | None = None) -> Slot:
+            create: Callable[[], Slot] = (
+                Slot.create if capacity_bytes is None else lambda: Slot.create(capacity_bytes)
+            )
+            return self._stack.enter_context(create())
+
+        self.frames, self.residuals = slot(), slot(_RESIDUAL_BYTES)
+        self.orders = slot(_STATUS_BYTES)
+        camera, dream = slot(_STATUS_BYTES), slot(_STATUS_BYTES)
+        self.camera_status, self.dream_status = Status(camera), Status(dream)
+        job = DreamJob(
+            frames=self.frames.name,
+            orders=self.orders.name,
+            residuals=self.residuals.name,
+            status=dream.name,
+            network=settings.network,
+            weights=None if launch.weights is None else str(launch.weights),
+            device=launch.device,
+            log_level=launch.log_level,
+        )
+        source = (launch.source, self.frames.name, camera.name, launch.log_level)
+        self._workers = [
+            Worker("camera", run_source, source, self._camera_stalled),
+            Worker("dream", run_dream, (job,), self._dream_stalled),
+        ]
+        for worker in self._workers:
+            self._stack.callback(worker.close)
+            worker.start(now_s())
+
+    @property
+    def faults(self) -> int:
+        """How often a process had to be started again, and a camera was lost."""
+        return sum(worker.faults for worker in self._workers) + int(self.camera_status().get("faults", 0))
+
+    def pids(self) -> list[int]:
+        """The running processes."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def check(self, now: float) -> list[str]:
+        """Restart what died or hangs; what went wrong just now."""
+        return [fault for worker in self._workers if (fault := worker.check(now))]
+
+    def _camera_stalled(self, running_s: float) -> str:
+        if self.camera_status().get("stalled") and running_s > _CAMERA_SILENT_S:
+            return "does not answer"
+        return "is silent" if self.camera_status.age_s(running_s) > _CAMERA_SILENT_S else ""
+
+    def _dream_stalled(self, running_s: float) -> str:
+        patience_s = _DREAM_SILENT_S if self.dream_status().get("state") == "ready" else _LOADING_S
+        return "is silent" if self.dream_status.age_s(running_s) > patience_s else ""
+
+    def close(self) -> None:
+        """End the processes and free the shared memory. May be called twice."""
+        self._stack.close()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

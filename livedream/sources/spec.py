@@ -1,0 +1,86 @@
+"""What a user writes after ``--source``, and the source that it stands for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from livedream.errors import SourceError
+from livedream.sources.source import POSSIBLE, Source
+
+Kind = Literal["camera", "film", "photo", "stream", "clouds"]
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source that was asked for: its kind, and the device, path or address to open."""
+
+    kind: Kind
+    target: str
+
+
+def parse_spec(spec: str) -> SourceSpec:
+    """What ``spec`` stands for; see :func:`open_source`. Files are told apart by what is in them.
+
+    ``auto`` is the first camera that the system lists, and camera 0 where it lists none. Raises
+    ``SourceError`` for a file that is missing, empty or a folder.
+    """
+    spec = spec.strip()
+    if spec == "auto":
+        from livedream.sources.camera import first_camera
+
+        return SourceSpec("camera", first_camera())
+    if spec == "clouds":
+        return SourceSpec("clouds", spec)
+    if spec.isdecimal() or spec.startswith("/dev/"):
+        return SourceSpec("camera", spec)
+    if re.match(r"(https?|rtsps?)://", spec):
+        return SourceSpec("stream", spec)
+    path = Path(spec)
+    found = None
+    if not spec or not path.exists():
+        found = "no such file"
+    elif path.is_dir():
+        found = "a folder"
+    elif not path.stat().st_size:
+        found = "an empty file"
+    if found:
+        raise SourceError(f"source {spec!r}: found {found}; possible: {POSSIBLE}")
+    from livedream.sources.photo import is_photo
+
+    return SourceSpec("photo" if is_photo(spec) else "film", spec)
+
+
+def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Source:
+    """Open a source of pictures: a context manager and an iterator of :class:`Frame`.
+
+    ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"auto"`` for the first), ``"clouds"``, a film or
+    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime``: films at their own rate
+    (late frames are dropped), photos and clouds at 30 fps. Without it every frame comes as fast as asked
+    for, stamped index / fps; cameras and streams are always live. ``loop`` repeats films and photos for ever.
+    Raises ``SourceError``: what was asked, what was found, what is possible.
+    """
+    asked = parse_spec(spec)
+    match asked.kind:
+        case "camera":
+            from livedream.sources.camera import Camera
+
+            return Camera(asked.target)
+        case "film":
+            from livedream.sources.film import Film
+
+            return Film(asked.target, loop=loop, realtime=realtime)
+        case "photo":
+            from livedream.sources.photo import Photo
+
+            return Photo(asked.target, loop=loop, realtime=realtime)
+        case "stream":
+            from livedream.sources.stream import Stream
+
+            return Stream(asked.target)
+        case "clouds":
+            from livedream.sources.clouds import CloudSource
+
+            return CloudSource(realtime=realtime)

@@ -1,0 +1,180 @@
+"""The head-up display: what the mirror is doing, in type that reads from two metres.
+
+``render_hud`` and ``render_help`` are functions of what they show; :class:`Hud` decides when something is
+shown and draws it again only when it has changed. No window is needed: ``lay_over`` puts it on any picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from livedream.frame import Array, Image
+
+_SHOWN_S = 6.0  # long enough to read the plate after a key press
+_ALARM_S = 15.0
+_HELP_S = 60.0  # help that an operator forgot must not hang in an exhibition
+_REDRAW_S = 0.5  # measured values that change more often cannot be read
+
+Size = tuple[int, int]  # (width, height) in pixels
+
+
+@dataclass(frozen=True)
+class HudState:
+    """What the information plate shows. Empty and zero mean "not known yet" and are left out.
+
+    ``layer_channels`` and ``layer_stride`` (pixels of the working picture per cell) describe the layer;
+    ``channel`` is -1 for the whole layer; rates are per second, ``latency_ms`` is from capture to flip;
+    ``working_size`` is (width, height); ``recording_s`` is how long a recording has been running, or None.
+    """
+
+    network: str = ""
+    layer: str = ""
+    layer_channels: int = 0
+    layer_stride: int = 0
+    channel: int = -1
+    backend: str = ""
+    source: str = ""
+    display_fps: float = 0.0
+    dream_fps: float = 0.0
+    latency_ms: float = 0.0
+    steps: int = 0
+    octaves: int = 0
+    working_size: Size = (0, 0)
+    strength: float = 1.0
+    faults: int = 0
+    recording_s: float | None = None
+
+    def lines(self) -> tuple[str, str, str]:
+        """The layer; the network and the layer's shape; the backend and the source."""
+        shape = [self.network]
+        shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
+        shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
+        return self.layer, _dotted(shape), _dotted([self.backend, self.source])
+
+    def cells(self) -> tuple[tuple[str, str], ...]:
+        """(label, value) of the numbers."""
+        width, height = self.working_size
+        cells = (
+            ("display", f"{self.display_fps:.0f} fps" if self.display_fps else ""),
+            ("dream", f"{self.dream_fps:.0f} fps" if self.dream_fps else ""),
+            ("latency", f"{self.latency_ms:.0f} ms" if self.latency_ms else ""),
+            ("strength", f"{self.strength:.1f}"),
+            ("steps", str(self.steps)),
+            ("octaves", str(self.octaves or "")),
+            ("channel", "all" if self.channel < 0 else str(self.channel)),
+            ("working size", f"{width} x {height}" if width else ""),
+            ("faults", str(self.faults or "")),
+        )
+        return tuple(cell for cell in cells if cell[1])
+
+    def clock(self) -> str:
+        """How long the recording has been running (``1:05``); empty without one."""
+        if self.recording_s is None:
+            return ""
+        return f"{int(self.recording_s) // 60}:{int(self.recording_s) % 60:02d}"
+
+
+def _dotted(words: Sequence[str]) -> str:
+    return "  ·  ".join(filter(None, words))
+
+
+class Hud:
+    """What is laid over the picture, and when: information, a message, the recording mark, the help.
+
+    The information is there for some seconds after the start and after :meth:`touched`; :meth:`toggle_pin`
+    keeps it. Every ``now`` is in seconds of one clock; ``help_rows`` are (keys, what they do).
+    """
+
+    def __init__(self, now: float, *, help_rows: Sequence[tuple[str, str]] = ()) -> None:
+        self.pinned = False
+        self._help_rows = tuple(help_rows)
+        self._until = now + _SHOWN_S
+        self._help_until = self._message_until = now
+        self._message, self._alarm = "", False
+        self._overlay: Array | None = None
+        self._shown: tuple[Any, ...] = ()
+        self._values: tuple[Any, ...] = ()
+        self._values_until = now
+
+    def touched(self, now: float) -> None:
+        """Something was changed: show the information, with its new values, for a while."""
+        self._until = now + _SHOWN_S
+        self._values_until = now
+
+    def say(self, text: str, now: float, *, alarm: bool = False) -> None:
+        """Show a line of text for a while; an ``alarm`` stays longer, in another colour."""
+        self._message, self._alarm = text, alarm
+        self._message_until = now + (_ALARM_S if alarm else _SHOWN_S)
+
+    def toggle_pin(self, now: float) -> None:
+        """Keep the information, or take it away."""
+        self.pinned = not (self.pinned or now < self._until)
+        self._until = now
+
+    def toggle_help(self, now: float) -> None:
+        """Show the help screen, or take it away."""
+        self._help_until = now if now < self._help_until else now + _HELP_S
+
+    def overlay(self, state: HudState, size: Size, now: float) -> Array | None:
+        """What to lay over a picture of ``size``: RGBA uint8 (H, W, 4), or None for nothing.
+
+        The same array again as long as nothing has changed, a new one when something has.
+        """
+        help = now < self._help_until
+        plate = self.pinned or now < self._until
+        message = self._message if now < self._message_until else ""
+        shown = (size, help, plate, message, self._alarm, state.clock())
+        values = (state.lines(), state.cells()) if plate else ()
+        if shown == self._shown and (values == self._values or now < self._values_until):
+            return self._overlay
+        self._shown, self._values, self._values_until = shown, values, now + _REDRAW_S
+        if help:
+            self._overlay = render_help(self._help_rows, size)
+        elif plate or message or state.clock():
+            self._overlay = render_hud(state, size, plate=plate, message=message, alarm=self._alarm)
+        else:
+            self._overlay = None
+        return self._overlay
+
+
+def render_hud(
+    state: HudState, size: Size, *, plate: bool = True, message: str = "", alarm: bool = False
+) -> Array:
+    """The information plate, a message above it and the recording mark: RGBA uint8 (H, W, 4)."""
+    from PIL import Image as Pillow
+
+    from livedream.stage import hud_drawing
+
+    canvas = Pillow.new("RGBA", size)
+    top = hud_drawing.draw_information(canvas, state.lines(), state.cells()) if plate else size[1]
+    if message:
+        hud_drawing.draw_message(canvas, message, top, alarm=alarm)
+    if state.clock():
+        hud_drawing.draw_recording_mark(canvas, state.clock())
+    return np.asarray(canvas)
+
+
+def render_help(rows: Sequence[tuple[str, str]], size: Size) -> Array:
+    """The help screen: RGBA uint8 (H, W, 4). ``rows`` are (keys, what they do), keys divided by spaces."""
+    from PIL import Image as Pillow
+
+    from livedream.stage import hud_drawing
+
+    canvas = Pillow.new("RGBA", size)
+    hud_drawing.draw_help(canvas, rows)
+    return np.asarray(canvas)
+
+
+def lay_over(image: Image, overlay: Array) -> Image:
+    """``image`` (RGB) with ``overlay`` (RGBA, same height and width) over it, as a new picture."""
+    mixed = image.copy()
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(overlay[..., 3]))
+    part = (slice(y, y + height), slice(x, x + width))
+    alpha = overlay[part][..., 3:].astype(np.uint16)
+    mixed[part] = (overlay[part][..., :3] * alpha + mixed[part] * (255 - alpha) + 127) // 255
+    return mixed

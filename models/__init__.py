@@ -1,0 +1,1 @@
+"""The networks that ship with livedream, and how they were trained."""

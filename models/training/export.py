@@ -1,0 +1,59 @@
+"""Writes a trained network: weights as fp16 safetensors, and beside them where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from livedream.networks.dreamnet import LAYERS, SHAPE, TEACHER_LAYERS, DreamNet
+
+#: Known training data, by a part of the source's name: title, licence, whom to thank.
+KNOWN_DATA = {
+    "caltech101": {
+        "title": "Caltech-101",
+        "licence": "CC BY 4.0",
+        "attribution": "Li, Andreeto, Ranzato, Perona: Caltech 101 (2022), CaltechDATA",
+    },
+    "flowers": {
+        "title": "tf_flowers",
+        "licence": "CC BY 2.0, per photograph",
+        "attribution": "The TensorFlow Team: Flowers (2019), photographs by their authors on Flickr",
+    },
+}
+
+
+def export(network: DreamNet, path: Path, sources: list[Path], facts: dict[str, Any]) -> None:
+    """Write ``path`` (fp16 safetensors) and, ending in ``.json``, its origin, data, metrics and hash."""
+    tensors = {name: t.detach().to(torch.float16).contiguous() for name, t in network.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    data = save(tensors)
+    partial.write_bytes(data)
+    os.replace(partial, path)
+    known = [KNOWN_DATA.get(source.stem, {"title": source.name, "licence": "unknown"}) for source in sources]
+    sidecar = {
+        "name": path.stem,
+        "file": path.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "origin": "trained by models.training of the livedream project to imitate its teacher",
+        "licence": "MIT",
+        "teacher": {
+            "name": "bvlc_googlenet",
+            "origin": "Berkeley Vision and Learning Center, Caffe model zoo",
+            "licence": "released for unrestricted use",
+        },
+        "training_data": known,
+        "layers": {
+            layer: {"channels": channels, "stride": stride, "teacher_layer": TEACHER_LAYERS[layer]}
+            for layer, (channels, stride) in LAYERS.items()
+        },
+        "shape": SHAPE,
+        "parameters": sum(t.numel() for t in tensors.values()),
+    } | facts
+    partial.write_text(json.dumps(sidecar, indent=2) + "\n")
+    os.replace(partial, path.with_suffix(".json"))

@@ -1,0 +1,61 @@
+"""Shared by all tests: one thread each, pictures, and skips with a reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Two test processes with two busy threads each on two cores are ten times slower than with one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.frame import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skips = {
+        "shared": (not SHARED.is_dir(), f"needs the real weights and footage in {SHARED.name}/, not here"),
+        "screen": (
+            not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")),
+            "needs a display: run under xvfb-run",
+        ),
+        "gpu": (not Path("/dev/nvidiactl").exists(), "needs an NVIDIA GPU"),
+    }
+    for item in items:
+        for marker, (missing, reason) in skips.items():
+            if missing and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real weights and footage."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def bvlc_weights() -> Path:
+    """The original DeepDream network's weights."""
+    return SHARED / "weights" / "bvlc_googlenet.npz"
+
+
+@pytest.fixture
+def picture() -> Image:
+    """A small picture with edges, blobs and colour: RGB uint8 (120, 160, 3), the same each time."""
+    rng = np.random.default_rng(7)
+    noise = cv2.GaussianBlur(rng.normal(size=(120, 160, 3)).astype(np.float32), (0, 0), 4)
+    image = np.clip(128 + noise * 400, 0, 255).astype(np.uint8)
+    cv2.circle(image, (80, 60), 25, (220, 180, 40), -1)
+    cv2.rectangle(image, (20, 20), (50, 100), (30, 60, 200), 3)
+    return image

@@ -1,0 +1,84 @@
+"""The table of keys: what it must have, that it agrees with the settings, and what is made from it."""
+
+import pytest
+
+from livedream.controls.actions import Command, Cycle, Missing, Nudge, Set, Toggle, apply
+from livedream.controls.keyboard import KEYS, action_for, help_rows, keys_table
+from livedream.settings import DreamSettings
+
+
+@pytest.mark.parametrize(
+    ("key", "shift", "action"),
+    [
+        ("right", False, Cycle("layer", 1)),
+        ("left", False, Cycle("layer", -1)),
+        ("up", False, Nudge("strength", 1)),
+        ("down", False, Nudge("strength", -1)),
+        ("a", True, Nudge("steps", -1)),
+        ("o", False, Nudge("octaves", 1)),
+        ("p", True, Nudge("persistence", -1)),
+        ("l", False, Set("channel", -1)),
+        ("space", False, Toggle("freeze")),
+        ("b", False, Toggle("blackout")),
+        ("m", False, Toggle("mirror")),
+        ("tab", False, Command("hud")),
+        ("escape", False, Command("quit")),
+        ("j", False, Missing("the journey")),
+        ("7", False, Missing("scene 7")),
+        ("7", True, Missing("storing scene 7")),
+    ],
+)
+def test_a_key_asks_for_its_action(key, shift, action):
+    assert action_for(key, shift) == action
+
+
+def test_a_key_without_function_asks_for_nothing():
+    assert action_for("f9") is None
+
+
+def test_shift_is_ignored_where_it_means_nothing():
+    assert action_for("m", shift=True) == Toggle("mirror")
+
+
+def test_a_held_key_moves_numbers_on_and_repeats_nothing_else():
+    assert action_for("up", repeat=True) == Nudge("strength", 1)
+    assert action_for("b", repeat=True) is None
+    assert action_for("right", repeat=True) is None
+
+
+def test_every_key_is_bound_once():
+    names = [name for key in KEYS for name, _ in key.bindings]
+    assert len(names) == len(set(names))
+
+
+def test_every_binding_changes_a_setting_that_exists():
+    lists = {"layer": ["parts", "objects"], "network": ["dreamnet", "another"]}
+    start = DreamSettings()
+    for key in KEYS:
+        for name, action in key.bindings:
+            changed = apply(start, action, lists=lists)
+            if isinstance(action, Cycle | Toggle) or (isinstance(action, Nudge) and action.name != "channel"):
+                assert changed != start, f"{name} changes nothing"
+
+
+def test_help_and_readme_show_every_key():
+    table = keys_table()
+    assert len(help_rows()) == len(KEYS)
+    for key in KEYS:
+        assert f"| {key.shown} | {key.help} |" in table
+    assert all(line.count("|") == 3 for line in table.splitlines())
+
+
+def test_help_rows_name_the_keys_they_are_bound_to():
+    spoken = {
+        "left": "←",
+        "right": "→",
+        "up": "↑",
+        "down": "↓",
+        "escape": "Esc",
+        "space": "Space",
+        "tab": "Tab",
+    }
+    for key in KEYS:
+        first = key.bindings[0][0].removeprefix("shift+")
+        assert spoken.get(first, first.upper()) in key.shown.split()

@@ -1,0 +1,179 @@
+"""The dreamer, with the shipped network: it dreams, remembers, follows, fades, and repeats itself exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.objective import layer_l2, objective_for
+from livedream.errors import BackendError, NetworkError, UsageError
+from livedream.frame import Image
+from livedream.settings import DreamSettings
+
+FAST = DreamSettings(working_px=128, layer="textures", jitter=4)
+
+
+@pytest.fixture(scope="module")
+def dreamer() -> Dreamer:
+    return Dreamer("dreamnet", device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(dreamer: Dreamer) -> None:
+    dreamer.reset()
+
+
+def activation(dreamer: Dreamer, image: Image, layer: str, channel: int = -1) -> float:
+    module = dreamer.backend._trunk.truncate(layer)
+    x = (
+        torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(dreamer.backend.precision)
+        / 255
+    )
+    with torch.no_grad():
+        return float(objective_for(channel)(module(x)))
+
+
+def test_pictures_go_in_and_come_out_in_their_own_size(dreamer, picture):
+    dreamt = dreamer(picture, FAST)
+    assert dreamt.shape == picture.shape
+    assert dreamt.dtype == np.uint8
+    assert not np.array_equal(dreamt, picture)
+
+
+@pytest.mark.parametrize("layer", ["edges", "textures", "patterns", "parts", "objects"])
+def test_the_layer_sees_more_of_what_it_sees(dreamer, picture, layer):
+    settings = FAST.replace(layer=layer)
+    for _ in range(8):
+        dreamt = dreamer(picture, settings)
+    assert activation(dreamer, dreamt, layer) > 1.2 * activation(dreamer, picture, layer)
+
+
+def test_one_channel_can_be_raised_alone(dreamer, picture):
+    channel = 5
+    settings = FAST.replace(channel=channel, layer="edges")
+    before = activation(dreamer, picture, "edges", channel)
+    for _ in range(8):
+        dreamt = dreamer(picture, settings)
+    whole = activation(dreamer, dreamt, "edges") / activation(dreamer, picture, "edges")
+    assert activation(dreamer, dreamt, "edges", channel) > 2 * max(before, 1e-3)
+    assert activation(dreamer, dreamt, "edges", channel) / max(before, 1e-3) > whole
+
+
+def test_the_dream_grows_over_the_frames_and_settles(dreamer, picture):
+    sizes = [float(np.abs(dreamer.tick(picture, FAST)).mean()) for _ in range(120)]
+    assert sizes[10] > 2 * sizes[0]
+    assert abs(sizes[-1] - sizes[-20]) < 0.1 * sizes[-1]
+
+
+def test_without_steps_the_dream_fades_by_its_persistence(dreamer, picture):
+    for _ in range(5):
+        before = np.abs(dreamer.tick(picture, FAST)).mean()
+    after = np.abs(dreamer.tick(picture, FAST.replace(steps=0, persistence=0.5))).mean()
+    assert after == pytest.approx(before / 2, rel=0.01)
+
+
+def test_the_residual_stays_within_its_limit(dreamer, picture):
+    settings = FAST.replace(residual_limit=20.0, step_size=20.0)
+    for _ in range(10):
+        residual = dreamer.tick(picture, settings)
+    assert np.abs(residual).max() <= 20
+
+
+def test_the_dream_follows_what_moves(dreamer, picture):
+    wide = np.tile(picture, (1, 2, 1))
+    settings = FAST.replace(working_px=160, steps=0, persistence=0.999)
+    dreamer.tick(wide[:, 40:200], settings)
+    dreamer._residual[:] = 0
+    dreamer._residual[55:65, 75:85] = 50
+    moved = dreamer.tick(wide[:, 34:194], settings)
+    centre = np.average(np.arange(160), weights=moved.sum((0, 2)))
+    assert abs(centre - (79.5 + 6)) < 1
+
+
+def test_another_working_size_keeps_the_dream(dreamer, picture):
+    for _ in range(10):
+        before = dreamer.tick(picture, FAST)
+    after = dreamer.tick(picture, FAST.replace(working_px=96))
+    assert after.shape == (72, 96, 3)
+    assert np.abs(after).mean() > 0.5 * np.abs(before).mean()
+
+
+def test_only_what_is_visible_is_dreamt(dreamer, picture):
+    assert dreamer.tick(picture, FAST, aspect=2.0).shape == (64, 128, 3)
+
+
+def test_a_change_of_layer_is_a_crossfade(dreamer, picture):
+    seen = []
+    gradient = dreamer.backend.gradient
+
+    def spy(image, layer, objective):
+        seen.append(layer)
+        return gradient(image, layer, objective)
+
+    dreamer.backend.gradient = spy
+    try:
+        settings = FAST.replace(steps=1, crossfade_s=1.0)
+        dreamer.tick(picture, settings, time_s=0.0)
+        other = settings.replace(layer="edges")
+        for n in range(1, 14):
+            dreamer.tick(picture, other, time_s=n / 10)
+    finally:
+        del dreamer.backend.gradient
+    assert seen[0] == "textures"
+    assert seen[1:5] == ["edges", "textures"] * 2
+    assert seen[-3:] == ["edges"] * 3
+
+
+def test_a_crossfade_weighs_by_time(dreamer, picture):
+    dreamer.tick(picture, FAST, time_s=0.0)
+    dreamer.tick(picture, FAST.replace(layer="edges"), time_s=1.0)
+    image = torch.rand(1, 3, 64, 64)
+    only_old = dreamer.backend.gradient(image, "textures", layer_l2)
+    torch.testing.assert_close(dreamer._direction(image), only_old)
+
+
+def test_the_same_seed_dreams_the_same_dream(picture):
+    first, second = (Dreamer("dreamnet", device="cpu", seed=4) for _ in range(2))
+    for _ in range(3):
+        np.testing.assert_array_equal(first.tick(picture, FAST), second.tick(picture, FAST))
+
+
+def test_the_classic_dream_is_a_picture_of_the_same_size(dreamer, picture):
+    steps = []
+    dreamt = dreamer.classic(picture, FAST, progress=lambda: steps.append(1))
+    assert dreamt.shape == picture.shape
+    assert len(steps) == 40
+    assert activation(dreamer, dreamt, "textures") > 1.2 * activation(dreamer, picture, "textures")
+
+
+def test_an_unknown_layer_names_those_there_are(dreamer, picture):
+    with pytest.raises(UsageError, match=r"unknown layer 'inception9'; dreamnet has: edges, textures"):
+        dreamer(picture, FAST.replace(layer="inception9"))
+
+
+def test_unknown_networks_and_missing_weights_and_devices_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="unknown network 'alexnet'; possible: dreamnet"):
+        Dreamer("alexnet")
+    with pytest.raises(NetworkError, match="no such file"):
+        Dreamer("bvlc_googlenet", weights=tmp_path / "none.npz")
+    with pytest.raises(BackendError, match="device 'tpu' is not on this machine; possible: auto"):
+        Dreamer("dreamnet", device="tpu")
+
+
+@pytest.mark.shared
+def test_the_original_network_dreams_on_a_real_face(shared, bvlc_weights):
+    import cv2
+
+    capture = cv2.VideoCapture(str(shared / "video" / "webcam_face.mp4"))
+    dreamer = Dreamer("bvlc_googlenet", weights=bvlc_weights, device="cpu")
+    settings = DreamSettings(network="bvlc_googlenet", layer="inception_3b", working_px=192)
+    for n in range(12):
+        frame = np.ascontiguousarray(capture.read()[1][..., ::-1])
+        residual = dreamer.tick(frame, settings, time_s=n / 25)
+    from livedream.frame import resize
+
+    small = resize(frame, 192, 144)
+    dreamt = np.clip(small + residual, 0, 255).astype(np.uint8)
+    assert activation(dreamer, dreamt, "inception_3b") > 1.5 * activation(dreamer, small, "inception_3b")

@@ -1,0 +1,115 @@
+"""The shipped network: its layers, its file, and which files it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from livedream.errors import NetworkError, UsageError
+from livedream.networks import dreamnet
+from livedream.networks.catalogue import network_info
+from livedream.networks.dreamnet import LAYERS, WEIGHTS, DreamNet
+
+
+@pytest.fixture(scope="module")
+def network() -> DreamNet:
+    torch.manual_seed(0)
+    return DreamNet().requires_grad_(False)
+
+
+def test_layers_are_those_of_the_catalogue() -> None:
+    table = network_info("dreamnet").layers
+    assert {layer.name: (layer.channels, layer.stride) for layer in table} == LAYERS
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_has_its_channels_and_stride(network: DreamNet, layer: str) -> None:
+    channels, stride = LAYERS[layer]
+    a = network.truncate(layer)(torch.rand(2, 3, 64, 96))
+    assert a.shape == (2, channels, 64 // stride, 96 // stride)
+    assert a.min() == 0.0  # after the ReLU
+
+
+def test_forward_gives_what_truncation_gives(network: DreamNet) -> None:
+    x = torch.rand(1, 3, 48, 64)
+    for layer, a in network(x).items():
+        torch.testing.assert_close(a, network.truncate(layer)(x))
+    assert list(network(x, ["textures"])) == ["textures"]
+
+
+def test_what_follows_the_layer_is_dropped_and_weights_are_shared(network: DreamNet) -> None:
+    part = network.truncate("textures")
+    assert [name for name, _ in part.named_children()] == ["normalise", "stem", "edges", "textures", "head"]
+    assert {p.data_ptr() for p in part.parameters()} < {p.data_ptr() for p in network.parameters()}
+
+
+def test_an_untrained_network_keeps_its_signal_to_the_last_layer(network: DreamNet) -> None:
+    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    a = network.truncate("objects")(x)
+    (gradient,) = torch.autograd.grad(a.square().sum(), x)
+    assert a.mean() > 0.05
+    assert gradient.abs().mean() > 0
+
+
+def test_it_runs_in_bf16_and_channels_last(network: DreamNet) -> None:
+    x = torch.rand(1, 3, 64, 64)
+    exact = network.truncate("parts")(x)
+    half = DreamNet().requires_grad_(False)
+    half.load_state_dict(network.state_dict())
+    half.to(torch.bfloat16, memory_format=torch.channels_last)
+    rough = half.truncate("parts")(x.to(torch.bfloat16, memory_format=torch.channels_last))
+    assert F.cosine_similarity(exact.flatten(), rough.float().flatten(), dim=0) > 0.99
+
+
+def test_an_unknown_layer_is_named_with_those_there_are(network: DreamNet) -> None:
+    with pytest.raises(UsageError, match=r"'inception_4c'.*edges, textures"):
+        network.truncate("inception_4c")
+
+
+def test_the_shipped_weights_load_and_are_what_their_sidecar_says() -> None:
+    network = dreamnet.load()
+    facts = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    assert facts["sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    assert facts["parameters"] == sum(p.numel() for p in network.parameters())
+    assert {name: (row["channels"], row["stride"]) for name, row in facts["layers"].items()} == LAYERS
+    assert all(data["licence"] and data["attribution"] for data in facts["training_data"])
+    assert WEIGHTS.stat().st_size < 12e6
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in network.parameters())
+
+
+def _tensors(network: DreamNet) -> dict[str, Tensor]:
+    return {name: t.to(torch.float16) for name, t in network.state_dict().items()}
+
+
+def test_half_precision_weights_load_as_single(network: DreamNet, tmp_path: Path) -> None:
+    save_file(_tensors(network), tmp_path / "a.safetensors")
+    loaded = dreamnet.load(tmp_path / "a.safetensors")
+    x = torch.rand(1, 3, 48, 48)
+    torch.testing.assert_close(loaded(x)["edges"], network(x)["edges"], rtol=1e-2, atol=1e-2)
+
+
+def test_a_file_that_does_not_fit_is_refused_in_one_line(network: DreamNet, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.safetensors"
+    _refused(path, "no weights at")
+    path.write_bytes(b"\x00\x01not weights")
+    _refused(path, "cannot be read")
+    whole = _tensors(network)
+    save_file({"conv.weight": torch.zeros(3)}, path)
+    _refused(path, r"not dreamnet.*'trunk.*conv\.weight")
+    save_file(whole | {"heads.parts.bias": torch.zeros(3)}, path)
+    _refused(path, r"heads\.parts\.bias.*\(3,\).*\(512,\)")
+    save_file(whole | {"heads.parts.bias": torch.full((512,), torch.inf)}, path)
+    _refused(path, r"damaged.*heads\.parts\.bias")
+
+
+def _refused(path: Path, words: str) -> None:
+    with pytest.raises(NetworkError, match=words) as caught:
+        dreamnet.load(path)
+    assert "\n" not in str(caught.value)

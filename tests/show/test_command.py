@@ -1,0 +1,48 @@
+"""The command line: flags from the settings' fields, and help that a person can read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from livedream.settings import SPECS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def live(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "live.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", [(), ("render",)], ids=["mirror", "render"])
+def test_every_setting_is_a_flag_with_help(command):
+    text = live(*command, "--help").stdout
+    for spec in SPECS.values():
+        assert spec.flag in text
+    assert "--set NAME=VALUE" in text
+
+
+def test_the_mirrors_help_names_the_other_commands():
+    text = live("--help").stdout
+    assert all(f"live.py {name}" in text for name in ("render", "models list", "doctor"))
+
+
+def test_models_list_names_networks_and_layers():
+    text = live("models", "list").stdout
+    assert all(
+        name in text for name in ("dreamnet", "bvlc_googlenet", "googlenet", "inception_4c", "textures")
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [("render",), ("models", "eat"), ("doctor", "who"), ("--size", "big"), ("--frames", "0")]
+)
+def test_wrong_usage_is_exit_code_2_and_one_line(words):
+    result = live(*words)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("livedream: ")

@@ -1,0 +1,227 @@
+"""The whole mirror as its user runs it: ``live.py`` in a process of its own, on clouds or real footage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from livedream.stage.snapshot import read_snapshot_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--working-px", "128", "--size", "320x180"]
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, str(ROOT / "live.py"), *map(str, words)]
+
+
+def live(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The only line that a user's mistake may cost."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("livedream:")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+def wait_until(condition, process: subprocess.Popen[str], what: str) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, f"the mirror ended before {what}"
+        assert time.monotonic() < deadline, f"90 s without {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def running():
+    """Starts mirrors that are ended, with all their children, after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, **how) -> subprocess.Popen[str]:
+        process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True, **how)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def status(port: int) -> dict:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return {}
+
+
+def test_a_mirror_of_clouds_dreams_records_and_ends(tmp_path):
+    import av
+
+    film, photo, stats = tmp_path / "out.mp4", tmp_path / "out.png", tmp_path / "stats.json"
+    result = live(
+        *("--source", "clouds", "--headless", "--port", 8431, "--frames", 40, *SMALL),
+        *("--record", film, "--snapshot", photo, "--stats", stats, "--layer", "textures", "--set", "steps=1"),
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(stats.read_text())
+    assert found["frames"] >= 40
+    assert (found["network"], found["layer"], found["steps"]) == ("dreamnet", "textures", 1)
+    assert found["working_size"] == [128, 72]
+    assert found["dream_fps"] > 0
+    assert found["display_fps"] > 0
+    assert found["faults"] == 0
+    assert found["source"] == "clouds"
+    with av.open(film) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert abs(len(pictures) - 40) <= 4
+    assert pictures[0].shape == (180, 320, 3)
+    assert read_snapshot_settings(photo)["layer"] == "textures"
+
+
+def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_all(running, tmp_path):
+    import cv2
+
+    environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    film = tmp_path / "out.mp4"
+    mirror = running(
+        *("--source", "clouds", "--port", 8432, *SMALL, "--record", film), env=environment, cwd=tmp_path
+    )
+    wait_until(lambda: status(8432).get("dream_fps", 0) > 0, mirror, "a dream on the preview page")
+    with urllib.request.urlopen("http://127.0.0.1:8432/snapshot.jpg", timeout=10) as answer:
+        picture = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (180, 320, 3)
+    assert picture.std() > 10
+    children = psutil.Process(mirror.pid).children(recursive=True)
+    assert len(children) >= 2
+    mirror.send_signal(signal.SIGINT)
+    _, errors = mirror.communicate(timeout=30)
+    assert mirror.returncode == 0, errors
+    assert "no screen" in errors
+    assert "http://127.0.0.1:8432/" in errors
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    import av
+
+    with av.open(film) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_killing_the_show_leaves_no_process_behind(running):
+    mirror = running("--source", "clouds", "--headless", "--port", 8433, *SMALL)
+    wait_until(lambda: status(8433).get("dream_fps", 0) > 0, mirror, "a dream")
+    children = psutil.Process(mirror.pid).children(recursive=True)
+    mirror.kill()
+    mirror.wait()
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(running):
+    mirror = running("--source", "clouds", "--headless", "--port", 8434, *SMALL)
+    wait_until(lambda: status(8434).get("dream_fps", 0) > 0, mirror, "a dream")
+    killed = [
+        child
+        for child in psutil.Process(mirror.pid).children(recursive=True)
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
+    assert len(killed) == 2
+    for child in killed:
+        child.kill()
+    wait_until(lambda: status(8434).get("faults") == 2, mirror, "two faults")
+    first = status(8434)["first_dream_s"]
+    shown = status(8434)["frames"]
+    wait_until(lambda: status(8434).get("frames", 0) > shown + 30, mirror, "new frames after the restart")
+    ticks = status(8434)["ticks"]
+    wait_until(lambda: status(8434).get("ticks", 0) > ticks, mirror, "new dream ticks after the restart")
+    assert status(8434)["first_dream_s"] == first
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--layer", "inception9"], 2, "unknown layer 'inception9'; dreamnet has: edges"),
+        (["--network", "alexnet"], 2, "unknown network 'alexnet'; possible: dreamnet"),
+        (["--steps", "99"], 2, "possible: 0 to 20"),
+        (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
+        (["--nonsense"], 2, "--nonsense"),
+        (["--source", "no/such/film.mp4"], 1, "no/such/film.mp4"),
+        (["--source", "clouds", "--record", "no/such/folder/out.mp4"], 1, "no/such/folder"),
+        (["--source", "clouds", "--record", "out.gif"], 2, ".mp4"),
+        (["--source", "clouds", "--snapshot", "no/such/folder/out.png"], 1, "no/such/folder"),
+        (["--source", "clouds", "--stats", "no/such/folder/out.json"], 1, "no/such/folder"),
+        (["--network", "bvlc_googlenet", "--weights", "no.npz"], 1, "no such file"),
+        (["--device", "tpu"], 1, "device 'tpu' is not on this machine"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_costs_one_clear_line(words, code, said, tmp_path):
+    result = live("--headless", "--port", 8435, "--frames", 1, *words, cwd=tmp_path)
+    assert said in one_line(result)
+    assert result.returncode == code
+
+
+def test_damaged_weights_end_the_start_with_one_clear_line(tmp_path):
+    (tmp_path / "weights.npz").write_bytes(b"not weights at all")
+    result = live(
+        *("--headless", "--port", 8436, "--source", "clouds", "--network", "bvlc_googlenet"),
+        *("--weights", tmp_path / "weights.npz"),
+    )
+    assert "weights.npz" in one_line(result)
+    assert result.returncode == 1
+
+
+@pytest.mark.screen
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
+def test_keys_change_the_running_mirror(running, tmp_path):
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 8437, *SMALL, "--layer", "edges")
+    mirror = running(*words, cwd=tmp_path)
+
+    def press(*keys: str) -> None:
+        subprocess.run(["xdotool", "key", *keys], check=True)
+
+    def now(name: str):
+        return status(8437).get(name)
+
+    wait_until(lambda: now("dream_fps"), mirror, "a dream")
+    press("Right", "a")
+    wait_until(lambda: now("layer") == "textures", mirror, "the next layer")
+    assert now("steps") == 3
+    press("s")
+    wait_until(lambda: list(tmp_path.glob("snapshots/*.png")), mirror, "a snapshot")
+    press("r")
+    wait_until(lambda: list(tmp_path.glob("recordings/*.mp4")), mirror, "a recording")
+    press("Escape")
+    mirror.communicate(timeout=30)
+    assert mirror.returncode == 0
+
+
+@pytest.mark.shared
+def test_the_original_network_dreams_on_a_real_visitor(shared, bvlc_weights, tmp_path):
+    import av
+
+    film, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
+    result = live(
+        *("--headless", "--port", 8438, "--source", shared / "video" / "webcam_face.mp4", "--frames", 60),
+        *("--network", "bvlc_googlenet", "--weights", bvlc_weights, "--layer", "inception_4c"),
+        *("--working-px", 192, "--record", film, "--stats", stats, "--size", "640x360"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(stats.read_text())["layer"] == "inception_4c"
+    with av.open(film) as container:
+        last = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][-1]
+    assert 60 < last.mean() < 200  # neither black nor washed out
+    assert (last >= 254).mean() < 0.2  # nor saturated

@@ -1,0 +1,60 @@
+"""The running show's settings stay possible: a layer of the network, a channel of the layer."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.controls.actions import Cycle, Nudge, Set
+from livedream.errors import NetworkError, UsageError
+from livedream.settings import DreamSettings
+from livedream.show.state import State, consistent
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "name"),
+    [
+        ("bvlc_googlenet", "parts", "inception_4c"),
+        ("bvlc_googlenet", "inception_4c/output", "inception_4c"),
+        ("bvlc_googlenet", "4c", "inception_4c"),
+        ("googlenet", "3b", "inception3b"),
+        ("dreamnet", "edges", "edges"),
+    ],
+)
+def test_a_layer_may_be_called_by_word_by_name_or_in_short(network, layer, name):
+    assert consistent(DreamSettings(network=network, layer=layer)).layer == name
+
+
+def test_another_network_keeps_what_is_seen():
+    before = consistent(DreamSettings(network="bvlc_googlenet", layer="inception_3a"))
+    assert consistent(before.replace(network="dreamnet"), before).layer == "textures"
+
+
+def test_a_channel_stays_within_its_layer():
+    assert consistent(DreamSettings(network="dreamnet", layer="edges", channel=500)).channel == 191
+
+
+def test_layers_are_walked_in_the_networks_order():
+    state = State.begin(DreamSettings(layer="edges"), None)
+    seen = []
+    for _ in range(6):
+        seen.append(state.settings.layer)
+        state = state.after(Cycle("layer", 1))
+    assert seen == ["edges", "textures", "patterns", "parts", "objects", "edges"]
+
+
+def test_only_networks_with_weights_are_walked():
+    state = State.begin(DreamSettings(), None)
+    assert "dreamnet" in state.networks
+    assert state.after(Cycle("network", len(state.networks))).settings.network == "dreamnet"
+
+
+def test_an_impossible_action_is_refused():
+    state = State.begin(DreamSettings(), None)
+    with pytest.raises(UsageError, match="unknown layer"):
+        state.after(Set("layer", "inception9"))
+    assert state.after(Nudge("steps", 1)).settings.steps == 3
+
+
+def test_a_show_without_weights_does_not_begin(tmp_path):
+    with pytest.raises(NetworkError, match="no such file"):
+        State.begin(DreamSettings(network="bvlc_googlenet"), tmp_path / "weights.npz")

@@ -1,0 +1,102 @@
+"""A child that dies or hangs is started again, with patience; one that ends is left alone."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from livedream.show.supervisor import Worker, restart_delay_s
+from livedream.timing import now_s
+
+
+def well(_running_s: float) -> str:
+    return ""
+
+
+def crash() -> None:
+    os._exit(3)
+
+
+def end() -> None:
+    return
+
+
+def sleep() -> None:
+    time.sleep(600)
+
+
+def wait_for(condition) -> None:
+    deadline = now_s() + 30
+    while not condition():
+        assert now_s() < deadline, "it did not happen in 30 s"
+        time.sleep(0.01)
+
+
+def test_restarts_wait_longer_and_longer_but_never_for_ever():
+    delays = [restart_delay_s(failures) for failures in range(1, 10)]
+    assert delays == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.fixture
+def worker_of():
+    workers = []
+
+    def make(target, stalled=well) -> Worker:
+        worker = Worker("child", target, (), stalled)
+        workers.append(worker)
+        worker.start(0.0)
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.close()
+
+
+def test_a_crash_is_a_fault_and_is_started_again(worker_of):
+    worker = worker_of(crash)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 3"
+    assert worker.faults == 1
+    assert worker.check(1.0) == ""  # that was the restart
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(2.0)
+    assert worker.pid is None
+    worker.check(2.5)  # the second failure waits a second
+    assert worker._process is None
+    worker.check(3.1)
+    assert worker._process is not None
+
+
+def test_a_quiet_end_is_no_fault(worker_of):
+    worker = worker_of(end)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == ""
+    assert worker.faults == 0
+
+
+def test_a_child_that_hangs_is_killed_and_started_again(worker_of):
+    worker = worker_of(sleep, lambda running_s: "is silent" if running_s > 5 else "")
+    assert worker.check(4.0) == ""
+    first = worker.pid
+    assert worker.check(6.0) == "child is silent"
+    worker.check(6.0)
+    assert worker.pid not in (None, first)
+
+
+def test_a_long_healthy_run_forgets_old_failures(worker_of):
+    worker = worker_of(crash)
+    for now in (0.0, 100.0, 200.0, 300.0):
+        wait_for(lambda: worker.pid is None)
+        assert worker.check(now + 90.0)
+        worker.check(now + 90.0)
+        assert worker._process is not None  # restarted at once each time
+
+
+def test_closing_leaves_no_process(worker_of):
+    worker = worker_of(sleep)
+    assert worker.pid is not None
+    worker.close()
+    worker.close()
+    assert worker.pid is None

@@ -1,0 +1,275 @@
+"""The camera process: always a picture, never a gap in the numbers, and the truth about where it is from."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+
+from livedream.frame import Frame
+from livedream.slots import Slot
+from livedream.sources.process import Feed, run_source
+from livedream.sources.spec import parse_spec
+from tests.sources.films import frame_number, make_film
+
+GREY = np.full((48, 64, 3), 90, np.uint8)
+START_S = 100.0
+
+
+class FakeReader:
+    """A reader as the test directs it."""
+
+    def __init__(self):
+        self.frame = self.opened = self.error = None
+        self.busy = 0.0
+        self.reopened = 0
+        self.taken = 0
+
+    def take(self, time_s, image=None, name="camera 0"):
+        self.taken += 1
+        self.opened = SimpleNamespace(name=name, fps=30.0)
+        self.error = None
+        self.frame = Frame(GREY + np.uint8(self.taken % 100) if image is None else image, self.taken, time_s)
+
+    def busy_s(self, now):
+        return self.busy
+
+    def reopen(self):
+        self.reopened += 1
+
+
+@pytest.fixture
+def stage():
+    """A feed for a spec, its reader and its slots, with every publication noted."""
+    slots = []
+
+    def build(spec="0"):
+        frames, status = Slot.create(1280 * 720 * 3), Slot.create(1 << 16)
+        slots.extend([frames, status])
+        reader = FakeReader()
+        return Stage(Feed(parse_spec(spec), reader, frames, status, now=START_S), reader, frames, status)
+
+    yield build
+    for slot in slots:
+        slot.close()
+
+
+class Stage:
+    def __init__(self, feed, reader, frames, status):
+        self.feed, self.reader, self.frames, self.status = feed, reader, frames, status
+        self.indices = []
+
+    def step(self, now):
+        """One step; the state, and what was published in it (None for nothing)."""
+        before = self.frames.seq
+        self.goes_on = self.feed.step(now)
+        assert self.frames.seq - before <= 1
+        value = self.frames.read(before)
+        if value is not None:
+            self.indices.append(value.index)
+        return self.status.read_json()[1], value
+
+
+def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
+    stage = stage("auto")
+    state, value = stage.step(START_S)
+    assert value is None  # it may still open
+    stage.reader.error = "there is no /dev/video0"
+    state, value = stage.step(START_S + 0.05)
+    assert value.array.shape == (720, 1280, 3)
+    assert (state["source"], state["kind"], state["fallback"]) == ("clouds", "clouds", True)
+    assert state["message"] == "no camera: clouds until one appears"
+    assert state["size"] == [1280, 720]
+    assert state["faults"] == 0
+    assert stage.step(START_S + 0.06)[1] is None  # thirty a second, not more
+    assert stage.step(START_S + 0.09)[1] is not None
+    stage.reader.take(START_S + 0.095)
+    state, value = stage.step(START_S + 0.1)
+    assert value.time_s == START_S + 0.095
+    assert (state["source"], state["kind"], state["size"]) == ("camera 0", "camera", [64, 48])
+    assert (state["fallback"], state["message"], state["error"]) == (False, "", None)
+    assert stage.indices == [0, 1, 2]
+
+
+def test_a_camera_that_does_not_answer_gives_clouds_and_then_calls_for_help(stage):
+    stage = stage()
+    stage.reader.busy = 1.4
+    assert stage.step(START_S + 1.4)[1] is None
+    stage.reader.busy = 1.5
+    state, value = stage.step(START_S + 1.5)
+    assert value is not None
+    assert not state["stalled"]
+    stage.reader.busy = 10.1
+    assert stage.step(START_S + 10.1)[0]["stalled"]
+
+
+def test_a_lost_camera_is_replaced_after_two_seconds_and_back_at_once(stage):
+    stage = stage()
+    now = START_S
+    for n in range(30):
+        now = START_S + n / 30
+        stage.reader.take(now)
+        state, _ = stage.step(now)
+    assert state["fps"] == pytest.approx(30, rel=0.01)
+    stage.reader.error = "camera 0 gives no picture"
+    assert stage.step(now + 1.9)[1] is None
+    state, value = stage.step(now + 2.0)
+    assert value is not None
+    assert state["message"] == "camera 0 lost: clouds until it is back"
+    assert state["faults"] == 1
+    stage.reader.take(now + 3.0)
+    state, _ = stage.step(now + 3.001)
+    assert (state["fallback"], state["source"], state["faults"]) == (False, "camera 0", 1)
+    assert stage.indices == list(range(32))
+
+
+def test_a_frozen_camera_is_opened_again_and_not_believed(stage):
+    stage = stage()
+    still = GREY.copy()
+    for n in range(50):
+        stage.reader.take(START_S + n / 10, still)
+        state, _ = stage.step(START_S + n / 10)
+    assert not state["fallback"]
+    stage.reader.take(START_S + 5.0, still)
+    state, value = stage.step(START_S + 5.0)
+    assert state["fallback"]
+    assert state["faults"] == 1
+    assert value.array.shape == (720, 1280, 3)
+    assert stage.reader.reopened == 1
+    stage.reader.take(START_S + 7.0)
+    assert not stage.step(START_S + 7.0)[0]["fallback"]
+
+
+def test_a_photo_stands_still_and_is_no_frozen_camera(stage, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (64, 48)).save(tmp_path / "photo.png")
+    stage = stage(str(tmp_path / "photo.png"))
+    for n in range(20):
+        stage.reader.take(START_S + n, GREY, name="photo.png")
+        state, _ = stage.step(START_S + n)
+    assert (state["kind"], state["fallback"]) == ("photo", False)
+
+
+def test_a_film_that_fails_at_the_start_ends_the_process_with_its_error(stage, tmp_path):
+    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
+    stage.reader.error = "film 'film.mp4' cannot be opened"
+    state, value = stage.step(START_S)
+    assert not stage.goes_on
+    assert state["error"] == "film 'film.mp4' cannot be opened"
+    assert value is None
+
+
+def test_a_film_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_path):
+    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
+    stage.reader.take(START_S, name="film.mp4")
+    stage.step(START_S)
+    stage.reader.error = "film 'film.mp4' cannot be opened"
+    state, _ = stage.step(START_S + 2.0)
+    assert stage.goes_on
+    assert state["message"] == "film.mp4 lost: clouds until it is back"
+    stage.reader.take(START_S + 4.0, name="film.mp4")
+    assert stage.step(START_S + 4.0)[0]["kind"] == "film"
+
+
+def test_the_heart_beats_when_nothing_changes_and_changes_are_told_at_once(stage):
+    stage = stage()
+    stage.step(START_S)
+    told = stage.status.seq
+    stage.step(START_S + 0.4)
+    assert stage.status.seq == told
+    stage.step(START_S + 0.5)
+    assert stage.status.seq == told + 1
+    stage.reader.take(START_S + 0.6)
+    stage.step(START_S + 0.6)
+    assert stage.status.seq == told + 2
+
+
+def test_after_a_killed_process_the_numbers_go_on_with_clouds_at_once(stage):
+    stage = stage()
+    stage.frames.publish(GREY, index=41)
+    stage.feed = Feed(parse_spec("0"), stage.reader, stage.frames, stage.status, now=START_S)
+    state, _ = stage.step(START_S)
+    assert state["fallback"]
+    stage.reader.take(START_S + 0.1)
+    state, _ = stage.step(START_S + 0.1)
+    assert (state["fallback"], state["faults"]) == (False, 0)
+    assert stage.indices == [42, 43]
+
+
+@pytest.fixture
+def process():
+    """Runs ``run_source`` as the show does; ends it."""
+    with Slot.create() as frames, Slot.create(1 << 16) as status:
+        started = []
+
+        def start(spec):
+            context = multiprocessing.get_context("spawn")
+            child = context.Process(target=run_source, args=(spec, frames.name, status.name), daemon=True)
+            child.start()
+            started.append(child)
+            return child, frames, status
+
+        yield start
+        for child in started:
+            child.kill()
+            child.join()
+
+
+def test_a_real_process_plays_a_film_leaves_ctrl_c_alone_and_ends_when_told(process, tmp_path):
+    child, frames, status = process(str(make_film(tmp_path / "film.mp4")))
+    value, indices, shown = None, [], []
+    for _ in range(15):
+        value = frames.wait(value.seq if value else 0, 30)
+        indices.append(value.index)
+        shown.append(frame_number(value.array))
+        if len(indices) == 5:
+            os.kill(child.pid, signal.SIGINT)
+    assert indices == sorted(set(indices))
+    assert set(shown) <= set(range(12))
+    assert len(set(shown)) > 3  # it moves
+    state = status.read_json()[1]
+    assert (state["source"], state["kind"], state["size"]) == ("film.mp4", "film", [64, 48])
+    child.terminate()
+    child.join(20)
+    assert child.exitcode is not None
+
+
+def test_a_real_process_says_why_it_cannot_and_ends(process):
+    child, frames, status = process("none.mp4")
+    child.join(30)
+    assert child.exitcode == 0
+    assert status.read_json()[1]["error"].startswith("source 'none.mp4': found no such file; possible: ")
+    assert frames.seq == 0
+
+
+def test_the_process_ends_with_its_parent():
+    code = textwrap.dedent("""
+        import multiprocessing, os, time
+        from livedream.slots import Slot
+        from livedream.sources.process import run_source
+
+        if __name__ == "__main__":
+            frames, status = Slot.create(1280 * 720 * 3), Slot.create(1 << 16)
+            child = multiprocessing.get_context("spawn").Process(
+                target=run_source, args=("clouds", frames.name, status.name)
+            )
+            child.start()
+            assert frames.wait(0, 60) is not None
+            print(child.pid, flush=True)
+            time.sleep(60)
+        """)
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True
+    ) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(timeout=30)

@@ -1,0 +1,188 @@
+"""The watch judges by the clock alone; the reader never gives up and never hangs anybody else."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from livedream.errors import SourceError
+from livedream.frame import Frame
+from livedream.sources.camera import Camera
+from livedream.sources.reader import Reader, Watch
+from livedream.sources.source import Source
+from tests.sources.cameras import FakeCapture
+
+GREY = np.full((32, 32, 3), 90, np.uint8)
+
+
+def noisy(n):
+    return GREY + np.uint8(n % 100)
+
+
+def test_patience_before_the_first_picture():
+    watch = Watch(100.0)
+    assert not watch.lost(101.4)
+    assert watch.lost(101.5)
+    assert watch.faults == 0  # what was never there was not lost
+
+
+def test_a_failure_at_the_start_is_believed_at_once_and_later_not():
+    watch = Watch(100.0)
+    assert watch.lost(100.1, failed=True)
+    assert watch.saw(GREY, 100.2)
+    assert not watch.lost(102.1, failed=True)
+    assert watch.lost(102.2, failed=True)
+
+
+def test_two_seconds_without_a_picture_are_a_loss_and_a_picture_ends_it():
+    watch = Watch(0.0)
+    for loss in (1, 2):
+        assert watch.saw(GREY, 10.0 * loss)
+        assert not watch.lost(10.0 * loss + 1.9)
+        assert watch.lost(10.0 * loss + 2.0)
+        assert watch.lost(10.0 * loss + 5.0)
+        assert watch.faults == loss
+    assert watch.saw(GREY, 30.0)
+    assert not watch.lost(30.0)
+
+
+def test_a_frozen_camera_is_lost_until_its_picture_changes():
+    watch = Watch(0.0, still_s=5.0)
+    for n in range(30):
+        assert watch.saw(noisy(n), n / 30)
+    assert watch.saw(noisy(29), 5.9)
+    assert not watch.saw(noisy(29), 6.0)
+    assert watch.lost(6.0)
+    assert not watch.saw(noisy(29), 8.0)  # the same again after it was opened anew
+    assert watch.lost(8.0)
+    assert watch.saw(noisy(30), 8.1)
+    assert not watch.lost(8.1)
+    assert watch.faults == 1
+
+
+def test_a_photo_may_stand_still():
+    watch = Watch(0.0)
+    assert all(watch.saw(GREY, n) for n in range(100))
+    assert watch.faults == 0
+
+
+class Script(Source):
+    """Gives the frames, raises the errors and waits for the events of a list."""
+
+    name, kind, size = "script", "camera", (32, 32)
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.closed = False
+
+    def __next__(self):
+        if not self.script:
+            raise StopIteration
+        item = self.script.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        if isinstance(item, threading.Event):
+            item.wait(30)
+            return self.__next__()
+        return Frame(noisy(item), item, float(item))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def reading():
+    """Starts a reader over a list of sources to open one after the other; stops it at the end."""
+    readers, ends = [], []
+
+    def start(*opens):
+        end = threading.Event()
+        left = list(opens)
+
+        def open_():
+            item = left.pop(0) if left else Script(end)
+            if isinstance(item, Exception):
+                raise item
+            return item
+
+        reader = Reader(open_, retry_s=0.001)
+        readers.append(reader)
+        ends.append(end)
+        return reader.start()
+
+    yield start
+    for reader, end in zip(readers, ends, strict=True):
+        reader.stop()
+        end.set()
+
+
+def wait_for(reader, condition):
+    seen = -1
+    for _ in range(1000):
+        if condition():
+            return
+        seen = reader.wait(seen, 0.02)
+    raise AssertionError("it did not happen")
+
+
+def test_it_tries_again_after_every_kind_of_failure(reading, caplog):
+    sources = [Script(1, SourceError("gone")), Script(2), Script(3, RuntimeError("a driver's surprise"))]
+    reader = reading(
+        SourceError("not there"), *sources, SourceError("away"), Script(4, hold := threading.Event())
+    )
+    wait_for(reader, lambda: reader.frame is not None and reader.frame.index == 4)
+    assert reader.error is None
+    assert all(source.closed for source in sources)
+    assert "a driver's surprise" in caplog.text
+    hold.set()
+
+
+def test_the_error_tells_why_there_is_no_picture(reading):
+    reader = reading(*[SourceError("not there")] * 100_000)
+    wait_for(reader, lambda: reader.error is not None)
+    assert reader.error == "not there"
+    assert reader.frame is None
+
+
+def test_reopen_closes_the_source_at_its_next_answer(reading):
+    hold = threading.Event()
+    first = Script(1, hold, 2, 3)
+    reader = reading(first, Script(9, threading.Event()))
+    wait_for(reader, lambda: reader.frame is not None)
+    reader.reopen()
+    hold.set()
+    wait_for(reader, lambda: reader.frame is not None and reader.frame.index == 9)
+    assert first.closed
+    assert first.script == [3]
+
+
+def test_a_source_that_does_not_answer_is_seen_from_outside():
+    now = [50.0]
+    hold = threading.Event()
+    reader = Reader(lambda: Script(1, hold), clock=lambda: now[0])
+    assert reader.busy_s(60.0) == 0.0
+    reader.start()
+    wait_for(reader, lambda: reader.frame is not None)
+    assert reader.busy_s(61.0) == 11.0
+    reader.stop()
+    hold.set()
+
+
+def test_a_camera_through_all_that_can_happen_to_it(reading, picture):
+    unplugged = FakeCapture(picture, gives=3)
+    frozen = FakeCapture(picture, gives=2, then="freeze")
+    hanging = FakeCapture(picture, gives=1, then="hang")
+    captures = [FakeCapture(picture, opened=False), unplugged, frozen, hanging, FakeCapture(picture, gives=0)]
+    left = list(captures)
+    reader = Reader(lambda: Camera("0", capture=lambda device: left.pop(0)), retry_s=0.001).start()
+    wait_for(reader, lambda: frozen.taken == 2)
+    assert unplugged.released == 1
+    wait_for(reader, lambda: reader.frame is not None and reader.frame.index > 20)  # the same for ever
+    reader.reopen()
+    assert hanging.hung.wait(30)
+    assert frozen.released == 1
+    assert reader.error is None
+    reader.stop()
+    hanging.let_go.set()
+    wait_for(reader, lambda: reader.error is not None)
+    assert "gives no picture" in reader.error

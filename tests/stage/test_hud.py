@@ -1,0 +1,179 @@
+"""The head-up display: what it says, when it is there, and that it is drawn only when it must be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from livedream.stage import lettering
+from livedream.stage.hud import Hud, HudState, lay_over, render_help, render_hud
+
+SIZE = (1280, 720)
+STATE = HudState(
+    network="bvlc_googlenet",
+    layer="inception_4c",
+    layer_channels=512,
+    layer_stride=16,
+    backend="PyTorch CPU bf16",
+    source="webcam_face.mp4",
+    display_fps=59.7,
+    dream_fps=21.2,
+    latency_ms=33.6,
+    steps=2,
+    octaves=3,
+    working_size=(320, 180),
+)
+ROWS = tuple((f"Shift {key}", "a key's help of the usual length") for key in "ABCDEFGHIJKLMNOPQRSTUVWX")
+
+
+def test_the_information_names_the_layer_its_shape_and_the_rates():
+    assert STATE.lines() == (
+        "inception_4c",
+        "bvlc_googlenet  ·  512 channels  ·  stride 16",
+        "PyTorch CPU bf16  ·  webcam_face.mp4",
+    )
+    cells = dict(STATE.cells())
+    assert cells["display"] == "60 fps"
+    assert cells["dream"] == "21 fps"
+    assert cells["latency"] == "34 ms"
+    assert cells["working size"] == "320 x 180"
+    assert cells["channel"] == "all"
+    assert "faults" not in cells
+
+
+def test_unknown_values_are_left_out_and_faults_are_not():
+    cells = dict(HudState(faults=2).cells())
+    assert "dream" not in cells
+    assert cells["faults"] == "2"
+
+
+def test_it_shows_after_the_start_then_goes_and_comes_back_when_touched():
+    hud = Hud(100.0)
+    assert hud.overlay(STATE, SIZE, 100.0) is not None
+    assert hud.overlay(STATE, SIZE, 107.0) is None
+    hud.touched(200.0)
+    assert hud.overlay(STATE, SIZE, 205.0) is not None
+    assert hud.overlay(STATE, SIZE, 207.0) is None
+
+
+def test_a_pin_keeps_it_and_takes_it_away_again():
+    hud = Hud(0.0)
+    assert hud.overlay(STATE, SIZE, 50.0) is None
+    hud.toggle_pin(50.0)
+    assert hud.overlay(STATE, SIZE, 5000.0) is not None
+    hud.toggle_pin(5000.0)
+    assert hud.overlay(STATE, SIZE, 5000.1) is None
+
+
+def test_the_key_takes_away_what_shows_by_itself():
+    hud = Hud(0.0)
+    hud.toggle_pin(1.0)
+    assert hud.overlay(STATE, SIZE, 1.0) is None
+
+
+def test_an_alarm_stays_longer_than_a_message():
+    hud = Hud(0.0)
+    hud.say("snapshot saved", 50.0)
+    assert hud.overlay(STATE, SIZE, 52.0) is not None
+    assert hud.overlay(STATE, SIZE, 60.0) is None
+    hud.say("the camera has gone", 100.0, alarm=True)
+    assert hud.overlay(STATE, SIZE, 112.0) is not None
+    assert hud.overlay(STATE, SIZE, 120.0) is None
+
+
+def test_a_recording_is_marked_as_long_as_it_runs():
+    hud = Hud(0.0)
+    recording = dataclasses.replace(STATE, recording_s=65.0)
+    assert recording.clock() == "1:05"
+    overlay = hud.overlay(recording, SIZE, 100.0)
+    assert overlay is not None
+    ys, xs = np.nonzero(overlay[..., 3])
+    assert xs.min() > SIZE[0] / 2
+    assert ys.max() < SIZE[1] / 4
+    assert hud.overlay(STATE, SIZE, 101.0) is None
+
+
+def test_help_shows_on_its_key_goes_on_the_next_and_never_stays_for_ever():
+    hud = Hud(0.0, help_rows=ROWS)
+    hud.toggle_help(50.0)
+    help = hud.overlay(STATE, SIZE, 50.0)
+    assert help is not None
+    assert help[..., 3].min() > 0  # it covers everything
+    hud.toggle_help(51.0)
+    assert hud.overlay(STATE, SIZE, 51.0) is None
+    hud.toggle_help(60.0)
+    assert hud.overlay(STATE, SIZE, 200.0) is None
+
+
+def test_it_is_drawn_again_only_when_something_changed():
+    hud = Hud(0.0)
+    first = hud.overlay(STATE, SIZE, 0.0)
+    assert hud.overlay(STATE, SIZE, 0.1) is first
+    assert hud.overlay(STATE, SIZE, 3.0) is first
+    other = dataclasses.replace(STATE, dream_fps=25.0)
+    assert hud.overlay(other, SIZE, 3.1) is not first
+
+
+def test_measured_values_do_not_flicker_but_a_key_press_shows_at_once():
+    hud = Hud(0.0)
+    first = hud.overlay(STATE, SIZE, 0.0)
+    other = dataclasses.replace(STATE, dream_fps=25.0)
+    assert hud.overlay(other, SIZE, 0.2) is first
+    hud.touched(0.3)
+    assert hud.overlay(other, SIZE, 0.3) is not first
+
+
+def test_another_text_makes_another_picture():
+    one = render_hud(STATE, SIZE)
+    other = render_hud(dataclasses.replace(STATE, layer="inception_3b"), SIZE)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (720, 1280), (640, 360)])
+def test_everything_fits_on_the_screen(size):
+    long = dataclasses.replace(
+        STATE,
+        source="/dev/v4l/by-id/usb-a_camera_with_a_very_long_name-" + "x" * 60,
+        faults=3,
+        recording_s=1.0,
+    )
+    message = "asked for a thing; found another; possible: " + ", ".join(f"thing {i}" for i in range(60))
+    for overlay in (render_hud(long, size, message=message, alarm=True), render_help(ROWS, size)):
+        assert overlay.shape == (size[1], size[0], 4)
+        assert overlay.dtype == np.uint8
+    hud = render_hud(long, size, message=message)
+    border = np.concatenate([hud[0, :, 3], hud[-1, :, 3], hud[:, 0, 3], hud[:, -1, 3]])
+    assert not border.any()
+
+
+def test_type_reads_from_two_metres():
+    """A value's capitals are at least 2.8 % of the screen's height."""
+    overlay = render_hud(HudState(layer="H", steps=1), SIZE)
+    accent = (overlay[..., :3] == (255, 206, 112)).all(axis=2)
+    rows = np.nonzero(accent.any(axis=1))[0]
+    assert rows.max() - rows.min() >= 0.028 * SIZE[1]
+
+
+def test_text_is_cut_and_wrapped_to_its_width():
+    text = "one two three four five six seven eight nine ten eleven twelve"
+    lines = lettering.wrap(text, 30, 300, 3)
+    assert len(lines) == 3
+    assert all(lettering.text_width(line, 30) <= 300 for line in lines)
+    assert lines[-1].endswith("...")
+    assert lettering.wrap("short", 30, 300, 3) == ["short"]
+
+
+def test_letters_that_the_face_lacks_come_from_another():
+    assert lettering.font_for("camera", 30) is not lettering.font_for("caméra", 30)
+
+
+def test_lay_over_mixes_by_opacity():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    overlay = np.zeros((4, 4, 4), np.uint8)
+    overlay[1, 1] = (200, 200, 200, 255)
+    overlay[2, 2] = (200, 200, 200, 128)
+    mixed = lay_over(image, overlay)
+    assert mixed[1, 1, 0] == 200
+    assert mixed[2, 2, 0] == 150
+    assert mixed[0, 0, 0] == 100
+    assert image[1, 1, 0] == 100

@@ -1,0 +1,88 @@
+"""Every setting is declared once, and refuses what it cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from livedream.errors import UsageError
+from livedream.settings import SPECS, DreamSettings, parse_assignment, settings_table
+
+
+def test_the_defaults_are_valid_and_frozen():
+    settings = DreamSettings()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.steps = 3
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
+def test_every_setting_has_help_and_a_range_or_a_kind(spec):
+    assert spec.help
+    if spec.kind in (int, float) and not spec.choices:
+        assert spec.minimum <= spec.default <= spec.maximum
+        assert spec.step > 0
+
+
+@pytest.mark.parametrize(
+    "spec", [s for s in SPECS.values() if s.minimum is not None], ids=lambda spec: spec.name
+)
+def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
+    for value in (spec.minimum - 1, spec.maximum + 1):
+        with pytest.raises(UsageError, match=f"{spec.name} cannot be .*; possible: {spec.minimum} to"):
+            DreamSettings().replace(**{spec.name: spec.kind(value)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 2.5), ("steps", True), ("steps", "2"), ("strength", math.nan), ("mirror", 1), ("fit", "wide")],
+)
+def test_values_of_another_kind_are_refused(name, value):
+    with pytest.raises(UsageError, match=name):
+        DreamSettings().replace(**{name: value})
+
+
+def test_an_unknown_setting_names_those_there_are():
+    with pytest.raises(UsageError, match=r"unknown setting 'stepz'; possible: .*steps"):
+        DreamSettings().replace(stepz=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("steps=3", {"steps": 3}),
+        ("step-size=1.5", {"step_size": 1.5}),
+        ("mirror=off", {"mirror": False}),
+        ("rotate=90", {"rotate": 90}),
+        ("layer = conv2 ", {"layer": "conv2"}),
+    ],
+)
+def test_assignments_are_parsed(text, found):
+    assert parse_assignment(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["steps", "steps=", "steps=many", "nothing=1", "mirror=perhaps", "rotate=45"]
+)
+def test_bad_assignments_are_refused(text):
+    with pytest.raises(UsageError):
+        parse_assignment(text)
+
+
+def test_nudges_stay_on_the_grid_and_in_the_range():
+    strength = SPECS["strength"]
+    assert strength.nudge(1.0, 1) == 1.1
+    assert strength.nudge(2.95, 5) == 3.0
+    assert SPECS["persistence"].nudge(0.99, 1) == 0.999
+    assert SPECS["persistence"].nudge(0.999, -1) == 0.99
+    assert isinstance(SPECS["steps"].nudge(2, 1), int)
+
+
+def test_settings_survive_a_journey_as_a_dictionary():
+    settings = DreamSettings(layer="conv2", strength=0.5, rotate=270)
+    assert DreamSettings.from_dict(settings.as_dict()) == settings
+
+
+def test_the_table_has_a_row_for_every_setting():
+    assert all(f"| `{name}` |" in settings_table() for name in SPECS)

@@ -1,0 +1,47 @@
+"""Clocks and rates, on a clock that the test holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.timing import Pacer, RateMeter, SectionTimer, percentile
+
+
+def test_percentiles_by_nearest_rank():
+    assert percentile([], 0.5) == 0.0
+    assert percentile([5, 1, 3], 0.5) == 3
+    assert percentile(range(100), 0.95) == 95
+
+
+def test_the_rate_counts_the_last_seconds_only():
+    meter = RateMeter(window_s=1.0)
+    for n in range(100):
+        meter.tick(n / 25)
+    assert meter.rate(99 / 25) == pytest.approx(25, rel=0.05)
+    assert meter.count == 100
+    assert meter.rate(99 / 25 + 2) == 0.0
+
+
+def test_the_pacer_keeps_its_rate_and_skips_what_is_late():
+    pacer = Pacer(10)
+    due = [n / 100 for n in range(200) if pacer.due(n / 100)]
+    assert len(due) == pytest.approx(20, abs=1)
+    assert pacer.due(50.0)  # 48 s late
+    assert not pacer.due(50.01)  # and no burst after it
+
+
+def test_the_pacer_says_how_long_to_wait():
+    pacer = Pacer(10)
+    assert pacer.due(1.0)
+    assert 0 < pacer.wait_s(1.0) <= 0.1
+    assert pacer.wait_s(2.0) == 0.0
+
+
+def test_sections_are_summed_up_by_name():
+    timer = SectionTimer()
+    for ms in (1, 2, 3):
+        timer.add("flow", ms)
+    with timer.section("ascent"):
+        pass
+    assert timer.summary()["flow"]["p50"] == 2
+    assert set(timer.summary()) == {"flow", "ascent"}
