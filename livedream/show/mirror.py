@@ -28,6 +28,7 @@ from livedream.show.state import State
 from livedream.show.statistics import Statistics, write_stats
 from livedream.show.workers import Workers
 from livedream.slots import Value
+from livedream.sources.spec import parse_spec
 from livedream.stage.composite import Composer
 from livedream.stage.hud import Hud, HudState
 from livedream.stage.snapshot import save_snapshot
@@ -53,10 +54,11 @@ def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None 
     """
     cv2.setNumThreads(1)
     state = State.begin(settings, launch.weights)
+    parse_spec(launch.source)  # a film that is not there is said at once, not by another process
     with ExitStack() as stack:
         workers = stack.enter_context(Workers(launch, state.settings))
-        mirror = Mirror(launch, state, workers, started_s if started_s is not None else now_s())
-        stack.callback(mirror.close)
+        outputs = stack.enter_context(Outputs(launch, state.settings))  # opens while the camera starts
+        mirror = Mirror(launch, state, workers, outputs, started_s if started_s is not None else now_s())
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, mirror.quit))
         mirror.run()
@@ -65,10 +67,13 @@ def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None 
 class Mirror:
     """The show's one loop and what it holds."""
 
-    def __init__(self, launch: Launch, state: State, workers: Workers, started_s: float) -> None:
+    def __init__(
+        self, launch: Launch, state: State, workers: Workers, outputs: Outputs, started_s: float
+    ) -> None:
         self._launch = launch
         self._state = state
         self._workers = workers
+        self._outputs = outputs
         self._started_s = started_s
         self._statistics = Statistics()
         self._composer = Composer()
@@ -80,7 +85,6 @@ class Mirror:
         self._begun_s: float | None = None
         self._said: dict[str, str] = {}
         self._hud = Hud(now_s(), help_rows=help_rows())
-        self._outputs: Outputs | None = None
 
     def quit(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """End the show after the picture that is being made."""
@@ -88,13 +92,11 @@ class Mirror:
 
     def run(self) -> None:
         """The loop. Raises what made the show impossible at its start."""
-        self._wait_for_first_frame()
-        self._outputs = outputs = Outputs(self._launch, self._state.settings)
         self._order()
         pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(2.0)
         while not self._quit:
             now = now_s()
-            self._control(outputs)
+            self._control()
             if watch.due(now):
                 self._watch(now)
             if not pace.due(now):
@@ -102,25 +104,12 @@ class Mirror:
                 continue
             if self._take() or repaint.due(now):
                 self._begin_when_ready(now)
-                self._show(outputs)
+                self._show()
             self._end_when_due(now)
-        self._finish(outputs)
+        self._finish()
 
-    def _wait_for_first_frame(self) -> None:
-        """The window opens with a picture in it, or after a second with the word that there is none yet."""
-        deadline = now_s() + 1.0
-        while self._frame is None and now_s() < deadline and not self._quit:
-            self._raise_source_error()
-            self._frame = self._workers.frames.wait(0, 0.05)
-        self._raise_source_error()
-
-    def _raise_source_error(self) -> None:
-        error = self._workers.camera_status().get("error")
-        if error:
-            raise SourceError(error)
-
-    def _control(self, outputs: Outputs) -> None:
-        for event in outputs.poll():
+    def _control(self) -> None:
+        for event in self._outputs.poll():
             if isinstance(event, Closed):
                 self.quit()
             elif isinstance(event, Resized):
@@ -128,10 +117,10 @@ class Mirror:
             elif isinstance(event, KeyPressed):
                 action = action_for(event.key, event.shift, event.repeat)
                 if action is not None:
-                    self._act(action, outputs)
+                    self._act(action)
 
-    def _act(self, action: Action, outputs: Outputs) -> None:
-        now = now_s()
+    def _act(self, action: Action) -> None:
+        outputs, now = self._outputs, now_s()
         try:
             match action:
                 case Command("quit"):
@@ -160,7 +149,6 @@ class Mirror:
 
     def _order(self) -> None:
         """Give the dream the newest settings and the shape of what is visible."""
-        assert self._outputs is not None
         width, height = self._outputs.size
         settings = self._state.settings
         self._aspect = width / height if settings.fit == "fill" else None
@@ -170,16 +158,15 @@ class Mirror:
         """Take the newest frame and residual; whether there was anything new."""
         if self._state.settings.freeze and self._picture is not None:
             return False
-        # The first frame was read before there was anything to show it on: it is read again.
-        frame = self._workers.frames.read(self._frame.seq if self._frame and self._picture is not None else 0)
+        frame = self._workers.frames.read(self._frame.seq if self._frame else 0)
         residual = self._workers.residuals.read(self._residual.seq if self._residual else 0)
         self._frame, self._residual = frame or self._frame, residual or self._residual
         if frame is not None:
             self._composer.see(frame.array, frame.index, self._aspect)
         return frame is not None or residual is not None
 
-    def _show(self, outputs: Outputs) -> None:
-        settings, timer = self._state.settings, self._statistics.timer
+    def _show(self) -> None:
+        outputs, settings, timer = self._outputs, self._state.settings, self._statistics.timer
         if self._frame is not None and not (settings.freeze and self._picture is not None):
             with timer.section("composite"):
                 array, index = (self._residual.array, self._residual.index) if self._residual else (None, 0)
@@ -191,7 +178,7 @@ class Mirror:
             picture = np.zeros((outputs.size[1], outputs.size[0], 3), np.uint8)
         overlay = None
         if outputs.hud_size is not None and not settings.blackout:
-            overlay = self._hud.overlay(self._hud_state(outputs), outputs.hud_size, now_s())
+            overlay = self._hud.overlay(self._hud_state(), outputs.hud_size, now_s())
         captured_s = self._frame.time_s if self._frame else 0.0
         with timer.section("show"):
             outputs.show(picture, overlay, captured_s)
@@ -210,10 +197,9 @@ class Mirror:
 
     def _watch(self, now: float) -> None:
         """Look after the other processes and the outputs, and say what they say."""
-        assert self._outputs is not None
-        if self._frame is None:
-            self._raise_source_error()
         dream, camera = self._workers.dream_status(), self._workers.camera_status()
+        if camera.get("error") and self._frame is None:
+            raise SourceError(camera["error"])
         if dream.get("state") == "failed" and self._begun_s is None:
             raise LivedreamError(dream["error"])
         for text in self._workers.check(now) + self._outputs.faults():
@@ -236,7 +222,6 @@ class Mirror:
         if self._begun_s is None and (self._residual is not None or late):
             self._begun_s = now
             self._statistics.begin(now)
-            assert self._outputs is not None
             self._outputs.begin()
 
     def _end_when_due(self, now: float) -> None:
@@ -248,7 +233,7 @@ class Mirror:
         if duration_s is not None and now - self._begun_s >= duration_s:
             self.quit()
 
-    def _hud_state(self, outputs: Outputs) -> HudState:
+    def _hud_state(self) -> HudState:
         settings, dream = self._state.settings, self._workers.dream_status()
         layer = network_info(settings.network).layer(settings.layer)
         return HudState(
@@ -267,7 +252,7 @@ class Mirror:
             working_size=tuple(dream.get("working", (0, 0))),
             strength=settings.strength,
             faults=self._workers.faults,
-            recording_s=outputs.recording_s,
+            recording_s=self._outputs.recording_s,
         )
 
     def _stats(self) -> dict[str, Any]:
@@ -281,17 +266,12 @@ class Mirror:
             "steps": settings.steps,
             "tick_ms": dream.get("sections", {}),
             "source": self._workers.camera_status().get("source", ""),
-            "picture_size": list(self._outputs.size) if self._outputs else None,
+            "picture_size": list(self._outputs.size),
         }
 
-    def _finish(self, outputs: Outputs) -> None:
+    def _finish(self) -> None:
         """The last frame and the statistics, if they were asked for. Raises ``OutputError``."""
         if self._launch.snapshot is not None and self._picture is not None:
             save_snapshot(self._launch.snapshot, self._picture, self._state.settings.as_dict())
         if self._launch.stats is not None:
             write_stats(self._launch.stats, self._stats())
-
-    def close(self) -> None:
-        """Close the outputs. May be called twice."""
-        if self._outputs is not None:
-            self._outputs.close()

@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from livedream.errors import OutputError
@@ -142,6 +143,14 @@ class Outputs:
         done = [saved for saved in self._snapshots if saved.done()]
         self._snapshots = [saved for saved in self._snapshots if not saved.done()]
         return faults + [str(error) for saved in done if (error := saved.exception()) is not None]
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Finish the recording, close everything. May be called twice."""

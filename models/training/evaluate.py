@@ -26,6 +26,7 @@ from livedream.networks import bvlc_googlenet, dreamnet
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.dreamnet import LAYERS, TEACHER_LAYERS, DreamNet
 from models.training.classic import classic_dream, input_gradient, strength
+from models.training.export import record
 from models.training.pictures import crops, prepare
 
 CACHE = Path(__file__).parent / "runs" / "cache"
@@ -98,26 +99,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--images", type=Path, nargs="+", required=True, metavar="DIR", help="as in the training")
     p.add_argument("--weights", type=Path, help="dreamnet's weights (those that are shipped)")
     p.add_argument("--pictures", type=int, default=16, help="held-out photographs to dream on (16)")
+    p.add_argument("--record", action="store_true", help="also write the numbers to the weights' sidecar")
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     p.add_argument("--sheet", type=Path, metavar="PNG", help="draw the photographs of --photos here")
     p.add_argument("--photos", type=Path, nargs="+", default=[], metavar="FILE")
+    p.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="for the pictures, read once")
     options = p.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
         teacher = bvlc_googlenet.load(options.teacher)
         network = dreamnet.load(options.weights)
-        held_out = prepare(options.images, CACHE).held_out
+        held_out = prepare(options.images, options.cache).held_out
         metrics = held_out_metrics(network, teacher, held_out)
         if options.pictures:
             some = np.random.default_rng(0).permutation(len(held_out))[: options.pictures]
             metrics |= strength_shares(network, teacher, _to_tensor(held_out[np.sort(some)]))
+        metrics = {name: round(value, 4) for name, value in metrics.items()}
+        if options.record:
+            record((options.weights or dreamnet.WEIGHTS).with_suffix(".json"), metrics)
         if options.sheet:
             picture = sheet(network, teacher, [_read(photo) for photo in options.photos])
             cv2.imwrite(str(options.sheet), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     except LivedreamError as error:
         logging.error("%s", error)
         return error.exit_code
-    sys.stdout.write(json.dumps({k: round(v, 4) for k, v in metrics.items()}, indent=2) + "\n")
+    sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from livedream.errors import NetworkError
 from livedream.networks.dreamnet import LAYERS, SHAPE, TEACHER_LAYERS, DreamNet
 
 #: Known training data, by a part of the source's name: title, licence, whom to thank.
@@ -55,5 +56,20 @@ def export(network: DreamNet, path: Path, sources: list[Path], facts: dict[str, 
         "shape": SHAPE,
         "parameters": sum(t.numel() for t in tensors.values()),
     } | facts
-    partial.write_text(json.dumps(sidecar, indent=2) + "\n")
-    os.replace(partial, path.with_suffix(".json"))
+    _write(path.with_suffix(".json"), sidecar)
+
+
+def record(sidecar: Path, metrics: dict[str, float]) -> None:
+    """Add ``metrics`` to those in a sidecar. Raises ``NetworkError`` when there is none to add to."""
+    try:
+        facts = json.loads(sidecar.read_text())
+        facts["metrics"] |= metrics
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NetworkError(f"no metrics can be added to {sidecar}: {error!r}") from error
+    _write(sidecar, facts)
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(facts, indent=2) + "\n")
+    os.replace(partial, path)

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 class Recipe:
     """The numbers of a training run; the defaults are what dreamnet was trained with."""
 
-    batch: int = 24
+    batch: int = 12
     crop_px: int = 112
     dream_share: float = 0.6
     learning_rate: float = 2e-3
@@ -102,7 +102,7 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Of the next step: a warm-up, then a cosine to nearly nothing at the end of this run's minutes."""
-        done = min(1.0, self.elapsed_s / (self.minutes * 60))
+        done = min(1.0, self.elapsed_s / max(1e-9, self.minutes * 60))
         warm = self.recipe.warm_up_share
         factor = (done + 1e-3) / warm if done + 1e-3 < warm else 0.5 + 0.5 * math.cos(math.pi * done)
         return self.recipe.learning_rate * max(0.01, factor)

@@ -25,7 +25,7 @@ from models.training.__main__ import main
 from models.training.classic import classic_dream, input_gradient, strength
 from models.training.distil import Scales, adopt_stem, gradient_cosine, student_gradient, teach
 from models.training.dreams import MARGIN_PX, DreamPool
-from models.training.export import export
+from models.training.export import export, record
 from models.training.journal import FIELDS, Journal, plot
 from models.training.pictures import SIDE_PX, Pictures, crops, is_held_out, prepare
 from models.training.trainer import Recipe, Trainer
@@ -313,7 +313,9 @@ def test_an_exported_network_loads_and_says_where_it_comes_from(tmp_path: Path) 
     facts = json.loads(path.with_suffix(".json").read_text())
     assert [data["title"] for data in facts["training_data"]] == ["Caltech-101", "holiday"]
     assert facts["layers"]["parts"] == {"channels": 512, "stride": 16, "teacher_layer": "inception_4c"}
-    assert facts["metrics"] == {"cosine_parts": 0.2}
+    record(path.with_suffix(".json"), {"strength_parts": 0.6})
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert facts["metrics"] == {"cosine_parts": 0.2, "strength_parts": 0.6}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dreamnet.json", "dreamnet.safetensors"]
 
 
@@ -385,6 +387,32 @@ def test_the_command_trains_and_resumes(workshop: list[str], tmp_path: Path) -> 
     facts = json.loads((tmp_path / "out" / "dreamnet.json").read_text())
     assert facts["metrics"]["steps"] == 2
     assert (tmp_path / "run" / "metrics.png").exists()
+    (tmp_path / "out" / "dreamnet.safetensors").unlink()
+    assert main([*workshop, *short, "--resume", "--minutes", "0"]) == 0  # exports, trains no further
+    assert json.loads((tmp_path / "out" / "dreamnet.json").read_text())["metrics"]["steps"] == 2
+    dreamnet.load(tmp_path / "out" / "dreamnet.safetensors")
+
+
+def test_the_evaluation_prints_its_numbers_and_draws(
+    workshop: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluate, "_SHEET_PX", 32)
+    weights = tmp_path / "dreamnet.safetensors"
+    export(DreamNet().requires_grad_(False), weights, [], {"metrics": {}})
+    asked = ["--weights", str(weights), "--pictures", "0", "--record", "--sheet", str(tmp_path / "sheet.png")]
+    photo = ["--photos", str(tmp_path / "photos" / "0.jpg")]
+    where = [
+        word
+        for name in ("teacher", "images", "cache")
+        for word in workshop[workshop.index(f"--{name}") :][:2]
+    ]
+    assert evaluate.main([*where, *asked, *photo]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) == {f"{kind}_{layer}" for kind in ("error", "cosine") for layer in LAYERS}
+    assert json.loads(weights.with_suffix(".json").read_text())["metrics"] == printed
+    drawn = cv2.imread(str(tmp_path / "sheet.png"))
+    assert drawn is not None
+    assert drawn.shape == (2 * 27, 6 * 32, 3)
 
 
 def test_the_command_names_what_is_missing(
