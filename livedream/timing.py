@@ -9,13 +9,7 @@ from contextlib import contextmanager
 
 now_s = time.monotonic
 
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """The value below which ``share`` (0..1) of ``values`` lie; 0.0 for none. Nearest rank."""
-    ordered = sorted(values)
-    if not ordered:
-        return 0.0
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class RateMeter:
@@ -94,6 +88,7 @@ class SectionTimer:
 
 
 def summarise(values: Iterable[float]) -> dict[str, float]:
-    """``{"p50", "p95", "p99"}`` of ``values``, rounded to hundredths."""
-    kept = list(values)
-    return {f"p{round(share * 100)}": round(percentile(kept, share), 2) for share in (0.5, 0.95, 0.99)}
+    """``{"p50", "p95", "p99"}`` of ``values`` by nearest rank, rounded to hundredths; 0.0 for none."""
+    ordered = sorted(values) or [0.0]
+    ranks = {name: int(share * len(ordered)) for name, share in _SHARES.items()}
+    return {name: round(ordered[rank], 2) for name, rank in ranks.items()}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.timing import Pacer, RateMeter, SectionTimer, percentile
+from livedream.timing import Pacer, RateMeter, SectionTimer, summarise
 
 
 def test_percentiles_by_nearest_rank():
-    assert percentile([], 0.5) == 0.0
-    assert percentile([5, 1, 3], 0.5) == 3
-    assert percentile(range(100), 0.95) == 95
+    assert summarise([]) == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
+    assert summarise([5, 1, 3])["p50"] == 3
+    assert summarise(range(100)) == {"p50": 50, "p95": 95, "p99": 99}
 
 
 def test_the_rate_counts_the_last_seconds_only():

@@ -124,8 +124,8 @@ class _Loop:
                 pace.interval_s = 1.0 / settings.dream_rate
             settings = self._loader.follow(settings)
             wait_s = pace.wait_s(now_s())
-            if settings.freeze or wait_s > 0:
-                time.sleep(0.01 if settings.freeze else min(wait_s, 0.01))
+            if wait_s > 0:
+                time.sleep(min(wait_s, 0.01))
                 self._tell(settings)
                 continue
             newer = self._frames.wait(frame_seq, 0.05 if frame is None else 0.0)

@@ -29,7 +29,7 @@ from livedream.show.statistics import Statistics, write_stats
 from livedream.show.workers import Workers
 from livedream.slots import Value
 from livedream.sources.spec import parse_spec
-from livedream.stage.composite import Composer
+from livedream.stage.composite import Composer, freshness
 from livedream.stage.hud import Hud, HudState
 from livedream.stage.snapshot import save_snapshot
 from livedream.stage.window import Closed, KeyPressed, Resized
@@ -169,10 +169,7 @@ class Mirror:
         outputs, settings, timer = self._outputs, self._state.settings, self._statistics.timer
         if self._frame is not None and not (settings.freeze and self._picture is not None):
             with timer.section("composite"):
-                array, index = (self._residual.array, self._residual.index) if self._residual else (None, 0)
-                self._picture = self._composer.compose(
-                    array, index, outputs.size, strength=settings.strength, mirror=settings.mirror
-                )
+                self._picture = self._compose(self._frame, settings)
         picture = self._picture
         if picture is None or settings.blackout:
             picture = np.zeros((outputs.size[1], outputs.size[0], 3), np.uint8)
@@ -184,6 +181,15 @@ class Mirror:
             outputs.show(picture, overlay, captured_s)
         if self._frame is not None:
             self._count(self._frame, now_s())
+
+    def _compose(self, frame: Value, settings: DreamSettings) -> Image | None:
+        array, index, strength = None, 0, settings.strength
+        if self._residual is not None:
+            array, index = self._residual.array, self._residual.index
+            strength *= freshness(frame.time_s - self._residual.time_s)
+        return self._composer.compose(
+            array, index, self._outputs.size, strength=strength, mirror=settings.mirror
+        )
 
     def _count(self, frame: Value, now: float) -> None:
         statistics = self._statistics
@@ -206,7 +212,7 @@ class Mirror:
             self._hud.say(text, now, alarm=True)
         self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)
         self._say_news("dream", dream.get("message", ""), dream.get("error", ""), now)
-        self._outputs.tell(self._stats())
+        self._outputs.tell(self._stats)
         self._statistics.measure_memory(self._workers.pids())
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:

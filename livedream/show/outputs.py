@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +46,7 @@ class Outputs:
         self._recorded_s: float | None = None  # the capture time of the last recorded picture
         self._recording_since_s: float | None = None
         self._snapshots: list[Future[Path]] = []
+        self._ending: list[tuple[Recorder, threading.Thread]] = []
         for path in (launch.snapshot, launch.stats):
             if path is not None:
                 require_writable(path)
@@ -81,6 +85,8 @@ class Outputs:
         """The show begins: so does the recording that the launch asked for."""
         if self._recorder is not None and self._recording_since_s is None:
             self._recording_since_s = now_s()
+        # So that the key R finds it loaded: importing it costs the picture some frames.
+        threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
     def show(self, picture: Image, overlay: Array | None, captured_s: float) -> None:
         """Put a picture (RGB uint8, upright) out; ``captured_s`` is when its camera frame was captured."""
@@ -116,8 +122,11 @@ class Outputs:
     def _end_recording(self) -> str:
         assert self._recorder is not None
         recorder, self._recorder, self._recording_since_s = self._recorder, None, None
-        recorder.close()
-        return recorder.error or f"recorded: {recorder.path}"
+        # Writing the last pictures and finishing the file takes a disk's time: not the picture's.
+        closing = threading.Thread(target=recorder.close, name="end of recording")
+        closing.start()
+        self._ending.append((recorder, closing))
+        return f"recorded: {recorder.path}"
 
     @property
     def recording_s(self) -> float | None:
@@ -130,16 +139,18 @@ class Outputs:
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 
-    def tell(self, values: dict[str, Any]) -> None:
-        """Give the preview page the newest measurements."""
+    def tell(self, values: Callable[[], dict[str, Any]]) -> None:
+        """Give the preview page, if there is one, the newest measurements."""
         if self._preview is not None:
-            self._preview.set_status(values)
+            self._preview.set_status(values())
 
     def faults(self) -> list[str]:
         """What has failed since the last call."""
-        faults = []
         if self._recorder is not None and self._recorder.error:
-            faults.append(self._end_recording())
+            self._end_recording()
+        ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
+        self._ending = [item for item in self._ending if item[1].is_alive()]
+        faults = [recorder.error for recorder in ended if recorder.error]
         done = [saved for saved in self._snapshots if saved.done()]
         self._snapshots = [saved for saved in self._snapshots if not saved.done()]
         return faults + [str(error) for saved in done if (error := saved.exception()) is not None]
@@ -156,6 +167,8 @@ class Outputs:
         """Finish the recording, close everything. May be called twice."""
         if self._recorder is not None:
             log.info("%s", self._end_recording())
+        for _, closing in self._ending:
+            closing.join()
         for output in (self._preview, self._window):
             if output is not None:
                 output.close()

@@ -12,6 +12,10 @@ from typing import Any
 from livedream.errors import OutputError
 from livedream.timing import RateMeter, SectionTimer, summarise
 
+#: The newest latencies that the percentiles are of: five minutes at 30 fps. A show may last for weeks.
+_LATENCIES = 9000
+_RECENT = 60
+
 
 class Statistics:
     """Counts shown pictures, latencies and dropped frames. Times are ``now``, in seconds of one clock."""
@@ -24,7 +28,8 @@ class Statistics:
         self.dropped = 0
         self.frames = 0
         self.peak_rss_mb = 0.0
-        self._latencies: deque[float] = deque(maxlen=100_000)
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._recent: deque[float] = deque(maxlen=_RECENT)
         self._last_index: int | None = None
         self._since: tuple[float, int, int] | None = None
         self._now = 0.0
@@ -45,7 +50,9 @@ class Statistics:
             self.dropped += max(0, index - self._last_index - 1)
         self._last_index = index
         self.frames += 1
-        self._latencies.append((now - captured_s) * 1e3)
+        latency_ms = (now - captured_s) * 1e3
+        self._latencies.append(latency_ms)
+        self._recent.append(latency_ms)
 
     def begin(self, now: float) -> None:
         """The dream is there: rates and ``frames`` count from here, not from the loading."""
@@ -53,8 +60,8 @@ class Statistics:
         self.frames = 0
 
     def latency_ms(self) -> float:
-        """The median latency of the last 60 new frames."""
-        return summarise(list(self._latencies)[-60:])["p50"]
+        """The median latency of the last new frames."""
+        return summarise(self._recent)["p50"]
 
     def measure_memory(self, pids: Sequence[int]) -> None:
         """Take the memory of all processes together, and keep the peak."""

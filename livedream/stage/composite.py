@@ -15,9 +15,11 @@ import numpy as np
 from livedream.flow import FlowEstimator, grey
 from livedream.frame import Array, Image, crop_to_aspect, resize
 
-#: Frames whose grey copies are kept to find the motion since a residual's frame: at 30 fps one second,
-#: longer than any dream that is still worth attaching.
-_REMEMBERED = 32
+#: Frames whose grey copies are kept to find the motion since a residual's frame: two seconds at 30 fps.
+_REMEMBERED = 64
+#: A residual that is older than the first begins to fade, and is gone at the second: the dream process is
+#: away, and what it left no longer belongs to the picture.
+_STALE_S, _GONE_S = 2.0, 4.0
 
 
 def picture_size(visible: tuple[int, int], output: tuple[int, int]) -> tuple[int, int]:
@@ -36,6 +38,11 @@ def lay_over(image: Image, residual: Array | None, size: tuple[int, int], streng
         return picture
     large = resize(residual * np.float32(strength), *size).astype(np.int16)
     return np.asarray(cv2.add(picture, large, dtype=cv2.CV_8U), np.uint8)
+
+
+def freshness(age_s: float) -> float:
+    """How much of a residual of this age to show: 1.0 down to 0.0."""
+    return min(1.0, max(0.0, (_GONE_S - age_s) / (_GONE_S - _STALE_S)))
 
 
 class Composer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     p.add_argument("--batch", type=int, default=12, help="crops per step (12; 256 and more on a GPU)")
+    p.add_argument("--learning-rate", type=float, default=2e-3, help="at its peak (0.002)")
     p.add_argument("--fp32", action="store_true", help="full precision, where bf16 is slow")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     p.add_argument("--run", type=Path, default=HERE / "runs" / "dreamnet", help="for checkpoint, CSV, plot")
@@ -62,7 +64,7 @@ def _train(options: argparse.Namespace) -> None:
 
     from livedream.networks import bvlc_googlenet
     from models.training.evaluate import held_out_metrics
-    from models.training.export import export
+    from models.training.export import export, score, shipped_score
     from models.training.journal import Journal, plot
     from models.training.pictures import prepare
     from models.training.trainer import Recipe, Trainer
@@ -74,7 +76,12 @@ def _train(options: argparse.Namespace) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     pictures = prepare(options.images, options.cache)
     logging.info("%d pictures to train on, %d held out", len(pictures.train), len(pictures.held_out))
-    recipe = Recipe(batch=options.batch, bf16=not options.fp32)
+    recipe = Recipe(
+        batch=options.batch,
+        pool=8 * options.batch,
+        learning_rate=options.learning_rate,
+        bf16=not options.fp32,
+    )
     trainer = Trainer(bvlc_googlenet.load(options.teacher), pictures, options.minutes, recipe, device)
     judge = bvlc_googlenet.load(options.teacher)
     options.run.mkdir(parents=True, exist_ok=True)
@@ -85,23 +92,29 @@ def _train(options: argparse.Namespace) -> None:
         logging.info("resumed after %d steps", trainer.steps)
     journal = Journal(options.run / "metrics.csv", append=options.resume)
 
+    weights = options.out / "dreamnet.safetensors"
+    # At the start of a resumed run the weights get worse before they get better: the better ones stay.
+    best = shipped_score(weights) if options.resume else math.inf
+
     def save() -> None:
+        nonlocal best
         trainer.save(checkpoint)
         network = trainer.folded()
-        held_out = held_out_metrics(network, judge, pictures.held_out)
         row: dict[str, Any] = {
             "steps": trainer.steps,
             "crops": trainer.crops,
             "minutes": trainer.total_s / 60,
             "learning_rate": trainer.learning_rate(),
-        } | {f"held_out_{name}": value for name, value in held_out.items()}
+        } | held_out_metrics(network, judge, pictures.held_out)
         journal.write(row)
         plot(options.run / "metrics.csv", options.run / "metrics.png")
         facts = {
             "metrics": {k: round(v, 4) for k, v in row.items() if k != "learning_rate"},
             "recipe": dataclasses.asdict(recipe),
         }
-        export(network, options.out / "dreamnet.safetensors", options.images, facts)
+        if score(row) <= best:
+            best = score(row)
+            export(network, weights, options.images, facts)
 
     with tqdm(total=round(options.minutes * 60), unit="s", mininterval=5.0) as bar:
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import avg_pool2d, cosine_similarity
 
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.dreamnet import DEVIATION, TEACHER_LAYERS, DreamNet
@@ -18,6 +18,9 @@ from livedream.networks.dreamnet import DEVIATION, TEACHER_LAYERS, DreamNet
 # A channel that hardly ever fires must not count for more than the others when its error is divided by its
 # own mean square: this share of the layer's mean square is added.
 _QUIET_CHANNEL_SHARE = 0.05
+
+#: Sizes in pixels that gradients are averaged over before they are compared.
+BANDS = (1, 4, 16)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,22 @@ def activation_errors(outs: dict[str, Tensor], lesson: Lesson, scales: Scales) -
     """Per layer: mean squared error, each channel over its own mean square; 1 for a student of zeros."""
     targets = {layer: a / scales.of[layer] for layer, a in lesson.activations.items()}
     return {layer: (out - targets[layer]).square().mean() for layer, out in outs.items()}
+
+
+def gradient_error(ours: Tensor, theirs: Tensor) -> Tensor:
+    """How far two gradients (B, 3, H, W) differ in direction and spectrum: mean over ``BANDS``.
+
+    In each band 1 − cosine, plus the squared logarithm of how much more or less of the gradient lies there.
+    The coarse bands are faint in any gradient, but they are what adds up over the steps of a dream: a student
+    with too much of them paints washes of colour into a calm sky, one with too little only fine grain.
+    """
+    a, b = (g.float() / g.float().square().mean((1, 2, 3), keepdim=True).sqrt() for g in (ours, theirs))
+    errors = []
+    for size in BANDS:
+        coarse, target = avg_pool2d(a, size), avg_pool2d(b, size)
+        log_ratio = 0.5 * (coarse.square().mean() / target.square().mean()).log()
+        errors.append(1.0 - gradient_cosine(coarse, target) + log_ratio.square())
+    return torch.stack(errors).mean()
 
 
 def gradient_cosine(ours: Tensor, theirs: Tensor) -> Tensor:

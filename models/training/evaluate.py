@@ -37,7 +37,7 @@ _SHEET_PX = 320
 def held_out_metrics(
     network: DreamNet, teacher: BvlcGoogLeNet, held_out: NDArray[np.uint8]
 ) -> dict[str, float]:
-    """``error_<layer>``: squared error over mean square; ``cosine_<layer>``: of the input gradients."""
+    """``held_out_error_<layer>``: squared error over mean square; ``held_out_cosine_<layer>``."""
     x = torch.from_numpy(crops(held_out, np.random.default_rng(0), _CROPS, _CROP_PX))
     metrics: dict[str, float] = {}
     for layer in LAYERS:
@@ -46,8 +46,8 @@ def held_out_metrics(
         with torch.no_grad():
             target = master(x)
             error = (student(x) - target).square().mean() / target.square().mean()
-        metrics[f"error_{layer}"] = float(error)
-        metrics[f"cosine_{layer}"] = float(torch.cosine_similarity(ours, theirs).mean())
+        metrics[f"held_out_error_{layer}"] = float(error)
+        metrics[f"held_out_cosine_{layer}"] = float(torch.cosine_similarity(ours, theirs).mean())
     return metrics
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,20 @@ def export(network: DreamNet, path: Path, sources: list[Path], facts: dict[str, 
         "parameters": sum(t.numel() for t in tensors.values()),
     } | facts
     _write(path.with_suffix(".json"), sidecar)
+
+
+def score(metrics: dict[str, float]) -> float:
+    """How far the network is from its teacher on held-out pictures: lower is better."""
+    return sum(metrics[f"held_out_error_{name}"] - metrics[f"held_out_cosine_{name}"] for name in LAYERS)
+
+
+def shipped_score(weights: Path) -> float:
+    """The :func:`score` that the sidecar of ``weights`` tells; infinite where there is none to keep."""
+    try:
+        metrics = json.loads(weights.with_suffix(".json").read_text())["metrics"]
+        return score(metrics) if weights.exists() else math.inf
+    except (OSError, ValueError, KeyError):
+        return math.inf
 
 
 def record(sidecar: Path, metrics: dict[str, float]) -> None:

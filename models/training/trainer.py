@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from models.training.distil import (
     activation_errors,
     adopt_stem,
     gradient_cosine,
+    gradient_error,
     student_gradient,
     teach,
 )
@@ -121,8 +122,9 @@ class Trainer:
         outs = {name: out.float() for name, out in outs.items()}
         ours = student_gradient(outs[layer], self.scales.of[layer], x, create_graph=True)
         errors = activation_errors(outs, lesson, self.scales)
-        cosine = gradient_cosine(ours, lesson.gradient)
-        loss = torch.stack(list(errors.values())).mean() + self.recipe.gradient_weight * (1.0 - cosine)
+        cosine = gradient_cosine(ours.detach(), lesson.gradient)
+        loss = torch.stack(list(errors.values())).mean()
+        loss = loss + self.recipe.gradient_weight * gradient_error(ours, lesson.gradient)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
@@ -139,7 +141,7 @@ class Trainer:
         self.elapsed_s += passed
         self.total_s += passed
         metrics = {f"error_{name}": float(error.detach()) for name, error in errors.items()}
-        return metrics | {f"cosine_{layer}": float(cosine.detach())}
+        return metrics | {f"cosine_{layer}": float(cosine)}
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -181,7 +183,6 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scales": self.scales.of,
             "counts": {"steps": self.steps, "crops": self.crops, "total_s": self.total_s},
-            "recipe": asdict(self.recipe),
         }
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
@@ -204,3 +205,7 @@ class Trainer:
         except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
             raise NetworkError(f"{path} cannot be resumed from: {error}") from error
         self.steps, self.crops, self.total_s = counts["steps"], counts["crops"], counts["total_s"]
+        # Other crops than those that the earlier run began with.
+        self._rng.bit_generator.state = np.random.default_rng(
+            [self.recipe.seed, self.steps]
+        ).bit_generator.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livedream.stage.composite import Composer, lay_over, picture_size
+from livedream.stage.composite import Composer, freshness, lay_over, picture_size
 
 PLAIN = {"strength": 1.0, "mirror": False}
 
@@ -76,3 +76,7 @@ def test_a_change_of_the_working_size_goes_through(picture):
         composer.see(picture, n + 1, None)
         shown = composer.compose(np.full(shape, 10, np.float32), n, (160, 120), **PLAIN)
         assert shown.shape == picture.shape
+
+
+def test_a_dream_that_nobody_renews_fades_away():
+    assert [freshness(age) for age in (0.0, 2.0, 3.0, 4.0, 100.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
