@@ -1,4 +1,4 @@
-"""Manners of a child process: it leaves Ctrl-C to its parent, and never outlives it."""
+"""Manners of a child process: Ctrl-C and a closed terminal are its parent's, and it never outlives it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,25 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
+
+#: What a person or a terminal sends to a whole group of processes: the show answers it for all.
+ENDINGS = tuple(
+    number for name in ("SIGINT", "SIGHUP") if (number := getattr(signal, name, None)) is not None
+)
+
+
+@contextmanager
+def endings_ignored() -> Iterator[None]:
+    """What is started in here is born deaf to Ctrl-C and a closed terminal. For the main thread only."""
+    heard = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def settle_in(name: str, log_level: int) -> None:
@@ -18,7 +36,8 @@ def settle_in(name: str, log_level: int) -> None:
     that hangs.
     """
     configure_logging(name, log_level)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_watch_parent, name="parent watch", daemon=True).start()
 

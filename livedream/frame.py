@@ -15,6 +15,11 @@ Array = NDArray[Any]
 #: Larger pictures are scaled down by the source: a slot holds at most one 4K frame.
 MAX_FRAME_BYTES = 3840 * 2160 * 3
 
+#: A network sees nothing in less: a layer of stride 32 would have no whole cell.
+SMALLEST_SIDE_PX = 48
+#: The largest side of a picture that is dreamt on live.
+LARGEST_SIDE_PX = 1280
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -47,9 +52,16 @@ def crop_to_aspect(image: Array, aspect: float | None) -> Array:
 
 
 def working_size(width: int, height: int, longer_px: int) -> tuple[int, int]:
-    """(width, height) of a picture of this shape when its longer side is ``longer_px`` pixels, both even."""
-    scale = longer_px / max(width, height)
-    return max(16, 2 * round(width * scale / 2)), max(16, 2 * round(height * scale / 2))
+    """(width, height) of a picture of this shape when its longer side is ``longer_px`` pixels, both even.
+
+    The shorter side is at least :data:`SMALLEST_SIDE_PX`; a very flat picture becomes larger for it.
+    """
+    scale = max(longer_px / max(width, height), SMALLEST_SIDE_PX / min(width, height))
+
+    def even(side: int) -> int:
+        return max(SMALLEST_SIDE_PX, min(LARGEST_SIDE_PX, 2 * round(side * scale / 2)))
+
+    return even(width), even(height)
 
 
 def resize(image: Array, width: int, height: int) -> Array:

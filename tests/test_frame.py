@@ -28,7 +28,13 @@ def test_the_crop_is_centred():
 
 
 @pytest.mark.parametrize(
-    ("size", "longer", "found"), [((1280, 720), 320, (320, 180)), ((720, 1280), 256, (144, 256))]
+    ("size", "longer", "found"),
+    [
+        ((1280, 720), 320, (320, 180)),
+        ((720, 1280), 256, (144, 256)),
+        ((400, 100), 64, (192, 48)),
+        ((4000, 10), 64, (1280, 48)),
+    ],
 )
 def test_the_working_size_has_the_longer_side_asked_for(size, longer, found):
     assert working_size(*size, longer) == found

@@ -71,5 +71,11 @@ def test_the_show_never_imports_torch():
     assert not _loaded_by("import livedream.show.mirror, livedream.show.command") & {"torch", "torchvision"}
 
 
+def test_loading_the_shipped_network_does_not_load_torchs_compiler():
+    loaded = _loaded_by("from livedream import Dreamer; Dreamer('dreamnet', device='cpu')")
+    assert "torch" in loaded
+    assert "triton" not in loaded
+
+
 def test_the_camera_never_imports_torch():
     assert not _loaded_by("import livedream.sources.process") & {"torch", "torchvision", "pygame", "aiohttp"}

@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normalised direction, same shape
+from livedream.frame import SMALLEST_SIDE_PX
 
-#: No octave is smaller than this: a deep layer would see less than one of its own cells.
-SMALLEST_OCTAVE_PX = 48
+Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normalised direction, same shape
 
 
 def octave_size(height: int, width: int, octave: int, scale: float) -> tuple[int, int]:
     """(height, width) of octave number ``octave`` (0 is the full size) of a picture.
 
-    Held above :data:`SMALLEST_OCTAVE_PX` on the shorter side, at the picture's shape.
+    No shorter side is below ``SMALLEST_SIDE_PX``, or the picture's own.
     """
-    factor = max(scale**-octave, min(1.0, SMALLEST_OCTAVE_PX / min(height, width)))
+    factor = max(scale**-octave, min(1.0, SMALLEST_SIDE_PX / min(height, width)))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 

@@ -124,32 +124,27 @@ def _pool() -> nn.MaxPool2d:
 
 
 class BvlcGoogLeNet(nn.Module):
-    """The whole network. Its weights are memory without values until :func:`load` fills them."""
+    """The whole network, with initial values until :func:`load` gives it its weights."""
 
     def __init__(self) -> None:
         super().__init__()
-        with torch.device("meta"):  # no time spent on initial values that are overwritten anyway
-            stages: dict[str, nn.Module] = {
-                "conv1": ConvReLU(3, 64, 7, 2),
-                "pool1": _pool(),
-                "norm1": nn.Identity(),
-                "conv2_reduce": ConvReLU(64, 64, 1),
-                "conv2": ConvReLU(64, 192, 3),
-                "norm2": nn.Identity(),
-                "pool2": _pool(),
-            }
-            inputs = 192
-            for name, widths in _INCEPTION.items():
-                if name in ("inception_4a", "inception_5a"):
-                    stages[f"pool{int(name[10]) - 1}"] = _pool()
-                stages[name] = Inception(inputs, widths)
-                inputs = LAYERS[name][0]
+        stages: dict[str, nn.Module] = {
+            "conv1": ConvReLU(3, 64, 7, 2),
+            "pool1": _pool(),
+            "norm1": LocalResponseNorm(64),
+            "conv2_reduce": ConvReLU(64, 64, 1),
+            "conv2": ConvReLU(64, 192, 3),
+            "norm2": LocalResponseNorm(192),
+            "pool2": _pool(),
+        }
+        inputs = 192
+        for name, widths in _INCEPTION.items():
+            if name in ("inception_4a", "inception_5a"):
+                stages[f"pool{int(name[10]) - 1}"] = _pool()
+            stages[name] = Inception(inputs, widths)
+            inputs = LAYERS[name][0]
             self.stages = nn.ModuleDict(stages)
             self.classifier = nn.Linear(inputs, 1000)
-        self.to_empty(device="cpu")
-        # Their band is a constant, not a weight: it must not be emptied with the rest.
-        self.stages["norm1"] = LocalResponseNorm(64)
-        self.stages["norm2"] = LocalResponseNorm(192)
         self.normalise = Normalise()
         self.requires_grad_(False)
         self.eval()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def load_googlenet(weights: Path | None) -> GoogLeNet:
     if weights is None:
         try:
             model = models.googlenet(weights=models.GoogLeNet_Weights.IMAGENET1K_V1)
-        except OSError as error:  # urllib's errors are OSErrors
+        # urllib's errors are OSErrors; torch.hub raises RuntimeError for a file with a wrong hash.
+        except (OSError, RuntimeError, HTTPException) as error:
             raise NetworkError(f"googlenet could not be downloaded ({error}); {info.how_to_get}") from error
         return GoogLeNet(model.eval())
     with warnings.catch_warnings():
@@ -108,12 +110,8 @@ def _read_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or a malicious file
         raise NetworkError(
-            f"weights {str(path)!r} cannot be read as a state dict: {_first_line(error)}"
+            f"weights {str(path)!r} cannot be read: the file is damaged, or no state dict of tensors"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise NetworkError(f"weights {str(path)!r} are no state dict of tensors")
     return state
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,10 @@ other commands, each with its own --help:
   live.py models list        the networks, their layers, and what is on this machine
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
+
+_CLASSIC_SETTINGS = ("network", "layer", "channel", "mirror")
+_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group == "dream" and name != "dream_rate"]
+_RENDER_SETTINGS += ["strength", "mirror"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LivedreamError as error:
         sys.stderr.write(f"livedream: {error}\n")
         return error.exit_code
+    except BrokenPipeError:  # whoever read our output has seen enough; nothing can be flushed to it any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("livedream: stopped\n")
         return 1
@@ -89,7 +97,7 @@ def _mirror(words: list[str], started_s: float) -> None:
         "--port", type=_whole(1, 65525), default=8400, metavar="N", help="of the preview page (default: 8400)"
     )
     add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
-    add("--snapshot", type=Path, metavar="OUT.png", help="save the last picture, with its settings")
+    add("--snapshot", type=_png, metavar="OUT.png", help="save the last picture, with its settings")
     add("--frames", type=_whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
     add("--duration", type=_seconds, metavar="S", help="end after S seconds with the dream")
     add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
@@ -135,8 +143,9 @@ def _render(words: list[str]) -> None:
         "--classic", action="store_true", help="the original algorithm: 4 octaves, 10 iterations"
     )
     _add_common(parser)
-    _add_settings(parser)
+    _add_settings(parser, _RENDER_SETTINGS)
     found = parser.parse_args(words)
+    _refuse_unused(found)
     _log(found)
     from livedream.show.render import render
 
@@ -183,9 +192,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="log more")
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, names: Collection[str] = tuple(SPECS)) -> None:
     group = parser.add_argument_group("settings")
-    for spec in SPECS.values():
+    for spec in (SPECS[name] for name in names):
         note = f"{spec.help} (default: {_word(spec.default)}; {spec.possible})"
         if spec.kind is bool:
             group.add_argument(spec.flag, action=argparse.BooleanOptionalAction, help=note, default=None)
@@ -195,10 +204,23 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _settings(found: argparse.Namespace, base: DreamSettings) -> DreamSettings:
     """The base settings, changed by the flags, then by each ``--set``."""
-    changes: dict[str, Any] = {name: value for name in SPECS if (value := getattr(found, name)) is not None}
+    return base.replace(**_changes(found))
+
+
+def _changes(found: argparse.Namespace) -> dict[str, Any]:
+    changes = {name: value for name in SPECS if (value := getattr(found, name, None)) is not None}
     for text in found.set:
         changes |= parse_assignment(text)
-    return base.replace(**changes)
+    return changes
+
+
+def _refuse_unused(found: argparse.Namespace) -> None:
+    """A setting that would change nothing is a misunderstanding. Raises ``UsageError``."""
+    used = _CLASSIC_SETTINGS if found.classic else _RENDER_SETTINGS
+    unused = [name for name in _changes(found) if name not in used]
+    if unused:
+        how = "render --classic has its own values and" if found.classic else "render"
+        raise UsageError(f"{how} does not use {', '.join(unused)}; possible: {', '.join(used)}")
 
 
 def _log(found: argparse.Namespace) -> int:
@@ -255,5 +277,12 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
+def _parse_png(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise UsageError(f"a snapshot is a .png file, which can hold its settings; found {text!r}")
+    return Path(text)
+
+
 _size = _checked(_parse_size)
+_png = _checked(_parse_png)
 _seconds = _checked(_parse_seconds)

@@ -24,7 +24,9 @@ _PACKAGES = (
     "av",
     "aiohttp",
     "pillow",
+    "psutil",
     "safetensors",
+    "tqdm",
 )
 _LEAST_DISK_GB = 5
 

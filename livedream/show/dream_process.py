@@ -113,16 +113,16 @@ class _Loop:
 
     def run(self) -> None:
         order_seq = frame_seq = 0
-        settings, aspect = DreamSettings(network=self._job.network), None
-        pace = Pacer(settings.dream_rate)
+        wanted, aspect = DreamSettings(network=self._job.network), None
+        pace = Pacer(wanted.dream_rate)
         frame: Value | None = None
         while True:
             order = self._orders.read_json(order_seq)
             if order is not None:
-                order_seq, wanted = order
-                settings, aspect = self._follow(settings, wanted)
-                pace.interval_s = 1.0 / settings.dream_rate
-            settings = self._loader.follow(settings)
+                order_seq, values = order
+                wanted, aspect = self._follow(wanted, values)
+                pace.interval_s = 1.0 / wanted.dream_rate
+            settings = self._loader.follow(wanted)
             wait_s = pace.wait_s(now_s())
             if wait_s > 0:
                 time.sleep(min(wait_s, 0.01))
@@ -135,13 +135,13 @@ class _Loop:
                 self._tick(frame, settings, aspect)
             self._tell(settings)
 
-    def _follow(self, settings: DreamSettings, wanted: dict[str, Any]) -> tuple[DreamSettings, float | None]:
-        aspect: float | None = wanted["aspect"]
+    def _follow(self, before: DreamSettings, values: dict[str, Any]) -> tuple[DreamSettings, float | None]:
+        aspect: float | None = values["aspect"]
         try:
-            return DreamSettings.from_dict(wanted["settings"]), aspect
+            return DreamSettings.from_dict(values["settings"]), aspect
         except LivedreamError as error:  # the show checks first; if it did not, what was set goes on
             log.error("%s", error)
-            return settings, aspect
+            return before, aspect
 
     def _tick(self, frame: Value, settings: DreamSettings, aspect: float | None) -> None:
         start = now_s()
@@ -160,6 +160,8 @@ class _Loop:
             error=self._loader.error,
             network=settings.network,
             layer=settings.layer,
+            channel=settings.channel,
+            failed=self._loader.failed,
             backend=self._dreamer.backend.name,
             ticks=self._rate.count,
             dream_fps=round(self._rate.rate(now_s()), 2),
@@ -181,6 +183,7 @@ class _Loader:
         self._failed: dict[str, str] = {}
         self.message = ""
         self.error = ""
+        self.failed = ""
 
     def follow(self, settings: DreamSettings) -> DreamSettings:
         """``settings``, with the network and layer of before as long as the wanted network is not loaded."""
@@ -188,11 +191,12 @@ class _Loader:
             self._dreamer.add_network(name, self._loaded.pop(name))
         wanted = settings.network
         if wanted in self._dreamer.networks:
-            self.message = self.error = ""
-            self._failed.clear()
+            self.message = self.error = self.failed = ""
+            self._failed.clear()  # asked for again later, it is tried again
             self._old = settings
             return settings
         self.error = self._failed.get(wanted, "")
+        self.failed = wanted if self.error else ""
         self.message = "" if self.error else f"loading {wanted}"
         if self._loading is None and not self.error:
             self._loading = wanted
@@ -206,7 +210,9 @@ class _Loader:
         try:
             self._loaded[name] = self._dreamer.load(name, self._weights.get(name))
         except LivedreamError as error:
-            log.error("%s", error)
             self._failed[name] = str(error)
+        except Exception as error:
+            log.exception("loading %s broke off", name)
+            self._failed[name] = f"{name} cannot be loaded: {type(error).__name__}: {error}"
         finally:
             self._loading = None

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from livedream.child import ENDINGS
 from livedream.controls.actions import Action, Command, Missing
 from livedream.controls.keyboard import action_for, help_rows
 from livedream.errors import LivedreamError, SourceError
@@ -56,19 +57,36 @@ def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None 
     state = State.begin(settings, launch.weights)
     parse_spec(launch.source)  # a film that is not there is said at once, not by another process
     with ExitStack() as stack:
+        end = Ending()
+        for number in (*ENDINGS, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, end))  # and stays until all is closed
         workers = stack.enter_context(Workers(launch, state.settings))
         outputs = stack.enter_context(Outputs(launch, state.settings))  # opens while the camera starts
-        mirror = Mirror(launch, state, workers, outputs, started_s if started_s is not None else now_s())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, mirror.quit))
-        mirror.run()
+        Mirror(launch, state, workers, outputs, end, started_s or now_s()).run()
+
+
+class Ending:
+    """Whether the show is to end; a signal handler that says so."""
+
+    def __init__(self) -> None:
+        self.near = False
+
+    def __call__(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """End the show after the picture that is being made."""
+        self.near = True
 
 
 class Mirror:
     """The show's one loop and what it holds."""
 
     def __init__(
-        self, launch: Launch, state: State, workers: Workers, outputs: Outputs, started_s: float
+        self,
+        launch: Launch,
+        state: State,
+        workers: Workers,
+        outputs: Outputs,
+        end: Ending,
+        started_s: float,
     ) -> None:
         self._launch = launch
         self._state = state
@@ -81,37 +99,33 @@ class Mirror:
         self._residual: Value | None = None
         self._picture: Image | None = None
         self._aspect: float | None = None
-        self._quit = False
+        self._end = end
         self._begun_s: float | None = None
         self._said: dict[str, str] = {}
         self._hud = Hud(now_s(), help_rows=help_rows())
-
-    def quit(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """End the show after the picture that is being made."""
-        self._quit = True
 
     def run(self) -> None:
         """The loop. Raises what made the show impossible at its start."""
         self._order()
         pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(2.0)
-        while not self._quit:
+        while not self._end.near:
             now = now_s()
             self._control()
             if watch.due(now):
                 self._watch(now)
-            if not pace.due(now):
-                time.sleep(min(0.002, pace.wait_s(now)))
-                continue
-            if self._take() or repaint.due(now):
+            if (self._outputs.has_vsync or pace.wait_s(now) == 0) and (self._take() or repaint.due(now)):
+                pace.due(now)
                 self._begin_when_ready(now)
                 self._show()
-            self._end_when_due(now)
+                self._end_when_due(now)
+            else:
+                time.sleep(0.001)
         self._finish()
 
     def _control(self) -> None:
         for event in self._outputs.poll():
             if isinstance(event, Closed):
-                self.quit()
+                self._end()
             elif isinstance(event, Resized):
                 self._order()
             elif isinstance(event, KeyPressed):
@@ -124,7 +138,7 @@ class Mirror:
         try:
             match action:
                 case Command("quit"):
-                    self.quit()
+                    self._end()
                 case Command("help"):
                     self._hud.toggle_help(now)
                 case Command("hud"):
@@ -209,11 +223,19 @@ class Mirror:
         if dream.get("state") == "failed" and self._begun_s is None:
             raise LivedreamError(dream["error"])
         for text in self._workers.check(now) + self._outputs.faults():
+            log.error("%s", text)
             self._hud.say(text, now, alarm=True)
+        self._fall_back(dream)
         self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)
         self._say_news("dream", dream.get("message", ""), dream.get("error", ""), now)
         self._outputs.tell(self._stats)
         self._statistics.measure_memory(self._workers.pids())
+
+    def _fall_back(self, dream: dict[str, Any]) -> None:
+        """When the wanted network cannot be had, want again what is dreamt."""
+        if dream.get("failed") == self._state.settings.network != dream["network"]:
+            self._state = self._state.instead(dream["network"], dream["layer"], dream["channel"])
+            self._order()
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:
         text = error or message
@@ -235,9 +257,9 @@ class Mirror:
             return
         frames, duration_s = self._launch.frames, self._launch.duration_s
         if frames is not None and self._statistics.frames >= frames:
-            self.quit()
+            self._end()
         if duration_s is not None and now - self._begun_s >= duration_s:
-            self.quit()
+            self._end()
 
     def _hud_state(self) -> HudState:
         settings, dream = self._state.settings, self._workers.dream_status()
@@ -272,12 +294,14 @@ class Mirror:
             "steps": settings.steps,
             "tick_ms": dream.get("sections", {}),
             "source": self._workers.camera_status().get("source", ""),
+            "message": " · ".join(filter(None, self._said.values())),
             "picture_size": list(self._outputs.size),
         }
 
     def _finish(self) -> None:
         """The last frame and the statistics, if they were asked for. Raises ``OutputError``."""
-        if self._launch.snapshot is not None and self._picture is not None:
-            save_snapshot(self._launch.snapshot, self._picture, self._state.settings.as_dict())
         if self._launch.stats is not None:
             write_stats(self._launch.stats, self._stats())
+        if self._launch.snapshot is not None and self._picture is not None:
+            save_snapshot(self._launch.snapshot, self._picture, self._state.settings.as_dict())
+        self._outputs.finish()

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from livedream.errors import OutputError
-from livedream.files import require_writable
+from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
 from livedream.settings import DreamSettings
 from livedream.show.launch import Launch
@@ -42,16 +42,17 @@ class Outputs:
         self._launch = launch
         self._window: Window | None = None
         self._preview: Preview | None = None
-        self._recorder: Recorder | None = None
         self._recorded_s: float | None = None  # the capture time of the last recorded picture
         self._recording_since_s: float | None = None
         self._snapshots: list[Future[Path]] = []
         self._ending: list[tuple[Recorder, threading.Thread]] = []
+        self._given: set[Path] = set()
+        self._asked = None if launch.record is None else Recorder(launch.record)
+        self._recorder = self._asked
+        require_different(launch.source, launch.record, launch.snapshot, launch.stats)
         for path in (launch.snapshot, launch.stats):
             if path is not None:
                 require_writable(path)
-        if launch.record is not None:
-            self._recorder = Recorder(launch.record)
         headless = launch.headless
         if not headless and not screen_available():
             log.warning("no screen was found: the picture is only on the preview page")
@@ -71,6 +72,11 @@ class Outputs:
     def size(self) -> tuple[int, int]:
         """(width, height) to composite to, upright."""
         return self._window.picture_size if self._window else self._launch.size
+
+    @property
+    def has_vsync(self) -> bool:
+        """Whether :meth:`show` waits for the screen; if not, the caller paces itself."""
+        return self._window is not None and self._window.has_vsync
 
     @property
     def hud_size(self) -> tuple[int, int] | None:
@@ -115,7 +121,7 @@ class Outputs:
         """
         if self._recorder is not None:
             return self._end_recording()
-        self._recorder = Recorder(_own_path(_RECORDINGS, "mp4"))
+        self._recorder = Recorder(self._own_path(_RECORDINGS, "mp4"))
         self._recording_since_s = now_s()
         return f"recording: {self._recorder.path}"
 
@@ -135,7 +141,7 @@ class Outputs:
 
     def snapshot(self, picture: Image, settings: DreamSettings) -> Path:
         """Begin to save a picture under a name of its own. Raises ``OutputError``."""
-        path = _own_path(_SNAPSHOTS, "png")
+        path = self._own_path(_SNAPSHOTS, "png")
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 
@@ -155,6 +161,23 @@ class Outputs:
         self._snapshots = [saved for saved in self._snapshots if not saved.done()]
         return faults + [str(error) for saved in done if (error := saved.exception()) is not None]
 
+    def finish(self) -> None:
+        """Finish the recording that the launch asked for. Raises ``OutputError`` when it failed."""
+        if self._asked is not None:
+            self._asked.close()
+            if self._asked.error:
+                raise OutputError(self._asked.error)
+
+    def _own_path(self, folder: Path, kind: str) -> Path:
+        """A new name in ``folder``, which is made if need be. Raises ``OutputError``."""
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"no folder {str(folder.absolute())!r}: {error.strerror}") from error
+        path = automatic_path(folder, kind, datetime.now(), self._given)
+        self._given.add(path)
+        return path
+
     def __enter__(self) -> Outputs:
         return self
 
@@ -173,15 +196,6 @@ class Outputs:
             if output is not None:
                 output.close()
         self._preview = self._window = None
-
-
-def _own_path(folder: Path, kind: str) -> Path:
-    """A new name in ``folder``, which is made if need be. Raises ``OutputError``."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"no folder {str(folder.absolute())!r}: {error.strerror}") from error
-    return automatic_path(folder, kind, datetime.now())
 
 
 def _open_preview(port: int) -> Preview:

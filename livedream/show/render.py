@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count, islice
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 from tqdm import tqdm
 
 from livedream.dream.dreamer import Dreamer
 from livedream.errors import OutputError, UsageError
-from livedream.files import require_writable
+from livedream.files import require_different, require_writable
 from livedream.frame import Frame, Image
 from livedream.settings import DreamSettings
 from livedream.show.state import State
@@ -48,42 +49,42 @@ def render(
     to a film, each tick is a picture. Raises ``UsageError``, ``SourceError``, ``NetworkError``,
     ``OutputError``.
     """
-    photo = output.suffix.lower() in _PHOTOS
+    to_photo = output.suffix.lower() in _PHOTOS
     settings = State.begin(settings, weights).settings
+    require_different(source, output)
+    require_writable(output)
     with ExitStack() as stack:
         opened = stack.enter_context(open_source(source, loop=False, realtime=False))
-        if photo and opened.frame_count != 1:
+        still = opened.kind == "photo"
+        if to_photo and not still:
             raise UsageError(
                 f"{source} is no photograph, and {output.name} is one; possible: .mp4, .mkv, .mov"
             )
-        if opened.frame_count is None and frames is None:
+        if not still and opened.kind != "film" and frames is None:
             raise UsageError(f"{source} never ends: say how many with --frames N")
-        recorder = None if photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
-        if photo:
-            require_writable(output)
+        recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
         dreamer = _dreamer(settings, weights, device)
-        still = opened.frame_count == 1
-        wanted = _pictures(opened.frame_count, frames, classic)
-        pictures = _repeated(next(opened)) if still else opened
-        steps = wanted * _CLASSIC_STEPS if classic else wanted
-        bar = stack.enter_context(tqdm(total=steps, unit="step" if classic else "frame", desc=output.name))
+        if still:
+            frames = frames or (1 if classic else _STILL_TICKS)
+        expected = frames if still or opened.frame_count is None else min(opened.frame_count, frames or 10**9)
+        bar = stack.enter_context(_bar(output.name, expected, classic))
         image: Image | None = None
-        for frame in islice(pictures, wanted):
+        for frame in islice(_repeated(next(opened)) if still else opened, frames):
             image = _dreamt(dreamer, frame, settings, classic, bar.update)
             if recorder is not None:
                 recorder.add(image, frame.time_s, wait=True)
                 if recorder.error:
                     raise OutputError(recorder.error)
-        if photo and image is not None:
+        if to_photo and image is not None:
             _save(output, image, settings)
     log.info("%s, by %s", output, dreamer.backend.name)
 
 
-def _pictures(there: int | None, asked: int | None, classic: bool) -> int:
-    """How many pictures to dream."""
-    if there == 1:
-        return 1 if classic and asked is None else asked or _STILL_TICKS
-    return min(count for count in (there, asked) if count is not None)
+def _bar(name: str, pictures: int | None, classic: bool) -> tqdm[NoReturn]:
+    """A progress bar of pictures, or of the classic loop's steps; without an end when nobody knows it."""
+    if classic:
+        return tqdm(total=pictures and pictures * _CLASSIC_STEPS, unit="step", desc=name)
+    return tqdm(total=pictures, unit="frame", desc=name)
 
 
 def _dreamer(settings: DreamSettings, weights: Path | None, device: str) -> Dreamer:

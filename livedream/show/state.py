@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livedream.controls.actions import Action, apply
-from livedream.errors import NetworkError
+from livedream.errors import NetworkError, UsageError
 from livedream.networks.catalogue import NETWORKS, find_weights, network_info
 from livedream.settings import DreamSettings
 
@@ -35,13 +35,22 @@ class State:
     @classmethod
     def begin(cls, settings: DreamSettings, weights: Path | None) -> State:
         """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it cannot be."""
-        settings = consistent(settings)
+        asked, settings = settings.channel, consistent(settings)
         info = network_info(settings.network)
+        if settings.channel != asked:
+            raise UsageError(
+                f"layer {settings.layer} of {info.name} has no channel {asked};"
+                f" possible: -1 to {settings.channel}"
+            )
         # torchvision's networks may still come by download; the others are files or nothing.
         if find_weights(settings.network, weights) is None and not info.weights_file.endswith(".pth"):
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
         there = (name for name in NETWORKS if name == settings.network or find_weights(name) is not None)
         return cls(settings, tuple(there))
+
+    def instead(self, network: str, layer: str, channel: int) -> State:
+        """The state that dreams on another network, layer and channel."""
+        return replace(self, settings=self.settings.replace(network=network, layer=layer, channel=channel))
 
     def after(self, action: Action) -> State:
         """The state after a control's action. Raises ``UsageError`` when that cannot be."""

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from livedream.child import endings_ignored
+
 log = logging.getLogger(__name__)
 
 #: A child that ran this long had started well: the next failure counts as the first.
 _HEALTHY_S = 60.0
 _LONGEST_DELAY_S = 60.0
+#: A killed process is gone in milliseconds, or stuck in a driver: then nobody waits for it.
+_KILLED_S = 0.5
 
 
 def restart_delay_s(failures: int) -> float:
@@ -44,7 +48,9 @@ class Worker:
         self._process = self._context.Process(
             target=self._target, args=self._args, name=self.name, daemon=True
         )
-        self._process.start()
+        # Until the child has settled in it knows no better than to die of a Ctrl-C.
+        with endings_ignored():
+            self._process.start()
         self._started_s = now
         self._restart_at_s = None
 
@@ -86,7 +92,7 @@ class Worker:
             process.join(patience_s)
         if process.is_alive():
             process.kill()
-        process.join(5.0)
+            process.join(_KILLED_S)
         self._process = None
 
     def close(self) -> None:

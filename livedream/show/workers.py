@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
+from livedream.child import endings_ignored
+from livedream.frame import LARGEST_SIDE_PX
 from livedream.settings import DreamSettings
 from livedream.show.dream_process import DreamJob, run_dream
 from livedream.show.launch import Launch
@@ -21,8 +25,7 @@ _CAMERA_SILENT_S = 10.0
 _DREAM_SILENT_S = 60.0
 #: Loading may include a download of 100 MB by a slow line.
 _LOADING_S = 900.0
-#: Widest working size, as float32.
-_RESIDUAL_BYTES = 1280 * 1280 * 3 * 4
+_RESIDUAL_BYTES = LARGEST_SIDE_PX**2 * 3 * 4  # float32
 _STATUS_BYTES = 1 << 16
 
 
@@ -50,6 +53,9 @@ class Workers:
 
     def __init__(self, launch: Launch, settings: DreamSettings) -> None:
         self._stack = ExitStack()
+        if os.name == "posix":
+            with endings_ignored():  # Python's own process that frees the memory of a show that was killed
+                resource_tracker.ensure_running()
 
         def slot(capacity_bytes: int | None = None) -> Slot:
             create: Callable[[], Slot] = (

@@ -55,7 +55,7 @@ class Film(Source):
         self._container, stream = _open(path)
         try:
             self.fps = float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
-            self.frame_count = stream.frames or _estimated_count(stream, self.fps)
+            self.frame_count = stream.frames or _estimated_count(self._container, stream, self.fps)
             self._frames = self._decode(stream)
             first = next(self._frames)
             self.size = slot_size(*upright_size(first[0]), self.name)
@@ -151,7 +151,12 @@ def _pass(
         log.warning("%s is damaged: %d packets left out", name, damaged)
 
 
-def _estimated_count(stream: av.VideoStream, fps: float) -> int | None:
+def _estimated_count(
+    container: av.container.InputContainer, stream: av.VideoStream, fps: float
+) -> int | None:
     """The number of frames by the length, for containers that do not say."""
-    duration_s = float(stream.duration * (stream.time_base or Fraction(0))) if stream.duration else 0.0
+    if stream.duration:
+        duration_s = float(stream.duration * (stream.time_base or Fraction(0)))
+    else:
+        duration_s = (container.duration or 0) / 1e6
     return math.ceil(duration_s * fps - 0.5) if duration_s else None

@@ -68,6 +68,7 @@ class Feed:
         self._pacer = Pacer(CLOUDS_FPS)
         previous = frames.read()  # of the process before this one, which had to be killed
         self._index = 0 if previous is None else previous.index + 1
+        self._first = previous is None
         # The picture has stood still since then: no more patience with a driver that hung.
         patient_since_s = now if previous is None or not self._live else now - Watch.OPEN_S
         self._watch = Watch(patient_since_s, still_s=STILL_S if asked.kind == "camera" else None)
@@ -96,7 +97,7 @@ class Feed:
                 self._publish(frame.image, frame.time_s, now)
             else:
                 reader.reopen()
-        if error is not None and not self._live and not watch.seen:
+        if error is not None and not self._live and not watch.seen and self._first:
             self.report_failure(error)
             return False
         lost = watch.lost(now, failed=error is not None)

@@ -27,7 +27,7 @@ _RECORDING: Colour = (255, 64, 48, 255)
 
 
 def _px(canvas: Image, *shares: float) -> list[int]:
-    return [round(min(canvas.size) * share) for share in shares]
+    return [max(1, round(min(canvas.size) * share)) for share in shares]
 
 
 def draw_information(canvas: Image, lines: Sequence[str], cells: Sequence[tuple[str, str]]) -> int:
@@ -98,7 +98,7 @@ def draw_help(canvas: Image, rows: Sequence[tuple[str, str]]) -> None:
     top = margin + round(title_px * 1.5)
     row_height = (canvas.height - top - margin) // per_column
     column_width = (canvas.width - margin) // columns
-    text_px = min(text_px, round(row_height * 0.6))
+    text_px = max(4, min(text_px, round(row_height * 0.6)))
     while text_px > 8 and _row_width(rows, text_px) > column_width - margin:
         text_px -= 1
     keys_width = max((_keys_width(keys, text_px) for keys, _ in rows), default=0)

@@ -86,6 +86,9 @@ def draw_plate(canvas: Image.Image, box: tuple[int, int, int, int], radius_px: i
     """A filled rectangle (left, top, right, bottom) with smooth round corners, replacing what is there."""
     left, top, right, bottom = box
     radius = min(radius_px, (right - left) // 2, (bottom - top) // 2)
+    if radius < 1:  # too small for round corners
+        canvas.paste(colour, (left, top, max(left, right), max(top, bottom)))
+        return
     canvas.paste(colour, (left + radius, top, right - radius, bottom))
     canvas.paste(colour, (left, top + radius, right, bottom - radius))
     disc = _disc(radius)

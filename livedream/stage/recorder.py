@@ -12,6 +12,8 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +24,7 @@ import cv2
 import numpy as np
 
 from livedream.errors import OutputError, UsageError
+from livedream.files import require_writable
 from livedream.frame import Image, resize
 
 if TYPE_CHECKING:
@@ -55,49 +58,48 @@ _QUEUE = 8  # a quarter of a second: longer stalls drop pictures rather than fil
 _CLOSE_S = 10.0
 
 
-def automatic_path(folder: Path, kind: str, now: datetime) -> Path:
+def automatic_path(folder: Path, kind: str, now: datetime, taken: Collection[Path] = ()) -> Path:
     """A path in ``folder`` that does not exist yet, such as ``livedream-2026-11-23-143500.mp4``.
 
-    ``kind`` is the ending, ``mp4`` or ``png``; ``now`` is the wall clock.
+    ``kind`` is the ending, ``mp4`` or ``png``; ``now`` is the wall clock; ``taken`` are paths that were
+    given away and may not be written yet.
     """
     name = f"livedream-{now:%Y-%m-%d-%H%M%S}"
     path = folder / f"{name}.{kind}"
     count = 2
-    while path.exists():
+    while path.exists() or path in taken:
         path = folder / f"{name}-{count}.{kind}"
         count += 1
     return path
 
 
+@dataclass(frozen=True)
+class _Film:
+    """A file that has begun."""
+
+    file: BinaryIO
+    container: OutputContainer
+    stream: VideoStream
+
+
 class Recorder:
     """A film file being written. A context manager; ``close()`` may be called twice.
 
-    The ending of ``path`` says which container: .mp4, .mov or .mkv; an existing file is replaced. The first
-    picture sets the film's size (made even); ``fps`` is the nominal rate, the timing is that of the
-    pictures. Raises ``UsageError`` for another ending, ``OutputError`` when the file cannot be written.
+    The ending of ``path`` says which container: .mp4, .mov or .mkv. The file begins with the first picture,
+    which also sets the film's size (made even); until then an existing file is left alone. Pictures of
+    another shape are fitted in, with black around them. ``fps`` is the nominal rate, the timing is that of
+    the pictures. Raises ``UsageError`` for another ending, ``OutputError`` when the file cannot be written.
     """
 
     def __init__(self, path: Path | str, *, fps: float = 30.0) -> None:
-        import av
-
         self.path = Path(path)
         self.dropped = 0
         self.error: str | None = None
         if self.path.suffix.lower() not in _FORMATS:
             raise UsageError(f"cannot record to {self.path.name!r}; possible endings: {', '.join(_FORMATS)}")
-        try:
-            self._file: BinaryIO = open(self.path, "wb")  # noqa: SIM115
-        except OSError as error:
-            raise OutputError(
-                f"cannot record to {self.path}: {error.strerror or error}; possible: a file in a folder"
-                " that exists and may be written"
-            ) from error
-        name, options = _FORMATS[self.path.suffix.lower()]
-        self._container: OutputContainer = av.open(
-            self._file, "w", format=name, container_options={**options, "flush_packets": "1"}
-        )
+        require_writable(self.path)
         self._fps = fps
-        self._stream: VideoStream | None = None
+        self._film: _Film | None = None
         self._start_s = 0.0
         self._last_ms = -1
         self._whole_bytes = 0
@@ -150,15 +152,17 @@ class Recorder:
                     self._encode(*item)
                 except Exception as error:  # whatever it is, the show goes on without the recording
                     self._fail(error)
+        if self._film is None:
+            return
         try:
-            if self._stream is not None and self.error is None:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
+            if self.error is None:
+                self._film.container.mux(self._film.stream.encode(None))
+            self._film.container.close()
         except Exception as error:
             self._fail(error)
         # Closing writes what is still buffered: on a full disk that fails once more, and is known by then.
         with contextlib.suppress(OSError):
-            self._file.close()
+            self._film.file.close()
         if self.error is not None and self._whole_bytes:
             with contextlib.suppress(OSError):
                 os.truncate(self.path, self._whole_bytes)  # half a fragment would disturb players
@@ -172,44 +176,59 @@ class Recorder:
     def _encode(self, image: Image, time_s: float) -> None:
         import av
 
-        if self._stream is None:
+        if self._film is None:
             height, width = (max(2, side // 2 * 2) for side in image.shape[:2])
-            self._stream = self._add_stream(width, height)
+            self._film = _begin(self.path, width, height, self._fps)
             self._start_s = time_s
-        stream = self._stream
-        if abs(image.shape[0] - stream.height) < 2 and abs(image.shape[1] - stream.width) < 2:
-            image = image[: stream.height, : stream.width]
-        image = np.ascontiguousarray(resize(image, stream.width, stream.height))
+        film = self._film
+        image = _fitted(image, film.stream.width, film.stream.height)
         # OpenCV does it in 0.3 ms at 720p, FFmpeg's scaler in 2.
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         self._last_ms = max(self._last_ms + 1, round((time_s - self._start_s) * 1000))
         frame.pts, frame.time_base = self._last_ms, _MS
-        self._container.mux(stream.encode(frame))
-        self._file.flush()
-        self._whole_bytes = self._file.tell()
+        film.container.mux(film.stream.encode(frame))
+        film.file.flush()
+        self._whole_bytes = film.file.tell()
 
-    def _add_stream(self, width: int, height: int) -> VideoStream:
-        """A stream of this size in the file, by the first H.264 encoder that can be used here."""
-        from av.video.stream import VideoStream
 
-        name = _encoder_for(width, height)
-        if name != _ENCODERS[0]:
-            _log.warning("recording by %s: FFmpeg has no %s here", name, _ENCODERS[0])
-        stream = self._container.add_stream(name, rate=Fraction(self._fps).limit_denominator(1001))
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = _MS
-        context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
-        context.gop_size = max(1, round(self._fps * _FRAGMENT_MS / 1000))
-        # The show and the dream need the other half.
-        context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
-        if name == "libx264":
-            context.options = _X264
-        else:
-            context.bit_rate = _OTHER_BIT_RATE
-        return stream
+def _begin(path: Path, width: int, height: int, fps: float) -> _Film:
+    """A new file with a stream of this size, by the first H.264 encoder that can be used here."""
+    import av
+    from av.video.stream import VideoStream
+
+    encoder = _encoder_for(width, height)
+    if encoder != _ENCODERS[0]:
+        _log.warning("recording by %s: FFmpeg has no %s here", encoder, _ENCODERS[0])
+    muxer, options = _FORMATS[path.suffix.lower()]
+    file = open(path, "wb")  # noqa: SIM115 - closed with the film
+    container = av.open(file, "w", format=muxer, container_options={**options, "flush_packets": "1"})
+    stream = container.add_stream(encoder, rate=Fraction(fps).limit_denominator(1001))
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    context = stream.codec_context
+    context.time_base = _MS
+    context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
+    context.gop_size = max(1, round(fps * _FRAGMENT_MS / 1000))
+    # The show and the dream need the other half.
+    context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
+    if encoder == "libx264":
+        context.options = _X264
+    else:
+        context.bit_rate = _OTHER_BIT_RATE
+    return _Film(file, container, stream)
+
+
+def _fitted(image: Image, width: int, height: int) -> Image:
+    """``image`` at (width, height): cut by the odd pixel, or scaled in its own shape with black around it."""
+    if abs(image.shape[0] - height) < 2 and abs(image.shape[1] - width) < 2:
+        return np.ascontiguousarray(resize(image[:height, :width], width, height))
+    scale = min(width / image.shape[1], height / image.shape[0])
+    across, down = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    fitted: Image = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - across) // 2, (height - down) // 2
+    fitted[top : top + down, left : left + across] = resize(image, across, down)
+    return fitted
 
 
 def _encoder_for(width: int, height: int) -> str:

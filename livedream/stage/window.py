@@ -95,6 +95,7 @@ class Window:
 
         self._pygame, self._video = pygame, video
         self._full_screen = full_screen
+        self._windowed_size, self._screen_size = size, screens[display].size
         self._rotate = rotate
         self._closed = False
         self._held: set[str] = set()
@@ -104,7 +105,7 @@ class Window:
         try:
             self._window = video.Window(
                 title,
-                size,
+                self._screen_size if full_screen else size,
                 position=(_CENTRED | display, _CENTRED | display),
                 fullscreen_desktop=full_screen,
                 resizable=True,
@@ -240,9 +241,12 @@ class Window:
     def set_full_screen(self, full_screen: bool) -> None:
         """Cover the display with the desktop's own resolution, or go back to a window."""
         if full_screen:
+            # A desktop makes it large by itself; on a bare X server, as in a kiosk, nobody else does.
+            self._window.size = self._screen_size
             self._window.set_fullscreen(desktop=True)
         else:
             self._window.set_windowed()
+            self._window.size = self._windowed_size
         self._full_screen = full_screen
         self._pygame.mouse.set_visible(not full_screen)
 

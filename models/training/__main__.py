@@ -125,7 +125,7 @@ def _train(options: argparse.Namespace) -> None:
 
         trainer.train(options.checkpoint_s, save, show)
     save()
-    logging.info("%d steps, %d crops; written to %s", trainer.steps, trainer.crops, options.out)
+    logging.info("%d steps, %d crops; the best network is in %s", trainer.steps, trainer.crops, options.out)
 
 
 if __name__ == "__main__":

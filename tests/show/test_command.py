@@ -10,6 +10,8 @@ import pytest
 
 from livedream.settings import SPECS
 
+RENDER_UNUSED = ("render", "a.png", "b.png", "--set", "rotate=90")
+CLASSIC_UNUSED = ("render", "a.png", "b.png", "--classic", "--steps", "3")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -18,12 +20,17 @@ def live(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("command", [(), ("render",)], ids=["mirror", "render"])
-def test_every_setting_is_a_flag_with_help(command):
-    text = live(*command, "--help").stdout
+def test_every_setting_is_a_flag_with_help():
+    text = live("--help").stdout
     for spec in SPECS.values():
         assert spec.flag in text
     assert "--set NAME=VALUE" in text
+
+
+def test_render_has_the_flags_of_what_it_uses():
+    text = live("render", "--help").stdout
+    assert all(flag in text for flag in ("--steps", "--layer", "--strength", "--classic"))
+    assert not any(flag in text for flag in ("--rotate", "--blackout", "--dream-rate"))
 
 
 def test_the_mirrors_help_names_the_other_commands():
@@ -39,7 +46,18 @@ def test_models_list_names_networks_and_layers():
 
 
 @pytest.mark.parametrize(
-    "words", [("render",), ("models", "eat"), ("doctor", "who"), ("--size", "big"), ("--frames", "0")]
+    "words",
+    [
+        ("render",),
+        ("models", "eat"),
+        ("doctor", "who"),
+        ("--size", "big"),
+        ("--frames", "0"),
+        ("--snapshot", "a.jpg"),
+        ("--channel", "4000"),
+        RENDER_UNUSED,
+        CLASSIC_UNUSED,
+    ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_line(words):
     result = live(*words)

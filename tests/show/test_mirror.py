@@ -150,6 +150,23 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
     assert status(8434)["first_dream_s"] == first
 
 
+def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(running):
+    shared = Path("/dev/shm")
+    before = set(shared.glob("psm_*")) if shared.is_dir() else set()
+    mirror = running("--source", "clouds", "--headless", "--port", 8439, *SMALL, start_new_session=True)
+    wait_until(lambda: status(8439).get("frames", 0) > 0, mirror, "a picture")
+    children = psutil.Process(mirror.pid).children(recursive=True)
+    for _ in range(3):  # an impatient person
+        os.killpg(mirror.pid, signal.SIGHUP)
+        os.killpg(mirror.pid, signal.SIGINT)
+    _, errors = mirror.communicate(timeout=30)
+    assert mirror.returncode == 0
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    if shared.is_dir():
+        assert set(shared.glob("psm_*")) <= before
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -207,6 +224,23 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     press("Escape")
     mirror.communicate(timeout=30)
     assert mirror.returncode == 0
+
+
+@pytest.mark.screen
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
+def test_a_network_that_cannot_be_loaded_is_said_and_the_old_dream_goes_on(running, tmp_path):
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    (cache / "googlenet-1378be20.pth").write_text("damaged")
+    environment = os.environ | {"TORCH_HOME": str(tmp_path)}
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 8440, *SMALL, "--layer", "edges")
+    mirror = running(*words, cwd=tmp_path, env=environment)
+    wait_until(lambda: status(8440).get("dream_fps"), mirror, "a dream")
+    subprocess.run(["xdotool", "key", "shift+n"], check=True)
+    wait_until(lambda: "damaged" in status(8440).get("message", ""), mirror, "the reason")
+    subprocess.run(["xdotool", "key", "Right"], check=True)
+    wait_until(lambda: status(8440)["layer"] == "textures", mirror, "the old network's next layer")
+    assert status(8440)["network"] == "dreamnet"
 
 
 @pytest.mark.shared

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from livedream.errors import OutputError, SourceError, UsageError
+from livedream.errors import NetworkError, OutputError, SourceError, UsageError
 from livedream.settings import DreamSettings
 from livedream.show.render import render
 from livedream.stage.snapshot import read_snapshot_settings
@@ -101,3 +101,31 @@ def test_what_cannot_be_is_refused_before_anything_is_dreamt(film, photo, tmp_pa
         render(str(tmp_path / "none.mp4"), tmp_path / "out.mp4", FAST)
     with pytest.raises(OutputError, match="cannot write"):
         render(str(photo), tmp_path / "none" / "out.png", FAST)
+
+
+def test_a_film_is_not_rendered_onto_itself(film):
+    before = film.read_bytes()
+    with pytest.raises(UsageError, match="named twice"):
+        render(str(film), film, FAST)
+    assert film.read_bytes() == before
+
+
+def test_a_start_that_fails_leaves_an_old_output_alone(film, tmp_path):
+    out, weights = tmp_path / "out.mp4", tmp_path / "weights.npz"
+    out.write_text("precious")
+    weights.write_text("no weights")
+    with pytest.raises(NetworkError):
+        render(str(film), out, FAST.replace(network="bvlc_googlenet"), weights=weights)
+    assert out.read_text() == "precious"
+
+
+def test_a_film_without_a_frame_count_is_rendered_to_its_end(film, tmp_path):
+    render(str(film), tmp_path / "a.mkv", FAST, frames=6)
+    render(str(tmp_path / "a.mkv"), tmp_path / "b.mp4", FAST)
+    assert len(pictures_of(tmp_path / "b.mp4")) == 6
+
+
+def test_a_film_of_one_frame_stays_one(film, tmp_path):
+    render(str(film), tmp_path / "one.mp4", FAST, frames=1)
+    render(str(tmp_path / "one.mp4"), tmp_path / "out.mp4", FAST)
+    assert len(pictures_of(tmp_path / "out.mp4")) == 1

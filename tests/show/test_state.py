@@ -33,6 +33,11 @@ def test_a_channel_stays_within_its_layer():
     assert consistent(DreamSettings(network="dreamnet", layer="edges", channel=500)).channel == 191
 
 
+def test_a_channel_that_the_layer_does_not_have_is_refused_at_the_start():
+    with pytest.raises(UsageError, match="layer edges of dreamnet has no channel 500; possible: -1 to 191"):
+        State.begin(DreamSettings(layer="edges", channel=500), None)
+
+
 def test_layers_are_walked_in_the_networks_order():
     state = State.begin(DreamSettings(layer="edges"), None)
     seen = []

@@ -177,3 +177,17 @@ def test_lay_over_mixes_by_opacity():
     assert mixed[2, 2, 0] == 150
     assert mixed[0, 0, 0] == 100
     assert image[1, 1, 0] == 100
+
+
+@pytest.mark.parametrize("size", [(1280, 32), (96, 54), (48, 48), (8, 8), (1, 1)])
+def test_no_picture_is_too_small_to_be_drawn_on(size):
+    from livedream.controls.keyboard import help_rows
+
+    state = HudState(network="dreamnet", layer="parts", recording_s=3.0, faults=2)
+    assert render_hud(state, size, message="something has happened", alarm=True).shape == (
+        size[1],
+        size[0],
+        4,
+    )
+    assert render_hud(state, size, plate=False).shape == (size[1], size[0], 4)
+    assert render_help(help_rows(), size).shape == (size[1], size[0], 4)

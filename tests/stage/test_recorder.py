@@ -112,7 +112,7 @@ def test_with_wait_nothing_is_dropped(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_an_error_at_once(tmp_path):
-    with pytest.raises(OutputError, match=r"cannot record to .*possible"):
+    with pytest.raises(OutputError, match=r"cannot write .*there is no folder"):
         Recorder(tmp_path / "nowhere" / "a.mp4")
     with pytest.raises(UsageError, match=r"\.mp4, \.mov, \.mkv"):
         Recorder(tmp_path / "a.gif")
@@ -202,3 +202,25 @@ def test_automatic_names_tell_the_time_and_never_repeat(tmp_path):
     first.touch()
     assert automatic_path(tmp_path, "mp4", now).name == "livedream-2026-11-23-143500-2.mp4"
     assert automatic_path(tmp_path, "png", now).name == "livedream-2026-11-23-143500.png"
+
+
+def test_a_recording_without_a_picture_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.mp4"
+    Recorder(path).close()
+    assert not path.exists()
+    path.write_text("precious")
+    Recorder(path).close()
+    assert path.read_text() == "precious"
+
+
+def test_a_picture_of_another_shape_is_fitted_in_not_stretched(tmp_path):
+    tall = np.zeros((160, 90, 3), np.uint8)
+    tall[70:90, 35:55] = 255
+    with Recorder(tmp_path / "a.mp4") as recorder:
+        recorder.add(np.zeros((90, 160, 3), np.uint8), 0.0)
+        recorder.add(tall, 0.1)
+    with av.open(tmp_path / "a.mp4") as container:
+        last = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)][-1]
+    rows, columns = (np.flatnonzero(last.max(axis) > 128) for axis in (1, 0))
+    assert abs(len(rows) - len(columns)) <= 2
+    assert abs(columns.mean() - 80) < 2

@@ -1,0 +1,36 @@
+"""An output overwrites nothing that was not meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.errors import OutputError, UsageError
+from livedream.files import require_different, require_writable
+
+
+def test_a_file_in_a_folder_may_be_written(tmp_path):
+    require_writable(tmp_path / "new.mp4")
+    (tmp_path / "old.mp4").touch()
+    require_writable(tmp_path / "old.mp4")
+
+
+def test_folders_and_files_in_no_folder_may_not(tmp_path):
+    with pytest.raises(OutputError, match="there is no folder"):
+        require_writable(tmp_path / "none" / "a.mp4")
+    with pytest.raises(OutputError, match="may not be written"):
+        require_writable(tmp_path)
+
+
+def test_what_is_read_is_not_written_under_whatever_name(tmp_path):
+    film = tmp_path / "film.mp4"
+    film.touch()
+    (tmp_path / "link.mp4").symlink_to(film)
+    for output in (film, tmp_path / "link.mp4", tmp_path / "." / "film.mp4"):
+        with pytest.raises(UsageError, match="named twice"):
+            require_different(str(film), output)
+
+
+def test_outputs_differ_from_each_other(tmp_path):
+    require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.png")
+    with pytest.raises(UsageError, match="named twice"):
+        require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.mp4")
