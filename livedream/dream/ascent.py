@@ -58,11 +58,11 @@ def classic_dream(
     iterations: int = 10,
     step_size: float = 1.5,
     jitter_px: int = 32,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> Tensor:
     """The original algorithm: from the smallest octave up, each passing only its *detail* to the next.
 
-    ``image`` is (1, 3, H, W) in [0, 1], and so is the result; ``step_size`` is in levels of 255.
+    ``image`` is (B, 3, H, W) in [0, 1], and so is the result; ``step_size`` is in levels of 255.
     ``progress`` is called after each of the ``octaves * iterations`` steps.
     """
     height, width = image.shape[-2:]

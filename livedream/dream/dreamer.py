@@ -130,7 +130,7 @@ class Dreamer:
         return self._residual
 
     def classic(
-        self, image: Image, settings: DreamSettings, progress: Callable[[], None] = lambda: None
+        self, image: Image, settings: DreamSettings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one picture (RGB uint8) at its full size, with its own values."""
         self._aim(settings)

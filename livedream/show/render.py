@@ -69,12 +69,16 @@ def render(
         expected = frames if still or opened.frame_count is None else min(opened.frame_count, frames or 10**9)
         bar = stack.enter_context(_bar(output.name, expected, classic))
         image: Image | None = None
+        done = 0
         for frame in islice(_repeated(next(opened)) if still else opened, frames):
+            done += 1
             image = _dreamt(dreamer, frame, settings, classic, bar.update)
             if recorder is not None:
                 recorder.add(image, frame.time_s, wait=True)
                 if recorder.error:
                     raise OutputError(recorder.error)
+        if expected and done < expected - 1:  # a length is only an estimate, to a frame
+            log.warning("%s gave only %d of its %d frames: it is damaged or cut off", source, done, expected)
         if to_photo and image is not None:
             _save(output, image, settings)
     log.info("%s, by %s", output, dreamer.backend.name)
@@ -100,7 +104,7 @@ def _dreamt(
 ) -> Image:
     image = frame.image
     if classic:
-        dreamt = dreamer.classic(image, settings, lambda: (step(), None)[1])
+        dreamt = dreamer.classic(image, settings, step)
     else:
         residual = dreamer.tick(image, settings, time_s=frame.time_s)
         dreamt = lay_over(image, residual, (image.shape[1], image.shape[0]), settings.strength)

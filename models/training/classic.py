@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-OCTAVES, OCTAVE_SCALE, ITERATIONS, STEP_LEVELS, JITTER_PX = 4, 1.4, 10, 1.5, 32
+from livedream.dream import ascent
 
 
 def classic_dream(network: nn.Module, pictures: Tensor, seed: int = 0) -> Tensor:
@@ -15,22 +14,12 @@ def classic_dream(network: nn.Module, pictures: Tensor, seed: int = 0) -> Tensor
 
     ``network`` maps pictures to one layer's activation, whose ``0.5·‖a‖²`` is raised for each picture.
     """
-    rng = np.random.default_rng(seed)
-    height, width = pictures.shape[-2:]
-    detail = torch.zeros_like(pictures)
-    x = pictures
-    for octave in reversed(range(OCTAVES)):
-        scale = OCTAVE_SCALE**-octave
-        size = (max(16, round(height * scale)), max(16, round(width * scale)))
-        base = F.interpolate(pictures, size, mode="bilinear", antialias=True)
-        x = base + F.interpolate(detail, size, mode="bilinear")
-        for _ in range(ITERATIONS):
-            shift = tuple(int(v) for v in rng.integers(-JITTER_PX, JITTER_PX + 1, 2))
-            gradient = input_gradient(network, x.roll(shift, (2, 3))).roll((-shift[0], -shift[1]), (2, 3))
-            mean = gradient.abs().mean((1, 2, 3), keepdim=True) + 1e-12
-            x = (x + STEP_LEVELS / 255.0 * gradient / mean).clamp(0.0, 1.0)
-        detail = x - base
-    return x
+
+    def direction(x: Tensor) -> Tensor:
+        gradient = input_gradient(network, x)
+        return gradient / (gradient.abs().mean((1, 2, 3), keepdim=True) + 1e-12)
+
+    return ascent.classic_dream(pictures, direction, torch.Generator().manual_seed(seed))
 
 
 def input_gradient(network: nn.Module, pictures: Tensor) -> Tensor:
