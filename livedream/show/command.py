@@ -36,7 +36,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 ended as asked, 2 wrong usage, 1 anything else."""
-    started_s = time.monotonic() - _age_s()
+    # What the interpreter has worked so far is nearly all that passed since the command was given. (The
+    # system's own start time of a process is only good to a second.)
+    started_s = time.monotonic() - time.process_time()
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands: dict[str, Callable[[list[str]], None]] = {
         "render": _render,
@@ -58,13 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("livedream: stopped\n")
         return 1
     return 0
-
-
-def _age_s() -> float:
-    """Seconds since this process was started, the interpreter's own start included."""
-    import psutil
-
-    return max(0.0, time.time() - psutil.Process().create_time())
 
 
 def _mirror(words: list[str], started_s: float) -> None:

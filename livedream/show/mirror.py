@@ -107,7 +107,7 @@ class Mirror:
     def run(self) -> None:
         """The loop. Raises what made the show impossible at its start."""
         self._order()
-        pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(2.0)
+        pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(4.0)
         while not self._end.near:
             now = now_s()
             self._control()

@@ -58,6 +58,7 @@ class Statistics:
         """The dream is there: rates and ``frames`` count from here, not from the loading."""
         self._since = (now, self.display.count, self._ticks)
         self.frames = 0
+        self._last_index = None  # the frame that is shown now is the first, even if it was shown before
 
     def latency_ms(self) -> float:
         """The median latency of the last new frames."""

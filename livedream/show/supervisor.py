@@ -36,6 +36,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.faults = 0
+        self.started = False
         self._target, self._args, self._stalled = target, args, stalled
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
@@ -51,6 +52,7 @@ class Worker:
         # Until the child has settled in it knows no better than to die of a Ctrl-C.
         with endings_ignored():
             self._process.start()
+        self.started = True
         self._started_s = now
         self._restart_at_s = None
 

@@ -19,6 +19,8 @@ from livedream.slots import Slot
 from livedream.sources.process import run_source
 from livedream.timing import now_s
 
+#: Loading torch takes a core for two seconds: the camera and the window go first, at most for so long.
+_HEAD_START_S = 1.5
 #: The camera process beats twice a second; this long without a beat, it hangs as a whole.
 _CAMERA_SILENT_S = 10.0
 #: The slowest tick that is still work: 20 steps at 1280 pixels on one slow core.
@@ -78,13 +80,13 @@ class Workers:
             log_level=launch.log_level,
         )
         source = (launch.source, self.frames.name, camera.name, launch.log_level)
-        self._workers = [
-            Worker("camera", run_source, source, self._camera_stalled),
-            Worker("dream", run_dream, (job,), self._dream_stalled),
-        ]
+        self._camera = Worker("camera", run_source, source, self._camera_stalled)
+        self._dream = Worker("dream", run_dream, (job,), self._dream_stalled)
+        self._workers = (self._camera, self._dream)
         for worker in self._workers:
             self._stack.callback(worker.close)
-            worker.start(now_s())
+        self._dream_due_s = now_s() + _HEAD_START_S
+        self._camera.start(now_s())
 
     @property
     def faults(self) -> int:
@@ -96,7 +98,9 @@ class Workers:
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def check(self, now: float) -> list[str]:
-        """Restart what died or hangs; what went wrong just now."""
+        """Start the dream when it is due, restart what died or hangs; what went wrong just now."""
+        if not self._dream.started and (self.frames.seq or now >= self._dream_due_s):
+            self._dream.start(now)
         return [fault for worker in self._workers if (fault := worker.check(now))]
 
     def _camera_stalled(self, running_s: float) -> str:
