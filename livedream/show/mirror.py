@@ -238,10 +238,12 @@ class Mirror:
             self._order()
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:
-        text = error or message
-        if text and text != self._said.get(who):
+        text, before = error or message, self._said.get(who, "")
+        if text and text != before:
             log.info("%s: %s", who, text)
             self._hud.say(text, now, alarm=bool(error))
+        elif not text:
+            self._hud.unsay(before, now)
         self._said[who] = text
 
     def _begin_when_ready(self, now: float) -> None:

@@ -111,6 +111,11 @@ class Hud:
         self._message, self._alarm = text, alarm
         self._message_until = now + (_ALARM_S if alarm else _SHOWN_S)
 
+    def unsay(self, text: str, now: float) -> None:
+        """Take a line away that is no longer true, if it is still there; an alarm stays."""
+        if text == self._message and not self._alarm:
+            self._message_until = now
+
     def toggle_pin(self, now: float) -> None:
         """Keep the information, or take it away."""
         self.pinned = not (self.pinned or now < self._until)

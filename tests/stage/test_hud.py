@@ -71,6 +71,20 @@ def test_the_key_takes_away_what_shows_by_itself():
     assert hud.overlay(STATE, SIZE, 1.0) is None
 
 
+def test_what_is_no_longer_true_is_taken_away_but_an_alarm_stays():
+    hud = Hud(0.0)
+    later = 10.0  # the plate of the start has gone
+    hud.say("loading dreamnet", later)
+    assert hud.overlay(STATE, SIZE, later) is not None
+    hud.unsay("something else", later)
+    assert hud.overlay(STATE, SIZE, later) is not None
+    hud.unsay("loading dreamnet", later)
+    assert hud.overlay(STATE, SIZE, later) is None
+    hud.say("dream ended with exit code 3", later, alarm=True)
+    hud.unsay("dream ended with exit code 3", later)
+    assert hud.overlay(STATE, SIZE, later) is not None
+
+
 def test_an_alarm_stays_longer_than_a_message():
     hud = Hud(0.0)
     hud.say("snapshot saved", 50.0)
