@@ -150,7 +150,7 @@ def load(path: Path | None = None) -> DreamNet:
         raise NetworkError(f"no weights at {path}; dreamnet needs its .safetensors file") from None
     except (OSError, SafetensorError) as error:
         raise NetworkError(f"{path} cannot be read as .safetensors weights: {error}") from error
-    # Initial values that are overwritten cost 30 ms; the "meta" device, without them, loads torch's compiler
+    # Initial values that are overwritten cost 10 ms; the "meta" device, without them, loads torch's compiler
     # for four seconds.
     network = DreamNet()
     for name, parameter in network.named_parameters():

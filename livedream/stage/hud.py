@@ -1,7 +1,7 @@
 """The head-up display: what the mirror is doing, in type that reads from two metres.
 
 ``render_hud`` and ``render_help`` are functions of what they show; :class:`Hud` decides when something is
-shown and draws it again only when it has changed. No window is needed: ``lay_over`` puts it on any picture.
+shown and draws it again only when it has changed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
-from livedream.frame import Array, Image
+from livedream.frame import Array
 
 _SHOWN_S = 6.0  # long enough to read the plate after a key press
 _ALARM_S = 15.0
@@ -173,13 +172,3 @@ def render_help(rows: Sequence[tuple[str, str]], size: Size) -> Array:
     canvas = Pillow.new("RGBA", size)
     hud_drawing.draw_help(canvas, rows)
     return np.asarray(canvas)
-
-
-def lay_over(image: Image, overlay: Array) -> Image:
-    """``image`` (RGB) with ``overlay`` (RGBA, same height and width) over it, as a new picture."""
-    mixed = image.copy()
-    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(overlay[..., 3]))
-    part = (slice(y, y + height), slice(x, x + width))
-    alpha = overlay[part][..., 3:].astype(np.uint16)
-    mixed[part] = (overlay[part][..., :3] * alpha + mixed[part] * (255 - alpha) + 127) // 255
-    return mixed

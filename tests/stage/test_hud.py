@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livedream.stage import lettering
-from livedream.stage.hud import Hud, HudState, lay_over, render_help, render_hud
+from livedream.stage.hud import Hud, HudState, render_help, render_hud
 
 SIZE = (1280, 720)
 STATE = HudState(
@@ -179,18 +179,6 @@ def test_text_is_cut_and_wrapped_to_its_width():
 
 def test_letters_that_the_face_lacks_come_from_another():
     assert lettering.font_for("camera", 30) is not lettering.font_for("caméra", 30)
-
-
-def test_lay_over_mixes_by_opacity():
-    image = np.full((4, 4, 3), 100, np.uint8)
-    overlay = np.zeros((4, 4, 4), np.uint8)
-    overlay[1, 1] = (200, 200, 200, 255)
-    overlay[2, 2] = (200, 200, 200, 128)
-    mixed = lay_over(image, overlay)
-    assert mixed[1, 1, 0] == 200
-    assert mixed[2, 2, 0] == 150
-    assert mixed[0, 0, 0] == 100
-    assert image[1, 1, 0] == 100
 
 
 @pytest.mark.parametrize("size", [(1280, 32), (96, 54), (48, 48), (8, 8), (1, 1)])
