@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--learning-rate", type=float, default=2e-3, help="at its peak (0.002)")
     p.add_argument("--fp32", action="store_true", help="full precision, where bf16 is slow")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    p.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="begin with a network that was trained before"
+    )
     p.add_argument("--run", type=Path, default=HERE / "runs" / "dreamnet", help="for checkpoint, CSV, plot")
     p.add_argument(
         "--out", type=Path, default=HERE.parent, metavar="DIR", help="for dreamnet.safetensors, .json"
@@ -62,9 +65,9 @@ def _train(options: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from livedream.networks import bvlc_googlenet
+    from livedream.networks import bvlc_googlenet, dreamnet
     from models.training.evaluate import held_out_metrics
-    from models.training.export import export, score, shipped_score
+    from models.training.export import export, score, shipped_score, trained_so_far
     from models.training.journal import Journal, plot
     from models.training.pictures import prepare
     from models.training.trainer import Recipe, Trainer
@@ -90,11 +93,15 @@ def _train(options: argparse.Namespace) -> None:
     if options.resume:
         trainer.resume(checkpoint)
         logging.info("resumed after %d steps", trainer.steps)
+    elif options.start_from is not None:
+        trainer.start_from(dreamnet.load(options.start_from))
+        trainer.steps, trainer.crops, trainer.total_s = trained_so_far(options.start_from)
+        logging.info("begun with %s, after %d steps", options.start_from, trainer.steps)
     journal = Journal(options.run / "metrics.csv", append=options.resume)
 
     weights = options.out / "dreamnet.safetensors"
     # At the start of a resumed run the weights get worse before they get better: the better ones stay.
-    best = shipped_score(weights) if options.resume else math.inf
+    best = shipped_score(weights) if options.resume or options.start_from else math.inf
 
     def save() -> None:
         nonlocal best

@@ -85,10 +85,19 @@ class Scales:
     @torch.no_grad()
     def fold(self, network: DreamNet) -> None:
         """Make ``network`` (in place) predict the activations themselves."""
-        for layer, scale in self.of.items():
+        self._scale(network, self.of)
+
+    @torch.no_grad()
+    def unfold(self, network: DreamNet) -> None:
+        """Undo :meth:`fold` (in place): back to predicting *activation / scale*."""
+        self._scale(network, {layer: 1.0 / scale for layer, scale in self.of.items()})
+
+    @staticmethod
+    def _scale(network: DreamNet, factors: dict[str, Tensor]) -> None:
+        for layer, factor in factors.items():
             weight, bias = network.heads[layer].parameters()
-            weight.mul_(scale.view(-1, 1, 1, 1).to(weight.device))
-            bias.mul_(scale.view(-1).to(bias.device))
+            weight.mul_(factor.view(-1, 1, 1, 1).to(weight.device))
+            bias.mul_(factor.view(-1).to(bias.device))
 
 
 def student_gradient(out: Tensor, scale: Tensor, x: Tensor, *, create_graph: bool) -> Tensor:

@@ -74,6 +74,15 @@ def shipped_score(weights: Path) -> float:
         return math.inf
 
 
+def trained_so_far(weights: Path) -> tuple[int, int, float]:
+    """Steps, crops and seconds that the sidecar of ``weights`` tells; zeros where there is none."""
+    try:
+        metrics = json.loads(weights.with_suffix(".json").read_text())["metrics"]
+        return int(metrics["steps"]), int(metrics["crops"]), 60 * float(metrics["minutes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, 0, 0.0
+
+
 def record(sidecar: Path, metrics: dict[str, float]) -> None:
     """Add ``metrics`` to those in a sidecar. Raises ``NetworkError`` when there is none to add to."""
     try:

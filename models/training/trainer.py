@@ -33,7 +33,7 @@ from models.training.dreams import MARGIN_PX, DreamPool
 from models.training.pictures import Pictures, crops
 
 # How often each layer's gradient is taught. The deeper the layer, the longer it takes to learn.
-_LAYER_SHARES = {"edges": 0.1, "textures": 0.15, "patterns": 0.2, "parts": 0.3, "objects": 0.25}
+_LAYER_SHARES = {"edges": 0.15, "textures": 0.15, "patterns": 0.15, "parts": 0.25, "objects": 0.3}
 # One step that takes longer than this was a pause (a stopped process, a sleeping laptop): it does not count.
 _LONGEST_STEP_S = 5.0
 
@@ -187,6 +187,14 @@ class Trainer:
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
         os.replace(partial, path)
+
+    @torch.no_grad()
+    def start_from(self, network: DreamNet) -> None:
+        """Begin with the weights of a finished network (on the CPU) instead of fresh ones."""
+        network = copy.deepcopy(network)
+        self.scales.unfold(network)
+        for mine in (self.student, self.ema):
+            mine.load_state_dict(network.state_dict())
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint: weights, optimiser, counts; the schedule starts anew, so it anneals again.
