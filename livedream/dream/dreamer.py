@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from livedream.dream.ascent import classic_dream, jittered, octave_size, random_shift, resized
-from livedream.dream.objective import objective_for
 from livedream.dream.residual import Residual, soft_limit, surprise
 from livedream.flow import FlowEstimator, grey
 from livedream.frame import Image, crop_to_aspect, resize, working_size
 from livedream.networks.backend import TorchBackend, choose_device
 from livedream.networks.catalogue import network_info
 from livedream.networks.load import load_network
+from livedream.networks.objective import LAYER_L2, Objective
 from livedream.settings import DreamSettings
 from livedream.timing import SectionTimer
 
@@ -164,7 +164,8 @@ class Dreamer:
         return share * direction + (1 - share) * self._gradient_of(self._fade.before, image)
 
     def _gradient_of(self, target: Target, image: Tensor) -> Tensor:
-        return self._backends[target.network].gradient(image, target.layer, objective_for(target.channel))
+        objective = LAYER_L2 if target.channel < 0 else Objective((target.channel,))
+        return self._backends[target.network].gradient(image, target.layer, objective)
 
     def _carried(self, frame: Image, persistence: float) -> Residual:
         """The last residual, moved with the picture, faded, and dropped where something new appeared."""

@@ -6,18 +6,37 @@ This is the reference backend: PyTorch's autograd on CUDA, Apple's MPS or the CP
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from livedream.errors import BackendError
 from livedream.networks.load import Trunk
+from livedream.networks.objective import Objective
 
 log = logging.getLogger(__name__)
 
-Objective = Callable[[Tensor], Tensor]  # activation (B, C, h, w) -> a scalar to be raised
+
+class Backend(Protocol):
+    """One network on one device: what the dreamer needs of it.
+
+    ``image`` is RGB float32 (1, 3, H, W) in [0, 1] on :attr:`device`; ``layer`` a name of the catalogue's
+    table.
+    """
+
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """What the HUD shows."""
+
+    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
+        """The direction in which ``image`` raises the objective, fp32 of the same shape, divided by its mean
+        absolute value; zero where the activation is dead."""
+
+    def activation(self, image: Tensor, layer: str) -> Tensor:
+        """The layer's activation, fp32 (1, C, h, w)."""
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -78,12 +97,24 @@ class TorchBackend:
         ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the result is fp32 of the same shape, divided by its
         mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
         """
-        if layer not in self._truncated:
-            network = self._trunk.truncate(layer).to(self.device, self.precision)
-            self._truncated[layer] = network.to(memory_format=torch.channels_last)
-        x = image.detach().to(self.precision, memory_format=torch.channels_last).requires_grad_(True)
+        x = self._input(image).requires_grad_(True)
         with torch.enable_grad():
-            value = objective(self._truncated[layer](x))
+            value = objective.value(self._network(layer)(x))
             (gradient,) = torch.autograd.grad(value, x)
         gradient = gradient.float()
         return gradient / gradient.abs().mean().clamp_min(1e-12)
+
+    def activation(self, image: Tensor, layer: str) -> Tensor:
+        """The layer's activation for ``image``: fp32 (1, C, h, w)."""
+        with torch.no_grad():
+            activation: Tensor = self._network(layer)(self._input(image))
+        return activation.float()
+
+    def _input(self, image: Tensor) -> Tensor:
+        return image.detach().to(self.precision, memory_format=torch.channels_last)
+
+    def _network(self, layer: str) -> nn.Module:
+        if layer not in self._truncated:
+            network = self._trunk.truncate(layer).to(self.device, self.precision)
+            self._truncated[layer] = network.to(memory_format=torch.channels_last)
+        return self._truncated[layer]

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.objective import layer_l2, objective_for
 from livedream.errors import BackendError, NetworkError, UsageError
 from livedream.frame import Image
+from livedream.networks.objective import LAYER_L2, Objective
 from livedream.settings import DreamSettings
 
 FAST = DreamSettings(working_px=128, layer="textures", jitter=4)
@@ -26,13 +26,9 @@ def _fresh(dreamer: Dreamer) -> None:
 
 
 def activation(dreamer: Dreamer, image: Image, layer: str, channel: int = -1) -> float:
-    module = dreamer.backend._trunk.truncate(layer)
-    x = (
-        torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(dreamer.backend.precision)
-        / 255
-    )
-    with torch.no_grad():
-        return float(objective_for(channel)(module(x)))
+    x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
+    objective = LAYER_L2 if channel < 0 else Objective((channel,))
+    return float(objective.value(dreamer.backend.activation(x, layer)))
 
 
 def test_pictures_go_in_and_come_out_in_their_own_size(dreamer, picture):
@@ -130,7 +126,7 @@ def test_a_crossfade_weighs_by_time(dreamer, picture):
     dreamer.tick(picture, FAST, time_s=0.0)
     dreamer.tick(picture, FAST.replace(layer="edges"), time_s=1.0)
     image = torch.rand(1, 3, 64, 64)
-    only_old = dreamer.backend.gradient(image, "textures", layer_l2)
+    only_old = dreamer.backend.gradient(image, "textures", LAYER_L2)
     torch.testing.assert_close(dreamer._direction(image), only_old)
 
 
