@@ -72,6 +72,8 @@ class Normalise(nn.Module):
 class LocalResponseNorm(nn.Module):
     """Caffe's LRN across 5 channels: ``x / (1 + 1e-4 / 5 · sum of squares) ** 0.75``. (B, C, H, W) both.
 
+    Squares are taken of what is scaled down first: half precision has no room for an activation's square.
+
     The sum over neighbouring channels is a 1x1 convolution with a band matrix, which is fast on every
     device, forward and backward; ``F.local_response_norm`` goes through a 3-D average pool.
     """
@@ -82,11 +84,12 @@ class LocalResponseNorm(nn.Module):
         super().__init__()
         index = torch.arange(channels)
         near = (index[:, None] - index[None, :]).abs() <= 2
-        band = near.float()[..., None, None] * (1e-4 / 5)
+        band = near.float()[..., None, None]
         self.register_buffer("band", band, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        root = torch.rsqrt(1.0 + F.conv2d(x * x, self.band))
+        small = x * (1e-4 / 5) ** 0.5
+        root = torch.rsqrt(1.0 + F.conv2d(small * small, self.band))
         return x * (root * torch.sqrt(root))
 
 

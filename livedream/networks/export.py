@@ -1,0 +1,155 @@
+"""Makes exported gradients, and checks them against autograd."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from livedream.errors import NetworkError
+from livedream.frame import resize
+from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
+from livedream.networks.exported import GUIDE_FEATURES, GraphSpec, Sidecar, exported_dir, file_sha256
+from livedream.networks.gradient_graph import input_names, output_names, reference, trace
+from livedream.networks.load import load_network
+from livedream.networks.onnx_writer import OPSET, write_onnx
+
+#: What an export must reach against autograd in full precision: cosine at least, relative error at most.
+TOLERANCES = {False: (0.9999, 1e-3), True: (0.99, 0.2)}
+PHOTOGRAPH = MODELS_DIR / "photograph.jpg"
+
+
+def export(
+    spec: GraphSpec, weights: Path | None = None, folder: Path | None = None, made_by: str = "command"
+) -> Path:
+    """Trace, write and check one gradient; the path of the ``.onnx`` file, with its sidecar beside it.
+
+    Nothing is left behind when it does not match autograd (see :data:`TOLERANCES`): ``NetworkError``.
+    """
+    folder = exported_dir() if folder is None else folder
+    folder.mkdir(parents=True, exist_ok=True)
+    layer = network_info(spec.network).layer(spec.layer)
+    path = folder / f"{spec.stem}.onnx"
+    module = trace(_truncated(spec, weights), layer.channels, spec)
+    model = write_onnx(module, input_names(spec), output_names(spec)).SerializeToString()
+    tolerance = check(model, spec, weights)
+    partial = path.with_suffix(".onnx.partial")
+    partial.write_bytes(model)
+    os.replace(partial, path)
+    sidecar = Sidecar(
+        spec=spec,
+        channels=layer.channels,
+        opset=OPSET,
+        sha256=file_sha256(path),
+        weights_sha256=weights_hash(spec.network, weights),
+        tolerance=tolerance,
+        made_by=made_by,
+    )
+    sidecar.write(path)
+    return path
+
+
+def verify(path: Path, weights: Path | None = None) -> dict[str, float]:
+    """Check an exported file again, against autograd; the tolerance reached.
+
+    Raises ``NetworkError`` when it does not match, was made from other weights, or is damaged.
+    """
+    sidecar = Sidecar.read(path)
+    if file_sha256(path) != sidecar.sha256:
+        raise NetworkError(f"{path.name} is damaged: its hash is not the sidecar's")
+    if weights_hash(sidecar.spec.network, weights) != sidecar.weights_sha256:
+        raise NetworkError(f"{path.name} was made from other weights than those here; export it again")
+    return check(path.read_bytes(), sidecar.spec, weights)
+
+
+def weights_hash(network: str, weights: Path | None) -> str:
+    """The SHA-256 of the weight file that a network is loaded from."""
+    path = find_weights(network, weights)
+    if path is None:
+        raise NetworkError(f"{network} has no weights on this machine; {network_info(network).how_to_get}")
+    return _hash(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _hash(path: Path, _time: int) -> str:
+    return file_sha256(path)
+
+
+@functools.lru_cache(maxsize=2)
+def _trunk(network: str, weights: Path | None) -> Any:
+    return load_network(network, weights)
+
+
+def _truncated(spec: GraphSpec, weights: Path | None) -> nn.Module:
+    module: nn.Module = _trunk(spec.network, weights).truncate(
+        network_info(spec.network).layer(spec.layer).name
+    )
+    return module
+
+
+def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, float]:
+    """Compare a graph, run by ONNX Runtime, with autograd in full precision on two random pictures and a
+    photograph: the lowest ``cosine`` and the largest ``relative_error``.
+
+    Raises ``NetworkError`` when they are not within :data:`TOLERANCES`.
+    """
+    import onnxruntime
+
+    onnx.checker.check_model(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    network = _truncated(spec, weights)
+    channels = network_info(spec.network).layer(spec.layer).channels
+    generator = torch.Generator().manual_seed(0)
+    cosines, errors = [], []
+    for image in (
+        *(torch.rand(1, 3, spec.height, spec.width, generator=generator) for _ in range(2)),
+        _photograph(spec),
+    ):
+        inputs = (image, *_other_inputs(spec, channels, generator))
+        expected = reference(network, spec)(*inputs)
+        named = dict(zip(input_names(spec), (i.numpy() for i in inputs), strict=True))
+        found = session.run(None, named)
+        change = image.numpy() if spec.steps else 0.0
+        cosine, error = _distance(found[0] - change, expected[0].numpy() - change)
+        cosines.append(cosine)
+        errors.append(max(error, abs(float(found[1]) / max(1e-12, float(expected[1])) - 1)))
+    cosine, error = min(cosines), max(errors)
+    least, most = TOLERANCES[spec.half]
+    if not (cosine > least and error < most):
+        raise NetworkError(
+            f"the exported {spec.stem} does not match autograd: cosine {cosine:.5f} (asked: {least}),"
+            f" relative error {error:.2g} (asked: {most:g})"
+        )
+    return {"cosine": round(cosine, 7), "relative_error": float(f"{error:.3g}")}
+
+
+def _other_inputs(spec: GraphSpec, channels: int, generator: torch.Generator) -> list[Tensor]:
+    shape = (channels, GUIDE_FEATURES) if spec.guide else (1, channels, 1, 1)
+    second = torch.rand(shape, generator=generator)
+    return [second, torch.tensor(1.5), torch.tensor(0.4)] if spec.steps else [second]
+
+
+def _photograph(spec: GraphSpec) -> Tensor:
+    from PIL import Image
+
+    with Image.open(PHOTOGRAPH) as file:
+        pixels = resize(np.asarray(file.convert("RGB")), spec.width, spec.height)
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+
+
+def _distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> tuple[float, float]:
+    a, b = found.ravel().astype(np.float64), expected.ravel().astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if lengths == 0.0:
+        return (1.0, 0.0) if not a.any() and not b.any() else (0.0, 1.0)
+    return float(a @ b) / lengths, float(np.linalg.norm(a - b) / np.linalg.norm(b))

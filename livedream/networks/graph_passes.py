@@ -1,0 +1,57 @@
+"""Small passes over a traced graph: dead nodes removed, equal ones shared, constants computed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
+
+# Operations that take no more than the shape of their input.
+_FILLED = {
+    "aten.new_zeros.default": 0.0,
+    "aten.zeros_like.default": 0.0,
+    "aten.empty_like.default": 0.0,
+    "aten.ones_like.default": 1.0,
+}
+
+
+def simplify(module: GraphModule) -> dict[Node, Tensor]:
+    """Simplify ``module``'s graph in place; gives the constant nodes and their values.
+
+    A node that depends on no input of the graph is constant, and so are zeros or ones "like" an input.
+    """
+    module.graph.eliminate_dead_code()
+    _share_equal(module)
+    values: dict[Node, Any] = {}
+    for node in module.graph.nodes:
+        if node.op == "get_attr":
+            values[node] = getattr(module, node.target)
+        elif str(node.target) in _FILLED:
+            like = node.meta["val"]
+            values[node] = torch.full(like.shape, _FILLED[str(node.target)], dtype=like.dtype)
+        elif node.op == "call_function" and all(source in values for source in node.all_input_nodes):
+            values[node] = node.target(*map_arg(node.args, values.get), **map_arg(node.kwargs, values.get))
+    return values
+
+
+def _share_equal(module: GraphModule) -> None:
+    seen: dict[Any, Node] = {}
+    for node in list(module.graph.nodes):
+        if node.op not in ("call_function", "get_attr"):
+            continue
+        first = seen.setdefault((node.target, _plain(node.args), _plain(node.kwargs)), node)
+        if first is not node:
+            node.replace_all_uses_with(first)
+            module.graph.erase_node(node)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as something that can be hashed and that tells 1, 1.0 and True apart."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v) for v in value)
+    if isinstance(value, dict):
+        return tuple(sorted((k, _plain(v)) for k, v in value.items()))
+    return value if isinstance(value, Node) else repr(value)
