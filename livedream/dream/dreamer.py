@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from livedream.dream.ascent import classic_dream, jittered, octave_size, random_
 from livedream.dream.residual import Residual, soft_limit, surprise
 from livedream.flow import FlowEstimator, grey
 from livedream.frame import Image, crop_to_aspect, resize, working_size
-from livedream.networks.backend import TorchBackend, choose_device
+from livedream.networks.backend import Backend, choose_device
 from livedream.networks.catalogue import network_info
-from livedream.networks.load import load_network
+from livedream.networks.exported_backend import open_backend
 from livedream.networks.objective import LAYER_L2, Objective
 from livedream.settings import DreamSettings
 from livedream.timing import SectionTimer
@@ -46,6 +47,10 @@ class Dreamer:
     :meth:`tick` gives only the residual, at working size; that is what the mirror uses. The result depends
     on nothing but the frames, the settings and ``seed``.
 
+    ``backend``, ``auto`` or a name of :data:`livedream.networks.catalogue.BACKENDS`, runs the network, on so
+    many ``threads``. With ``wait`` the first tick at each layer and size waits until that is prepared;
+    without, PyTorch dreams until then.
+
     Raises ``UsageError`` for an unknown network, layer or device, ``NetworkError`` for unusable weights.
     """
 
@@ -56,9 +61,15 @@ class Dreamer:
         weights: Path | str | None = None,
         device: str = "auto",
         seed: int = 0,
+        backend: str = "pytorch",
+        threads: int = 1,
+        wait: bool = True,
     ) -> None:
         self._device = choose_device(device)
-        self._backends: dict[str, TorchBackend] = {}
+        self._open = functools.partial(
+            open_backend, device=self._device, runtime=backend, threads=threads, wait=wait
+        )
+        self._backends: dict[str, Backend] = {}
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         self._generator = torch.Generator().manual_seed(seed)
@@ -75,11 +86,11 @@ class Dreamer:
         self._octave = 0
         self._time_s = 0.0
 
-    def load(self, network: str, weights: Path | str | None = None) -> TorchBackend:
+    def load(self, network: str, weights: Path | str | None = None) -> Backend:
         """A backend for another network, not yet in use; may be called from another thread."""
-        return TorchBackend(load_network(network, None if weights is None else Path(weights)), self._device)
+        return self._open(network, None if weights is None else Path(weights))
 
-    def add_network(self, name: str, backend: TorchBackend) -> None:
+    def add_network(self, name: str, backend: Backend) -> None:
         """Make a loaded network available to the settings."""
         self._backends[name] = backend
 
@@ -89,7 +100,7 @@ class Dreamer:
         return tuple(self._backends)
 
     @property
-    def backend(self) -> TorchBackend:
+    def backend(self) -> Backend:
         """What runs the network that was dreamt with last."""
         return self._backends[self._target.network if self._target else self.default_network]
 
@@ -192,7 +203,11 @@ class Dreamer:
             direction = jittered(self._direction, resized(x, size), shift)
             # The picture on the wall has no more than its range: what exceeds it would only pile up unseen.
             x = (x + settings.step_size / 255 * resized(direction, (height, width))).clamp(0.0, 1.0)
-        return _array(x - base) * 255
+        dreamt = _array(x - base) * 255
+        if np.isfinite(dreamt.sum()):
+            return dreamt
+        self.backend.drop("it gave what is no number")
+        return residual
 
 
 def _tensor(array: Residual, device: torch.device) -> Tensor:

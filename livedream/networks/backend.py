@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from livedream.errors import BackendError
 from livedream.networks.load import Trunk
-from livedream.networks.objective import Objective
+from livedream.networks.objective import Objective, pools
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,19 @@ class Backend(Protocol):
     def name(self) -> str:
         """What the HUD shows."""
 
+    @property
+    def message(self) -> str:
+        """What it is busy with, or what went wrong; empty when there is nothing to say."""
+
     def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
         """The direction in which ``image`` raises the objective, fp32 of the same shape, divided by its mean
         absolute value; zero where the activation is dead."""
 
     def activation(self, image: Tensor, layer: str) -> Tensor:
         """The layer's activation, fp32 (1, C, h, w)."""
+
+    def drop(self, reason: str) -> None:
+        """What ran the last gradient gave something that cannot be; go on without it where possible."""
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -85,6 +92,12 @@ class TorchBackend:
         self._trunk = trunk
         self._truncated: dict[str, nn.Module] = {}
 
+    message = ""
+
+    def drop(self, reason: str) -> None:
+        """There is nothing behind PyTorch: only logged."""
+        log.error("%s: %s", self.name, reason)
+
     @property
     def name(self) -> str:
         """What the HUD shows: ``PyTorch cpu bf16``."""
@@ -98,7 +111,7 @@ class TorchBackend:
         mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
         """
         x = self._input(image).requires_grad_(True)
-        with torch.enable_grad():
+        with torch.enable_grad(), pools(objective.pool_gradient):
             value = objective.value(self._network(layer)(x))
             (gradient,) = torch.autograd.grad(value, x)
         gradient = gradient.float()

@@ -14,6 +14,9 @@ from livedream.errors import NetworkError, UsageError
 #: What the layers of any classifier see, from the bottom up. Each word is a layer name on every network.
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
+#: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.networks.runtimes`).
+BACKENDS = ("openvino", "openvino-gpu", "onnxruntime", "onnxruntime-cuda", "tensorrt", "pytorch")
+
 #: The folder of the shipped networks, and the first place where others are looked for.
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
 

@@ -15,10 +15,18 @@ from torch import Tensor, nn
 
 from livedream.errors import NetworkError
 from livedream.frame import resize
-from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
-from livedream.networks.exported import GUIDE_FEATURES, GraphSpec, Sidecar, exported_dir, file_sha256
+from livedream.networks.catalogue import MODELS_DIR, network_info
+from livedream.networks.exported import (
+    GUIDE_FEATURES,
+    GraphSpec,
+    Sidecar,
+    exported_dir,
+    file_sha256,
+    weights_hash,
+)
 from livedream.networks.gradient_graph import input_names, output_names, reference, trace
 from livedream.networks.load import load_network
+from livedream.networks.objective import pools
 from livedream.networks.onnx_writer import OPSET, write_onnx
 
 #: What an export must reach against autograd in full precision: cosine at least, relative error at most.
@@ -69,19 +77,6 @@ def verify(path: Path, weights: Path | None = None) -> dict[str, float]:
     return check(path.read_bytes(), sidecar.spec, weights)
 
 
-def weights_hash(network: str, weights: Path | None) -> str:
-    """The SHA-256 of the weight file that a network is loaded from."""
-    path = find_weights(network, weights)
-    if path is None:
-        raise NetworkError(f"{network} has no weights on this machine; {network_info(network).how_to_get}")
-    return _hash(path, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=16)
-def _hash(path: Path, _time: int) -> str:
-    return file_sha256(path)
-
-
 @functools.lru_cache(maxsize=2)
 def _trunk(network: str, weights: Path | None) -> Any:
     return load_network(network, weights)
@@ -116,7 +111,8 @@ def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, floa
         _photograph(spec),
     ):
         inputs = (image, *_other_inputs(spec, channels, generator))
-        expected = reference(network, spec)(*inputs)
+        with pools(spec.pool_gradient):
+            expected = reference(network, spec)(*inputs)
         named = dict(zip(input_names(spec), (i.numpy() for i in inputs), strict=True))
         found = session.run(None, named)
         change = image.numpy() if spec.steps else 0.0
@@ -147,7 +143,7 @@ def _photograph(spec: GraphSpec) -> Tensor:
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
 
 
-def _distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> tuple[float, float]:
+def _distance(found: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
     a, b = found.ravel().astype(np.float64), expected.ravel().astype(np.float64)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     if lengths == 0.0:

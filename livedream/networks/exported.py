@@ -6,6 +6,7 @@ Each ``.onnx`` file has a sidecar of the same name ending in ``.json``. No torch
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from livedream.errors import NetworkError
-from livedream.networks.catalogue import MODELS_DIR
+from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,10 @@ class Sidecar:
 
     @staticmethod
     def read(path: Path) -> Sidecar:
-        """The sidecar of ``path`` (the ``.onnx`` file). Raises ``NetworkError`` when it is missing, damaged or
-        says what cannot be."""
+        """The sidecar of ``path`` (the ``.onnx`` file).
+
+        Raises ``NetworkError`` when it is missing, damaged or says what cannot be.
+        """
         sidecar = path.with_suffix(".json")
         try:
             with sidecar.open("rb") as file:
@@ -117,7 +120,7 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dict": dict}
 
 
 def exported_dir() -> Path:
-    """Where exported files lie: ``models/exported``, or a cache of the user's where that may not be written."""
+    """Where exported files lie: ``models/exported``, or the user's cache where that may not be written."""
     folder = MODELS_DIR / "exported"
     if os.access(folder if folder.exists() else MODELS_DIR, os.W_OK):
         return folder
@@ -157,6 +160,22 @@ def prune(folder: Path, limit_bytes: int = CACHE_BYTES) -> None:
         if kept > limit_bytes:
             path.unlink()
             path.with_suffix(".json").unlink()
+
+
+def weights_hash(network: str, weights: Path | None) -> str:
+    """The SHA-256 of the weight file that a network is loaded from.
+
+    Raises ``NetworkError`` when there is none.
+    """
+    path = find_weights(network, weights)
+    if path is None:
+        raise NetworkError(f"{network} has no weights on this machine; {network_info(network).how_to_get}")
+    return _hash(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _hash(path: Path, _time: int) -> str:
+    return file_sha256(path)
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,16 +23,22 @@ Function = Callable[..., tuple[Tensor, Tensor]]
 
 
 def input_names(spec: GraphSpec) -> tuple[str, ...]:
-    """``image``: RGB float32 (1, 3, H, W) in [0, 1]. ``weights``: of the channels, (1, C, 1, 1), or ``guide``:
+    """What the graph takes.
+
+    ``image``: RGB float32 (1, 3, H, W) in [0, 1]. ``weights``: of the channels, (1, C, 1, 1), or ``guide``:
     features (C, 256). For unrolled steps also two scalars, neutral at 1: ``step_size`` in levels of 255 and
-    ``residual_limit``, the largest change of the picture as a share of its range."""
+    ``residual_limit``, the largest change of the picture as a share of its range.
+    """
     second = "guide" if spec.guide else "weights"
     return ("image", second, "step_size", "residual_limit") if spec.steps else ("image", second)
 
 
 def output_names(spec: GraphSpec) -> tuple[str, str]:
-    """``gradient``: divided by its mean absolute value, like the image; for unrolled steps ``dream``: the
-    dreamt picture. ``strength``: a scalar, the weighed norm of the activation (of the last step)."""
+    """What the graph gives.
+
+    ``gradient``: divided by its mean absolute value, of the image's shape; for unrolled steps ``dream``: the
+    dreamt picture. ``strength``: a scalar, the weighed norm of the activation (of the last step).
+    """
     return ("dream", "strength") if spec.steps else ("gradient", "strength")
 
 
@@ -54,13 +61,13 @@ def trace(network: nn.Module, channels: int, spec: GraphSpec) -> GraphModule:
 def reference(network: nn.Module, spec: GraphSpec) -> Function:
     """What the graph of ``spec`` computes, as a function that autograd runs.
 
-    Its pool gradients are exact: a ``soft`` graph is compared with :func:`livedream.networks.backend.soft_pools`.
+    To be run under :func:`livedream.networks.objective.pools`.
     """
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
 
     def gradient(image: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        activation, pull_back = torch.func.vjp(network, image.to(dtype))
-        activation = activation.float()
+        outputs: Any = torch.func.vjp(network, image.to(dtype))
+        activation, pull_back = outputs[0].float(), outputs[1]
         seed = _best_match(activation, second) if spec.guide else second * activation
         strength = (seed * activation).sum().clamp_min(0.0).sqrt()
         if dtype != torch.float32:  # only the direction counts, and there is no room for squared activations

@@ -5,10 +5,14 @@ Source: google/deepdream, dream.ipynb (``objective_L2``, ``objective_guide``).
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +32,14 @@ class Objective:
     By default half the squared norm of the whole layer: more of whatever it already sees. With ``channels``
     (they count from 0 and wrap past the layer's last) half the squared norm of these alone. With a ``guide``
     the product of the activation and, at each position, its best-matching feature of the guide.
+
+    ``pool_gradient`` says how the gradient passes max-pools: ``exact``, or ``soft``, as if they were
+    averages, for larger and more colourful forms.
     """
 
     channels: tuple[int, ...] = ()
     guide: Guide | None = None
+    pool_gradient: str = "exact"
 
     def weights(self, channels: int) -> Tensor:
         """The weight of each of a layer's ``channels`` in the squared norm: (1, C, 1, 1), 0 or 1."""
@@ -53,6 +61,31 @@ class Objective:
 
 #: More of the whole layer: the objective of the original notebook.
 LAYER_L2 = Objective()
+
+
+class SoftPools(TorchFunctionMode):
+    """While it is active, max-pools pass gradients on as averages over their windows would."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        if function not in (max_pool2d, torch.max_pool2d):
+            return out
+        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        given = dict(zip(names, args, strict=False)) | (kwargs or {})
+        kernel, stride = given["kernel_size"], given.get("stride")
+        count = kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[-1]
+        padding, ceil_mode = given.get("padding", 0), given.get("ceil_mode", False)
+        average = avg_pool2d(
+            given["input"], kernel, stride or kernel, padding, ceil_mode, divisor_override=count
+        )
+        return average + (out - average).detach()
+
+
+def pools(kind: str) -> AbstractContextManager[Any]:
+    """A context in which the gradient of max-pools is of this kind: ``exact`` or ``soft``."""
+    return SoftPools() if kind == "soft" else nullcontext()
 
 
 def _guide_value(activation: Tensor, guide: Guide) -> Tensor:

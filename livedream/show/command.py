@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from livedream.child import configure_logging
 from livedream.errors import LivedreamError, UsageError
+from livedream.networks.catalogue import BACKENDS
 from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
 
 _EPILOG = """\
@@ -107,6 +108,7 @@ def _mirror(words: list[str], started_s: float) -> None:
         source=found.source,
         weights=found.weights,
         device=found.device,
+        backend=found.backend,
         full_screen=not found.windowed,
         display=found.display,
         size=found.size,
@@ -150,6 +152,7 @@ def _render(words: list[str]) -> None:
         _settings(found, DreamSettings(mirror=False)),
         weights=found.weights,
         device=found.device,
+        backend=found.backend,
         frames=found.frames,
         classic=found.classic,
     )
@@ -181,6 +184,13 @@ def _doctor(words: list[str]) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", *BACKENDS),
+        metavar="NAME",
+        help=f"what runs the network: auto (the fastest here), {', '.join(BACKENDS)}",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated"
     )

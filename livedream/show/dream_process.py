@@ -21,7 +21,7 @@ from livedream.timing import Pacer, RateMeter, now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
-    from livedream.networks.backend import TorchBackend
+    from livedream.networks.backend import Backend
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class DreamJob:
     network: str
     weights: str | None
     device: str
+    backend: str
     log_level: int
 
 
@@ -70,7 +71,14 @@ def _dream(job: DreamJob, frames: Slot, orders: Slot, residuals: Slot, status: _
         torch.set_num_threads(dream_threads())
         from livedream.dream.dreamer import Dreamer
 
-        dreamer = Dreamer(job.network, weights=job.weights, device=job.device)
+        dreamer = Dreamer(
+            job.network,
+            weights=job.weights,
+            device=job.device,
+            backend=job.backend,
+            threads=dream_threads(),
+            wait=False,
+        )
         log.info("%s on %s, ready after %.1f s", job.network, dreamer.backend.name, now_s() - started)
         _Loop(job, dreamer, frames, orders, residuals, status).run()
     except LivedreamError as error:
@@ -156,7 +164,7 @@ class _Loop:
             return
         self._status.show(
             state="ready",
-            message=self._loader.message,
+            message=self._loader.message or self._dreamer.backend.message,
             error=self._loader.error,
             network=settings.network,
             layer=settings.layer,
@@ -179,7 +187,7 @@ class _Loader:
         self._weights = weights
         self._old: DreamSettings | None = None
         self._loading: str | None = None
-        self._loaded: dict[str, TorchBackend] = {}
+        self._loaded: dict[str, Backend] = {}
         self._failed: dict[str, str] = {}
         self.message = ""
         self.error = ""

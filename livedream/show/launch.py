@@ -18,6 +18,7 @@ class Launch:
     source: str = "auto"
     weights: Path | None = None
     device: str = "auto"
+    backend: str = "auto"
     full_screen: bool = True
     display: int = 0
     size: tuple[int, int] = (1280, 720)

@@ -40,6 +40,7 @@ def render(
     *,
     weights: Path | None = None,
     device: str = "auto",
+    backend: str = "auto",
     frames: int | None = None,
     classic: bool = False,
 ) -> None:
@@ -63,7 +64,7 @@ def render(
         if not still and opened.kind != "film" and frames is None:
             raise UsageError(f"{source} never ends: say how many with --frames N")
         recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
-        dreamer = _dreamer(settings, weights, device)
+        dreamer = _dreamer(settings, weights, device, "pytorch" if classic or to_photo else backend)
         if still:
             frames = frames or (1 if classic else _STILL_TICKS)
         expected = frames if still or opened.frame_count is None else min(opened.frame_count, frames or 10**9)
@@ -91,12 +92,12 @@ def _bar(name: str, pictures: int | None, classic: bool) -> tqdm[NoReturn]:
     return tqdm(total=pictures, unit="frame", desc=name)
 
 
-def _dreamer(settings: DreamSettings, weights: Path | None, device: str) -> Dreamer:
+def _dreamer(settings: DreamSettings, weights: Path | None, device: str, backend: str) -> Dreamer:
     import torch
 
-    # Nothing else runs here: all cores are the dream's.
-    torch.set_num_threads(os.cpu_count() or 1)
-    return Dreamer(settings.network, weights=weights, device=device)
+    threads = os.cpu_count() or 1  # nothing else runs here: all cores are the dream's
+    torch.set_num_threads(threads)
+    return Dreamer(settings.network, weights=weights, device=device, backend=backend, threads=threads)
 
 
 def _dreamt(

@@ -77,6 +77,7 @@ class Workers:
             network=settings.network,
             weights=None if launch.weights is None else str(launch.weights),
             device=launch.device,
+            backend=launch.backend,
             log_level=launch.log_level,
         )
         source = (launch.source, self.frames.name, camera.name, launch.log_level)

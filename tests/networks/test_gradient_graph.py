@@ -12,6 +12,7 @@ from torch import nn
 from livedream.errors import BackendError
 from livedream.networks.exported import GUIDE_FEATURES, GraphSpec
 from livedream.networks.gradient_graph import input_names, output_names, reference, trace
+from livedream.networks.objective import pools
 from livedream.networks.onnx_writer import write_onnx
 
 FORBIDDEN = {"ScatterElements", "ScatterND", "ConvTranspose", "MaxUnpool", "Loop", "If", "Scan"}
@@ -193,6 +194,9 @@ def test_the_soft_pool_gradient_is_an_averages():
     seed = network[1](features).detach()
     (seed * F.avg_pool2d(features, 3, 2, 1)).sum().backward()
     torch.testing.assert_close(gradient, x.grad / x.grad.abs().mean(), rtol=1e-3, atol=1e-4)
+    with pools("soft"):
+        eager, _ = reference(network, GraphSpec("test", "test", 24, 20))(image, weights)
+    torch.testing.assert_close(gradient, eager, rtol=1e-3, atol=1e-4)
 
 
 def test_an_operation_without_counterpart_is_refused_by_name():

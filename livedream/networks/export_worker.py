@@ -1,0 +1,104 @@
+"""A process that exports gradients, so that tracing never takes time from the picture.
+
+One request a line on the standard input, one answer a line on the standard output, both JSON; it ends with
+its input, and so with whoever started it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from livedream.errors import BackendError, LivedreamError
+from livedream.networks.exported import GraphSpec, exported_dir, prune
+
+log = logging.getLogger(__name__)
+
+
+class ExportWorker:
+    """The other end: starts the process when it is first needed. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def export(self, spec: GraphSpec, weights: Path | None) -> Path:
+        """The exported file of ``spec``. Raises ``BackendError`` when it cannot be made."""
+        request = dataclasses.asdict(spec) | {"weights": None if weights is None else str(weights)}
+        with self._lock:
+            process = self._running()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                process.stdin.write(json.dumps(request) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            except OSError:
+                answer = ""
+            if not answer:
+                self._process = None
+                raise BackendError(f"the process that exports {spec.stem} has ended: code {process.poll()}")
+        found = json.loads(answer)
+        if "error" in found:
+            raise BackendError(found["error"])
+        return Path(found["path"])
+
+    def rest(self) -> None:
+        """End the process until it is needed again; it holds half a gigabyte."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            root = str(Path(__file__).parents[2])
+            paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "livedream.networks.export_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        return self._process
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    requests, answers = sys.stdin, sys.stdout
+    sys.stdout = sys.stderr  # whatever a library prints is no answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the show's
+    if hasattr(os, "nice"):
+        os.nice(10)
+    import torch
+
+    torch.set_num_threads(1)
+    from livedream.networks.export import export
+
+    for line in requests:
+        values = json.loads(line)
+        weights = values.pop("weights")
+        answer: dict[str, Any]
+        try:
+            path = export(GraphSpec(**values), None if weights is None else Path(weights), made_by="mirror")
+            prune(exported_dir())
+            answer = {"path": str(path)}
+        except LivedreamError as error:
+            answer = {"error": str(error)}
+        except Exception as error:  # a network that cannot be traced must not end the others' exports
+            log.exception("exporting broke off")
+            answer = {"error": f"{values['network']} {values['layer']} cannot be exported: {error!r}"[:2000]}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
