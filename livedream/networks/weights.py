@@ -45,18 +45,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise NetworkError(f"no weights at {path}: there is no such file")
+    what = "weights"
     try:
         size = path.stat().st_size
         if not 0 < size <= LARGEST_BYTES:
             raise NetworkError(f"it has {size} bytes; possible: 1 to {LARGEST_BYTES}")
         kind = _kind(path)
-    except (OSError, NetworkError) as error:
-        raise NetworkError(f"{path} cannot be read as weights: {error}") from error
-    try:
+        what = f"{kind} weights"
         return _READERS[kind](path)
     except Exception as error:  # four libraries' readers, each with its own errors for a damaged file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NetworkError(f"{path} cannot be read as {kind} weights: {reason}") from error
+        raise NetworkError(f"{path} cannot be read as {what}: {reason}") from error
 
 
 def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path, network: str) -> None:
@@ -67,18 +66,18 @@ def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: 
     """
     for name, parameter in parameters.items():
         if name not in tensors:
-            found = ", ".join(list(tensors)[:3])
-            raise NetworkError(f"{path} is not {network}: it has no tensor {name!r}; found {found}, …")
+            found = ", ".join([*list(tensors)[:3], "…"]) if tensors else "none at all"
+            raise NetworkError(f"{path} is not {network}: it has no tensor {name!r}; found {found}")
         tensor = tensors[name]
         if _without_ones_in_front(tensor) != _without_ones_in_front(parameter):
             raise NetworkError(
                 f"{path} is not {network}: {name!r} has shape {tuple(tensor.shape)},"
                 f" expected {tuple(parameter.shape)}"
             )
-        values = tensor.detach().reshape(parameter.shape).to(parameter.dtype)
-        if not tensor.is_floating_point() or not values.isfinite().all():
+        if tensor.is_floating_point():
+            parameter.data.copy_(tensor.detach().reshape(parameter.shape))
+        if not tensor.is_floating_point() or not parameter.isfinite().all():
             raise NetworkError(f"{path} is damaged: {name!r} ({tensor.dtype}) is not all finite numbers")
-        parameter.data.copy_(values)
 
 
 def _without_ones_in_front(tensor: Tensor) -> tuple[int, ...]:
