@@ -86,10 +86,20 @@ def load_googlenet(weights: Path | None) -> GoogLeNet:
         except (OSError, RuntimeError, HTTPException) as error:
             raise NetworkError(f"googlenet could not be downloaded ({error}); {info.how_to_get}") from error
         return GoogLeNet(model.eval())
+    return GoogLeNet(read(weights))
+
+
+def read(weights: Path) -> nn.Module:
+    """torchvision's model with the weights of a state dict file, for which see :func:`parameters`."""
+    from torchvision import models
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        model = models.googlenet(weights=None, init_weights=False, aux_logits=False).eval()
-    # How many batches a norm was trained on does not matter here.
-    counted = {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-    fill(counted, read_tensors(weights), weights, "googlenet")
-    return GoogLeNet(model)
+        model: nn.Module = models.googlenet(weights=None, init_weights=False, aux_logits=False).eval()
+    fill(parameters(model), read_tensors(weights), weights, "googlenet")
+    return model
+
+
+def parameters(model: nn.Module) -> dict[str, Tensor]:
+    """What a weight file must hold: all but how many batches each norm was trained on."""
+    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
