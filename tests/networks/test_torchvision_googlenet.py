@@ -64,7 +64,7 @@ def test_weights_of_another_network_are_named_by_the_first_tensor_that_does_not_
     torch.save({"features.0.weight": torch.zeros(3)}, path)
     with pytest.raises(
         NetworkError,
-        match=r"is not googlenet: it has no tensor 'conv1\.conv\.weight'; found features",
+        match=r"is not googlenet: it has no tensor 'conv1\.conv\.weight'; found 'features",
     ):
         load_googlenet(path)
     torch.save({"conv1.conv.weight": torch.zeros(3)}, path)

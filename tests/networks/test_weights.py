@@ -148,6 +148,12 @@ def test_a_bare_pickle_with_code_never_runs(protocol: int, tmp_path: Path) -> No
     _refused(path, "cannot be read")
 
 
+def test_a_pickle_that_would_fill_the_memory_with_objects_is_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"\x80\x02(" + b"N" * 2_000_000 + b"l.")
+    _refused(path, "more than 1000000 operations")
+
+
 def test_an_array_of_objects_never_loads(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.array([{"a": 1}], object))
     _refused(tmp_path / "a.npz", "cannot be read")
@@ -206,5 +212,5 @@ def test_the_first_tensor_that_does_not_fit_is_named(name: str, tensor: Tensor, 
 
 
 def test_a_missing_tensor_is_named_with_what_is_there_instead() -> None:
-    with pytest.raises(NetworkError, match=r"is not net: it has no tensor 'a/weight'; found a/bias, …"):
+    with pytest.raises(NetworkError, match=r"is not net: it has no tensor 'a/weight'; found 'a/bias', …"):
         fill(_parameters(), {"a/bias": TENSORS["a/bias"]}, Path("a.npz"), "net")
