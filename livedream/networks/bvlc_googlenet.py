@@ -1,28 +1,25 @@
-"""BVLC GoogLeNet, the network of google/deepdream, from its original weights as an ``.npz`` file.
+"""BVLC GoogLeNet, the network of google/deepdream, from its original weights.
 
 The network is that of Szegedy et al., "Going Deeper with Convolutions" (2014), as trained by the Berkeley
 Vision and Learning Center for Caffe: pools round up (ceil mode), two local response normalisations, no
 batch normalisation, pictures in BGR with the ImageNet mean taken off.
 
-A weights file holds ``<caffe layer>/weight`` (OIHW) and ``<caffe layer>/bias`` for 57 convolutions and the
-classifier ``loss3/classifier``.
+A weight file holds ``<caffe layer>/weight`` (OIHW) and ``<caffe layer>/bias`` for 57 convolutions and the
+classifier ``loss3/classifier``; the original ``.caffemodel`` has the two auxiliary classifiers as well.
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from livedream.errors import NetworkError, UsageError
+from livedream.errors import UsageError
+from livedream.networks.weights import fill, read_tensors
 
 # Widths of the branches: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 _INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -183,42 +180,17 @@ class BvlcGoogLeNet(nn.Module):
 
 
 def load(path: Path) -> BvlcGoogLeNet:
-    """The network with the weights of an ``.npz`` file; every name and shape is checked.
+    """The network with the weights of a file; every name and shape is checked.
 
     Raises ``NetworkError`` naming the first tensor that is missing, has another shape or is not numbers,
     and for a file that is missing, damaged or of another kind.
     """
-    if not path.is_file():
-        raise NetworkError(f"no weights at {path}; bvlc_googlenet needs its .npz file")
-    if not zipfile.is_zipfile(path):
-        raise NetworkError(f"{path} cannot be read as .npz weights: it is damaged, or another kind of file")
     network = BvlcGoogLeNet()
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for name, parameter in _parameters(network).items():
-                if name not in file:
-                    found = ", ".join(file.files[:3])
-                    raise NetworkError(
-                        f"{path} is not bvlc_googlenet: it has no tensor {name!r}; found {found}, …"
-                    )
-                _fill(parameter, file[name], name, path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise NetworkError(f"{path} cannot be read as .npz weights: {error}") from error
+    fill(parameters(network), read_tensors(path), path, "bvlc_googlenet")
     return network
 
 
-def _fill(parameter: nn.Parameter, value: NDArray[np.generic], name: str, path: Path) -> None:
-    if value.shape != tuple(parameter.shape):
-        raise NetworkError(
-            f"{path} is not bvlc_googlenet: {name!r} has shape {value.shape},"
-            f" expected {tuple(parameter.shape)}"
-        )
-    if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
-        raise NetworkError(f"{path} is damaged: {name!r} ({value.dtype}) is not all finite numbers")
-    parameter.copy_(torch.from_numpy(value))
-
-
-def _parameters(network: BvlcGoogLeNet) -> dict[str, nn.Parameter]:
+def parameters(network: BvlcGoogLeNet) -> dict[str, nn.Parameter]:
     """Caffe's name of every tensor, and the parameter that it fills."""
     layers = {
         "conv1/7x7_s2": network.stages["conv1"],

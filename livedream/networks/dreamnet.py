@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from livedream.errors import NetworkError, UsageError
+from livedream.errors import UsageError
+from livedream.networks.weights import fill, read_tensors
 
 #: layer -> (channels, stride in pixels)
 LAYERS: dict[str, tuple[int, int]] = {
@@ -138,31 +137,14 @@ class DreamNet(nn.Module):
 
 
 def load(path: Path | None = None) -> DreamNet:
-    """The network with the weights of a ``.safetensors`` file, the shipped one by default, in fp32.
+    """The network with the weights of a file, the shipped one by default, in fp32.
 
     Raises ``NetworkError`` naming the first tensor that is missing or has another shape, and for a file
     that is missing, damaged or of another kind.
     """
     path = WEIGHTS if path is None else path
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise NetworkError(f"no weights at {path}; dreamnet needs its .safetensors file") from None
-    except (OSError, SafetensorError) as error:
-        raise NetworkError(f"{path} cannot be read as .safetensors weights: {error}") from error
     # Initial values that are overwritten cost 10 ms; the "meta" device, without them, loads torch's compiler
     # for four seconds.
     network = DreamNet()
-    for name, parameter in network.named_parameters():
-        if name not in tensors:
-            found = ", ".join(list(tensors)[:3])
-            raise NetworkError(f"{path} is not dreamnet: it has no tensor {name!r}; found {found}, …")
-        if tensors[name].shape != parameter.shape:
-            raise NetworkError(
-                f"{path} is not dreamnet: {name!r} has shape {tuple(tensors[name].shape)},"
-                f" expected {tuple(parameter.shape)}"
-            )
-        if not tensors[name].isfinite().all():
-            raise NetworkError(f"{path} is damaged: {name!r} is not all finite numbers")
-        parameter.data.copy_(tensors[name])
+    fill(dict(network.named_parameters()), read_tensors(path), path, "dreamnet")
     return network.requires_grad_(False).eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from livedream.networks.catalogue import NETWORKS, find_weights
+from livedream.networks.sidecar import import_note
 
 
 def networks_text() -> str:
@@ -15,8 +16,11 @@ def networks_text() -> str:
 def _lines() -> Iterator[str]:
     for info in NETWORKS.values():
         path = find_weights(info.name)
+        note = import_note(path) if path else None
         yield info.name
         yield f"  weights   {path if path else 'not here: ' + info.how_to_get}"
+        if note:
+            yield f"  imported  {note}"
         yield f"  origin    {info.origin}"
         yield f"  licence   {info.licence}"
         yield "  layer           channels  stride  sees"

@@ -9,7 +9,6 @@ import warnings
 from collections import OrderedDict
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from livedream.errors import NetworkError
 from livedream.networks.catalogue import network_info
+from livedream.networks.weights import fill, read_tensors
 
 _STAGES = [
     *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
@@ -86,32 +86,20 @@ def load_googlenet(weights: Path | None) -> GoogLeNet:
         except (OSError, RuntimeError, HTTPException) as error:
             raise NetworkError(f"googlenet could not be downloaded ({error}); {info.how_to_get}") from error
         return GoogLeNet(model.eval())
+    return GoogLeNet(read(weights))
+
+
+def read(weights: Path) -> nn.Module:
+    """torchvision's model with the weights of a state dict file, for which see :func:`parameters`."""
+    from torchvision import models
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        model = models.googlenet(weights=None, init_weights=False, aux_logits=False).eval()
-    state = _read_state(weights)
-    expected = model.state_dict()
-    for name, tensor in expected.items():
-        found = state.get(name)
-        if name.endswith("num_batches_tracked"):
-            continue
-        if found is None or found.shape != tensor.shape:
-            what = "it is missing" if found is None else f"found {tuple(found.shape)}"
-            raise NetworkError(
-                f"weights {str(weights)!r} are not googlenet's: {name} should be {tuple(tensor.shape)};"
-                f" {what}"
-            )
-    model.load_state_dict({name: state.get(name, tensor) for name, tensor in expected.items()})
-    return GoogLeNet(model)
+        model: nn.Module = models.googlenet(weights=None, init_weights=False, aux_logits=False).eval()
+    fill(parameters(model), read_tensors(weights), weights, "googlenet")
+    return model
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged or a malicious file
-        raise NetworkError(
-            f"weights {str(path)!r} cannot be read: the file is damaged, or no state dict of tensors"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise NetworkError(f"weights {str(path)!r} are no state dict of tensors")
-    return state
+def parameters(model: nn.Module) -> dict[str, Tensor]:
+    """What a weight file must hold: all but how many batches each norm was trained on."""
+    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}

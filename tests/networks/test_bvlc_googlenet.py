@@ -23,7 +23,7 @@ Tensors = dict[str, np.ndarray]
 def tensors() -> Tensors:
     """Random weights under Caffe's names, small enough that activations stay finite."""
     rng = np.random.default_rng(0)
-    names = bvlc_googlenet._parameters(BvlcGoogLeNet())
+    names = bvlc_googlenet.parameters(BvlcGoogLeNet())
     return {name: rng.normal(0, 0.03, p.shape).astype(np.float32) for name, p in names.items()}
 
 

@@ -37,6 +37,8 @@ def test_weights_are_looked_for_in_models_and_in_torchvisions_cache(monkeypatch,
         folder.mkdir(parents=True)
         (folder / "googlenet-1378be20.pth").touch()
         assert find_weights("googlenet") == folder / "googlenet-1378be20.pth"
+    (models / "googlenet.safetensors").touch()  # what an import writes
+    assert find_weights("googlenet") == models / "googlenet.safetensors"
 
 
 def test_torchvisions_cache_is_where_torch_says(monkeypatch):
@@ -46,7 +48,7 @@ def test_torchvisions_cache_is_where_torch_says(monkeypatch):
 
 
 def test_weights_that_were_named_must_be_there(tmp_path):
-    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; name the file with --weights"):
+    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: live\.py models fetch bvlc"):
         find_weights("bvlc_googlenet", tmp_path / "none.npz")
 
 
