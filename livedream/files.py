@@ -1,7 +1,8 @@
-"""Files that the operator named."""
+"""Files that the operator named, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -29,3 +30,24 @@ def require_different(source: str, *outputs: Path | None) -> None:
                 raise UsageError(
                     f"{path} is named twice, as {other} and as an output; possible: another name"
                 )
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside ``path`` and put it in its place, so that ``path`` is whole at any moment.
+
+    Raises ``OutputError`` when it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -86,6 +86,11 @@ class Dreamer:
         self._octave = 0
         self._time_s = 0.0
 
+    def close(self) -> None:
+        """End whatever goes on beside the dream, such as the preparing of neighbouring layers."""
+        for backend in self._backends.values():
+            backend.close()
+
     def load(self, network: str, weights: Path | str | None = None) -> Backend:
         """A backend for another network, not yet in use; may be called from another thread."""
         return self._open(network, None if weights is None else Path(weights))

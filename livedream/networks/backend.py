@@ -42,6 +42,9 @@ class Backend(Protocol):
     def activation(self, image: Tensor, layer: str) -> Tensor:
         """The layer's activation, fp32 (1, C, h, w)."""
 
+    def close(self) -> None:
+        """End whatever goes on beside the dream."""
+
     def drop(self, reason: str) -> None:
         """What ran the last gradient gave something that cannot be; go on without it where possible."""
 
@@ -93,6 +96,9 @@ class TorchBackend:
         self._truncated: dict[str, nn.Module] = {}
 
     message = ""
+
+    def close(self) -> None:
+        """Nothing goes on beside it."""
 
     def drop(self, reason: str) -> None:
         """There is nothing behind PyTorch: only logged."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from livedream.errors import NetworkError
+from livedream.files import file_hash, replace_file
 from livedream.frame import resize
 from livedream.networks.catalogue import MODELS_DIR, network_info
 from livedream.networks.exported import (
@@ -21,7 +21,6 @@ from livedream.networks.exported import (
     GraphSpec,
     Sidecar,
     exported_dir,
-    file_sha256,
     weights_hash,
 )
 from livedream.networks.gradient_graph import input_names, output_names, reference, trace
@@ -48,14 +47,12 @@ def export(
     module = trace(_truncated(spec, weights), layer.channels, spec)
     model = write_onnx(module, input_names(spec), output_names(spec)).SerializeToString()
     tolerance = check(model, spec, weights)
-    partial = path.with_suffix(".onnx.partial")
-    partial.write_bytes(model)
-    os.replace(partial, path)
+    replace_file(path, model)
     sidecar = Sidecar(
         spec=spec,
         channels=layer.channels,
         opset=OPSET,
-        sha256=file_sha256(path),
+        sha256=file_hash(path),
         weights_sha256=weights_hash(spec.network, weights),
         tolerance=tolerance,
         made_by=made_by,
@@ -70,7 +67,7 @@ def verify(path: Path, weights: Path | None = None) -> dict[str, float]:
     Raises ``NetworkError`` when it does not match, was made from other weights, or is damaged.
     """
     sidecar = Sidecar.read(path)
-    if file_sha256(path) != sidecar.sha256:
+    if file_hash(path) != sidecar.sha256:
         raise NetworkError(f"{path.name} is damaged: its hash is not the sidecar's")
     if weights_hash(sidecar.spec.network, weights) != sidecar.weights_sha256:
         raise NetworkError(f"{path.name} was made from other weights than those here; export it again")

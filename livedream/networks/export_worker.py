@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from livedream.errors import BackendError, LivedreamError
-from livedream.networks.exported import GraphSpec, exported_dir, prune
+from livedream.networks.exported import GraphSpec, prune
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,10 @@ class ExportWorker:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def export(self, spec: GraphSpec, weights: Path | None) -> Path:
-        """The exported file of ``spec``. Raises ``BackendError`` when it cannot be made."""
-        request = dataclasses.asdict(spec) | {"weights": None if weights is None else str(weights)}
+    def export(self, spec: GraphSpec, weights: Path | None, folder: Path) -> Path:
+        """The exported file of ``spec``, in ``folder``. Raises ``BackendError`` when it cannot be made."""
+        request = dataclasses.asdict(spec) | {"folder": str(folder)}
+        request["weights"] = None if weights is None else str(weights)
         with self._lock:
             process = self._running()
             assert process.stdin is not None
@@ -44,18 +45,19 @@ class ExportWorker:
             except OSError:
                 answer = ""
             if not answer:
-                self._process = None
-                raise BackendError(f"the process that exports {spec.stem} has ended: code {process.poll()}")
+                self.rest()
+                raise BackendError(f"the process that exports {spec.stem} has ended: {process.returncode}")
         found = json.loads(answer)
         if "error" in found:
             raise BackendError(found["error"])
         return Path(found["path"])
 
     def rest(self) -> None:
-        """End the process until it is needed again; it holds half a gigabyte."""
+        """End the process, whatever it does; the next export starts another. It holds half a gigabyte."""
         process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        if process is not None:
+            process.terminate()
+            process.communicate()
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
@@ -85,19 +87,23 @@ def main() -> None:
 
     for line in requests:
         values = json.loads(line)
-        weights = values.pop("weights")
+        weights, folder = values.pop("weights"), Path(values.pop("folder"))
+        weights = None if weights is None else Path(weights)
         answer: dict[str, Any]
         try:
-            path = export(GraphSpec(**values), None if weights is None else Path(weights), made_by="mirror")
-            prune(exported_dir())
+            path = export(GraphSpec(**values), weights, folder, made_by="mirror")
+            prune(folder)
             answer = {"path": str(path)}
         except LivedreamError as error:
             answer = {"error": str(error)}
         except Exception as error:  # a network that cannot be traced must not end the others' exports
             log.exception("exporting broke off")
             answer = {"error": f"{values['network']} {values['layer']} cannot be exported: {error!r}"[:2000]}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # whoever asked has gone
+            return
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from livedream.errors import NetworkError
+from livedream.files import file_hash, replace_file
 from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
 
 log = logging.getLogger(__name__)
@@ -74,9 +74,7 @@ class Sidecar:
         """Write it beside ``path`` (the ``.onnx`` file), at once or not at all."""
         values = dataclasses.asdict(self)
         text = json.dumps({"file": path.name} | values.pop("spec") | values, indent=2) + "\n"
-        partial = path.with_suffix(".json.partial")
-        partial.write_text(text)
-        os.replace(partial, path.with_suffix(".json"))
+        replace_file(path.with_suffix(".json"), text.encode())
 
     @staticmethod
     def read(path: Path) -> Sidecar:
@@ -128,9 +126,9 @@ def exported_dir() -> Path:
     return Path(cache) / "livedream" / "exported"
 
 
-def find_exported(spec: GraphSpec, weights_sha256: str, folder: Path | None = None) -> Path | None:
+def find_exported(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:
     """The file of ``spec`` made from these weights; None when there is none or it is out of date."""
-    path = (exported_dir() if folder is None else folder) / f"{spec.stem}.onnx"
+    path = folder / f"{spec.stem}.onnx"
     if not path.is_file():
         return None
     try:
@@ -140,7 +138,7 @@ def find_exported(spec: GraphSpec, weights_sha256: str, folder: Path | None = No
         return None
     if sidecar.spec != spec or sidecar.weights_sha256 != weights_sha256 or sidecar.exporter != EXPORTER:
         return None
-    if sidecar.sha256 != file_sha256(path):
+    if sidecar.sha256 != file_hash(path):
         log.warning("%s is damaged; it is made anew", path)
         return None
     path.touch()  # used just now: see prune
@@ -175,10 +173,4 @@ def weights_hash(network: str, weights: Path | None) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _hash(path: Path, _time: int) -> str:
-    return file_sha256(path)
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file's content, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_hash(path)

@@ -21,7 +21,7 @@ from livedream.errors import BackendError, LivedreamError, UsageError
 from livedream.networks.backend import Backend, TorchBackend
 from livedream.networks.catalogue import BACKENDS, network_info
 from livedream.networks.export_worker import ExportWorker
-from livedream.networks.exported import GUIDE_FEATURES, GraphSpec, find_exported, weights_hash
+from livedream.networks.exported import GUIDE_FEATURES, GraphSpec, exported_dir, find_exported, weights_hash
 from livedream.networks.load import load_network
 from livedream.networks.objective import LAYER_L2, Objective
 from livedream.networks.runtimes import Session, candidates, open_session
@@ -56,8 +56,10 @@ class ExportedBackend:
         runtime: str = "auto",
         threads: int = 1,
         wait: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self.device = reference.device
+        self._folder = exported_dir() if folder is None else folder
         self._reference = reference
         self._network, self._weights, self._sha256 = network, weights, weights_sha256
         self._half = self.device.type == "cuda"
@@ -74,6 +76,7 @@ class ExportedBackend:
         self._worker = ExportWorker()
         self._thread: threading.Thread | None = None
         self._ran = reference.name
+        self._closed = False
         self.message = ""
 
     @property
@@ -103,6 +106,15 @@ class ExportedBackend:
             dropped = self._runtimes.pop(0)
             self._sessions.clear()
             self._report(f"{dropped} is dropped: {reason}", logging.ERROR)
+
+    def close(self) -> None:
+        """End the preparing, in whatever it is doing."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+        self._worker.rest()
+        if self._thread is not None:
+            self._thread.join()
 
     def _spec(self, image: Tensor, layer: str, objective: Objective) -> GraphSpec:
         height, width = image.shape[-2:]
@@ -157,11 +169,10 @@ class ExportedBackend:
     def _prepare(self) -> None:
         """The body of the preparing thread."""
         last = time.monotonic()
-        while True:
+        while not self._closed:
             with self._news:
                 job = self._next()
-                if job is None:
-                    self.message = ""
+                if job is None and not self._closed:
                     self._news.wait(1.0)
             if job is None:
                 if time.monotonic() - last > _REST_S:
@@ -200,11 +211,9 @@ class ExportedBackend:
 
     def _make(self, spec: GraphSpec, image: Tensor | None) -> None:
         try:
-            if image is not None:
-                self.message = f"preparing {spec.layer} at {spec.width}x{spec.height}"
-            path = find_exported(spec, self._sha256)
+            path = find_exported(spec, self._sha256, self._folder)
             if path is None:
-                path = self._worker.export(spec, self._weights)
+                path = self._worker.export(spec, self._weights, self._folder)
             session = self._opened(spec, path, image)
         except LivedreamError as error:
             self._give_up(spec, str(error))

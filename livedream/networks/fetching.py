@@ -19,8 +19,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from livedream.errors import NetworkError, OutputError, UsageError
+from livedream.files import file_hash
 from livedream.networks.catalogue import NetworkInfo, imported_weights, network_info
-from livedream.networks.importing import Imported, file_hash, import_weights, require_room
+from livedream.networks.importing import Imported, import_weights, require_room
 from livedream.networks.weights import LARGEST_BYTES
 
 _TIMEOUT_S = 30.0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import save
 
 from livedream.errors import OutputError
-from livedream.files import require_different, require_writable
+from livedream.files import file_hash, replace_file, require_different, require_writable
 from livedream.networks.catalogue import imported_weights, network_info
 from livedream.networks.load import read_weights
 
@@ -38,7 +36,7 @@ def import_weights(file: Path, name: str, *, force: bool = False, url: str | Non
     require_room(name, force=force)
     require_different(str(file), path)
     tensors = read_weights(name, file)
-    _replace(path, save(tensors))
+    replace_file(path, save(tensors))
     sha256 = file_hash(path)
     source = {"file": file.name, "sha256": file_hash(file)} | ({"url": url} if url else {})
     facts = {
@@ -50,7 +48,7 @@ def import_weights(file: Path, name: str, *, force: bool = False, url: str | Non
         "licence": info.licence,
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    _replace(path.with_suffix(".json"), text.encode())
+    replace_file(path.with_suffix(".json"), text.encode())
     return Imported(path, sha256, len(tensors))
 
 
@@ -60,21 +58,3 @@ def require_room(name: str, *, force: bool) -> None:
     if path.exists() and not force:
         raise OutputError(f"{path} is there already; --force replaces it")
     require_writable(path)
-
-
-def file_hash(path: Path, algorithm: str = "sha256") -> str:
-    """The hash of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside ``path`` and put it in its place, so that ``path`` is whole at any moment."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from livedream.child import configure_logging
 from livedream.errors import LivedreamError, UsageError
 from livedream.networks.catalogue import BACKENDS
 from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
-from livedream.show.parser import Parser
+from livedream.show.parser import Parser, checked, png, seconds, size, whole
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -23,6 +23,7 @@ other commands, each with its own --help:
   live.py models list        the networks, their layers, and what is on this machine
   live.py models fetch NAME  download a network's weights
   live.py models import FILE --as NAME
+  live.py models export|verify  a layer's gradient as an ONNX file
                              take a weight file from elsewhere
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
@@ -79,20 +80,18 @@ def _mirror(words: list[str], started_s: float) -> None:
     add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
     add(
         "--size",
-        type=_size,
+        type=size,
         default=(1280, 720),
         metavar="WxH",
         help="of the window, or of the picture without a screen (default: 1280x720)",
     )
     add("--headless", action="store_true", help="no window: the picture is on the preview page only")
     add("--preview", action="store_true", help="show the preview page beside the window")
-    add(
-        "--port", type=_whole(1, 65525), default=8400, metavar="N", help="of the preview page (default: 8400)"
-    )
+    add("--port", type=whole(1, 65525), default=8400, metavar="N", help="of the preview page (default: 8400)")
     add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
-    add("--snapshot", type=_png, metavar="OUT.png", help="save the last picture, with its settings")
-    add("--frames", type=_whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
-    add("--duration", type=_seconds, metavar="S", help="end after S seconds with the dream")
+    add("--snapshot", type=png, metavar="OUT.png", help="save the last picture, with its settings")
+    add("--frames", type=whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
+    add("--duration", type=seconds, metavar="S", help="end after S seconds with the dream")
     add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
     _add_common(parser)
     _add_settings(parser)
@@ -131,7 +130,7 @@ def _render(words: list[str]) -> None:
         "output", type=Path, metavar="OUT", help="a film (.mp4, .mkv, .mov) or a picture (.png, .jpg)"
     )
     parser.add_argument(
-        "--frames", type=_whole(1, 10**9), metavar="N", help="the first N frames; of a photo, N ticks"
+        "--frames", type=whole(1, 10**9), metavar="N", help="the first N frames; of a photo, N ticks"
     )
     parser.add_argument(
         "--classic", action="store_true", help="the original algorithm: 4 octaves, 10 iterations"
@@ -231,55 +230,4 @@ def _word(value: Any) -> str:
 
 
 def _setting(spec: Spec) -> Callable[[str], Any]:
-    return _checked(spec.parse)
-
-
-def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """``parse`` for argparse, which understands only its own kind of error."""
-
-    def checked(text: str) -> Any:
-        try:
-            return parse(text)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return checked
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise UsageError(f"{text!r} cannot be; possible: {low} to {high}")
-        return int(text)
-
-    return _checked(parse)
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    width, x, height = text.lower().partition("x")
-    if not (x and width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
-        raise UsageError(f"a size is WIDTHxHEIGHT, at least 16x16, such as 1280x720; found {text!r}")
-    if max(int(width), int(height)) > 7680:
-        raise UsageError(f"size {text!r} is too large; possible: up to 7680 pixels a side")
-    return int(width), int(height)
-
-
-def _parse_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e9:
-        raise UsageError(f"a duration is a number of seconds above 0; found {text!r}")
-    return seconds
-
-
-def _parse_png(text: str) -> Path:
-    if not text.lower().endswith(".png"):
-        raise UsageError(f"a snapshot is a .png file, which can hold its settings; found {text!r}")
-    return Path(text)
-
-
-_size = _checked(_parse_size)
-_png = _checked(_parse_png)
-_seconds = _checked(_parse_seconds)
+    return checked(spec.parse)

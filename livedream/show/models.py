@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.show.parser import Parser
+from livedream.errors import LivedreamError, NetworkError
+from livedream.show.parser import Parser, size, whole
 
 if TYPE_CHECKING:
     from livedream.networks.importing import Imported
@@ -40,6 +41,40 @@ def models_command(words: list[str]) -> None:
     )
     fetching.add_argument("name", metavar="NAME", help="the network; see live.py models list")
     fetching.set_defaults(run=_fetch)
+    exporting = commands.add_parser(
+        "export",
+        help="write a layer's gradient as one ONNX file",
+        description="Writes the gradient of a layer, at one picture size, as an ONNX file that any runtime"
+        " can run, and checks it against autograd. See models/README.md for its inputs and outputs.",
+    )
+    exporting.add_argument("name", metavar="NAME", help="the network; see live.py models list")
+    exporting.add_argument("--layer", default="parts", help="a layer of it, or a word (default: parts)")
+    exporting.add_argument("--size", type=size, default=(320, 180), metavar="WxH", help="(default: 320x180)")
+    exporting.add_argument("--half", action="store_true", help="half precision inside, for GPUs")
+    exporting.add_argument(
+        "--steps", type=whole(1, 100), default=0, metavar="N", help="N ascent steps in one graph"
+    )
+    exporting.add_argument(
+        "--pool-gradient",
+        choices=("exact", "soft"),
+        default="exact",
+        help="soft: as if max-pools were averages, for larger and more colourful forms",
+    )
+    exporting.add_argument("--guide", action="store_true", help="for guide pictures, not channel weights")
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="(default: models/exported)")
+    exporting.set_defaults(run=_export)
+    verifying = commands.add_parser(
+        "verify",
+        help="check exported files against autograd",
+        description="Runs exported files on two random pictures and a photograph and compares them with"
+        " autograd.",
+    )
+    verifying.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="(default: all in models/exported)"
+    )
+    verifying.set_defaults(run=_verify)
+    for command in (exporting, verifying):
+        command.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of the network")
     for command in (importing, fetching):
         command.add_argument("--force", action="store_true", help="replace the weights that are there")
     found = parser.parse_args(words)
@@ -62,6 +97,54 @@ def _fetch(found: argparse.Namespace) -> None:
     from livedream.networks.fetching import fetch_weights
 
     _say(found.name, "the download", fetch_weights(found.name, force=found.force))
+
+
+def _export(found: argparse.Namespace) -> None:
+    from livedream.networks.catalogue import network_info
+    from livedream.networks.export import export
+    from livedream.networks.exported import GraphSpec, Sidecar
+
+    width, height = found.size
+    spec = GraphSpec(
+        network=found.name,
+        layer=network_info(found.name).layer(found.layer).name,
+        width=width,
+        height=height,
+        half=found.half,
+        steps=found.steps,
+        pool_gradient=found.pool_gradient,
+        guide=found.guide,
+    )
+    path = export(spec, found.weights, found.out)
+    sys.stdout.write(
+        f"wrote {path} ({path.stat().st_size / 1e6:.0f} MB): {_reached(Sidecar.read(path).tolerance)}\n"
+    )
+
+
+def _verify(found: argparse.Namespace) -> None:
+    from livedream.networks.export import verify
+    from livedream.networks.exported import exported_dir
+
+    files = found.files or sorted(exported_dir().glob("*.onnx"))
+    if not files:
+        raise NetworkError(f"nothing is exported in {exported_dir()}; see live.py models export --help")
+    failed = 0
+    for path in files:
+        try:
+            sys.stdout.write(f"ok      {path.name}: {_reached(verify(path, found.weights))}\n")
+        except LivedreamError as error:
+            failed += 1
+            sys.stdout.write(f"failed  {path.name}: {error}\n")
+        sys.stdout.flush()
+    if failed:
+        raise NetworkError(f"{failed} of {len(files)} exported files failed")
+
+
+def _reached(tolerance: dict[str, float]) -> str:
+    return (
+        f"cosine with autograd at least {tolerance['cosine']:.6f},"
+        f" relative error at most {tolerance['relative_error']:.1g}"
+    )
 
 
 def _say(name: str, source: str, imported: Imported) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
 from livedream.errors import UsageError
 
@@ -13,3 +15,54 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """``parse`` for argparse, which understands only its own kind of error."""
+
+    def checked(text: str) -> Any:
+        try:
+            return parse(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise UsageError(f"{text!r} cannot be; possible: {low} to {high}")
+        return int(text)
+
+    return checked(parse)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
+        raise UsageError(f"a size is WIDTHxHEIGHT, at least 16x16, such as 1280x720; found {text!r}")
+    if max(int(width), int(height)) > 7680:
+        raise UsageError(f"size {text!r} is too large; possible: up to 7680 pixels a side")
+    return int(width), int(height)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"a duration is a number of seconds above 0; found {text!r}")
+    return seconds
+
+
+def _png(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise UsageError(f"a snapshot is a .png file, which can hold its settings; found {text!r}")
+    return Path(text)
+
+
+size = checked(_size)
+png = checked(_png)
+seconds = checked(_seconds)
