@@ -30,10 +30,10 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
     """
     info = network_info(name)
     path = find_weights(name, weights)
-    if name == "googlenet":
-        from livedream.networks.torchvision_googlenet import load_googlenet
+    if info.is_torchvisions:
+        from livedream.networks import classifier
 
-        return load_googlenet(path)
+        return classifier.load(info, path)
     if path is None:
         raise NetworkError(f"{name} has no weights on this machine; {info.how_to_get}")
     if name == "bvlc_googlenet":

@@ -18,7 +18,7 @@ from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
 _EPILOG = """\
 other commands, each with its own --help:
   live.py render IN OUT      dream every frame of a film, or a photograph
-  live.py models list        the networks, their layers, and what is on this machine
+  live.py models list        the networks, and what is on this machine; with NAME, its layers
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
 
@@ -158,12 +158,13 @@ def _render(words: list[str]) -> None:
 def _models(words: list[str]) -> None:
     parser = _Parser(prog="live.py models", description="The networks that can dream.")
     parser.add_argument(
-        "what", choices=["list"], help="list: every network, its layers, and where its weights are"
+        "what", choices=["list"], help="list: every network, and where its weights are; with NAME, its layers"
     )
-    parser.parse_args(words)
-    from livedream.networks.listing import networks_text
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a network")
+    found = parser.parse_args(words)
+    from livedream.networks.listing import network_text, networks_text
 
-    sys.stdout.write(networks_text())
+    sys.stdout.write(network_text(found.name) if found.name else networks_text())
 
 
 def _doctor(words: list[str]) -> None:
