@@ -1,13 +1,18 @@
 """The networks there are: their layers, what they are called, and where their weights lie.
 
-Pure tables and paths: nothing here loads a network, so the show process can list layers without torch.
+Pure tables and paths: nothing here loads a network, so the show process can list layers without torch. The
+tables are data: ``catalogue.toml``, written by hand, and ``classifiers.json``, which holds what
+:mod:`livedream.networks.survey` found in torchvision's other classifiers.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from livedream.errors import NetworkError, UsageError
 
@@ -20,20 +25,31 @@ BACKENDS = ("openvino", "openvino-gpu", "onnxruntime", "onnxruntime-cuda", "tens
 #: The folder of the shipped networks, and the first place where others are looked for.
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
 
+#: How the names of torchvision's vision transformers begin.
+TRANSFORMERS = ("vit_", "swin_", "maxvit_")
+
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """One dream-worthy layer: its name, channels, stride in pixels, and the word for what it sees."""
+    """One dream-worthy layer: its name, channels, stride in pixels, and the word for what it sees.
+
+    ``short`` is what the literature calls it, where that is handier than the name: ``conv4_3``, ``4c``.
+    """
 
     name: str
     channels: int
     stride: int
     word: str
+    short: str = ""
 
 
 @dataclass(frozen=True)
 class NetworkInfo:
-    """One network: its layers from the bottom up, the layer for each word, its weight file and origin."""
+    """One network: its layers from the bottom up, the layer for each word, its weight file and origin.
+
+    ``mean`` and ``deviation`` are what it takes off a picture and divides it by, for RGB in [0, 1]; it then
+    takes the channels in ``channel_order``. Pictures with a side below ``smallest_px`` are padded.
+    """
 
     name: str
     layers: tuple[LayerInfo, ...]
@@ -42,94 +58,89 @@ class NetworkInfo:
     origin: str
     licence: str
     how_to_get: str
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    channel_order: str = "RGB"
+    smallest_px: int = 1
+
+    @property
+    def default_layer(self) -> str:
+        """The layer that dreams when none is named."""
+        return self.words["parts"]
+
+    @property
+    def is_torchvisions(self) -> bool:
+        """Whether torchvision builds it, and downloads its weights where there is internet."""
+        return self.weights_file.endswith(".pth")
 
     def layer(self, name: str) -> LayerInfo:
-        """The layer called ``name``: its own name, a word (``parts``), the notebook's
-        ``inception_4c/output``, or the short ``4c``. Raises ``UsageError`` with the names there are."""
+        """The layer called ``name``: its own name, a word (``parts``), a short name (``4c``), the notebook's
+        ``inception_4c/output``. Raises ``UsageError`` with the names there are."""
         wanted = self.words.get(name, name).removesuffix("/output")
         for layer in self.layers:
-            if wanted in (
-                layer.name,
-                layer.name.removeprefix("inception_"),
-                layer.name.removeprefix("inception"),
-            ):
+            if wanted in (layer.name, layer.short or layer.name):
                 return layer
         names = ", ".join(layer.name for layer in self.layers)
         raise UsageError(f"unknown layer {name!r}; {self.name} has: {names} (or {', '.join(WORDS)})")
 
 
-def _layers(rows: str) -> tuple[LayerInfo, ...]:
-    split = (row.split() for row in rows.strip().splitlines())
-    return tuple(LayerInfo(name, int(channels), int(stride), word) for name, channels, stride, word in split)
-
-
-_INCEPTION_ROWS = """
-inception{0}3a 256 8 textures
-inception{0}3b 480 8 textures
-inception{0}4a 512 16 patterns
-inception{0}4b 512 16 patterns
-inception{0}4c 512 16 parts
-inception{0}4d 528 16 parts
-inception{0}4e 832 16 objects
-inception{0}5a 832 32 objects
-inception{0}5b 1024 32 objects
-"""
-
-
-def _inception_words(edges: str, separator: str) -> dict[str, str]:
-    names = (f"inception{separator}{stage}" for stage in ("3b", "4a", "4c", "4e"))
-    return dict(zip(WORDS, (edges, *names), strict=True))
-
-
-NETWORKS: dict[str, NetworkInfo] = {
-    info.name: info
-    for info in (
-        NetworkInfo(
-            name="dreamnet",
-            layers=_layers(
-                """
-                edges 192 4 edges
-                textures 480 8 textures
-                patterns 512 16 patterns
-                parts 512 16 parts
-                objects 832 16 objects
-                """
-            ),
-            words={word: word for word in WORDS},
-            weights_file="dreamnet.safetensors",
-            origin="this project: distilled from BVLC GoogLeNet, see models/README.md",
-            licence="MIT",
-            how_to_get="it is shipped in models/; take that folder from the project again",
-        ),
-        NetworkInfo(
-            name="bvlc_googlenet",
-            layers=_layers("conv1 64 2 edges\nconv2 192 4 edges" + _INCEPTION_ROWS.format("_")),
-            words=_inception_words("conv2", "_"),
-            weights_file="bvlc_googlenet.npz",
-            origin="Berkeley Vision and Learning Center, the network of google/deepdream",
-            licence="released for unrestricted use",
-            how_to_get="run: live.py models fetch bvlc_googlenet; or with a file (.caffemodel, .npz):"
-            " live.py models import FILE --as bvlc_googlenet",
-        ),
-        NetworkInfo(
-            name="googlenet",
-            layers=_layers("conv1 64 2 edges\nconv3 192 4 edges" + _INCEPTION_ROWS.format("")),
-            words=_inception_words("conv3", ""),
-            weights_file="googlenet-1378be20.pth",
-            origin="torchvision, GoogLeNet_Weights.IMAGENET1K_V1",
-            licence="BSD-3-Clause (torchvision)",
-            how_to_get="torchvision downloads it where there is internet; elsewhere copy"
-            " googlenet-1378be20.pth to models/, or name it with --weights",
-        ),
+def _network(name: str, facts: dict[str, Any]) -> NetworkInfo:
+    """A network from its entry in a table; what torchvision's have in common need not be in it."""
+    layers, words = [], {}
+    for row in facts["layers"].strip().splitlines():
+        names, channels, stride, word = row.split()
+        full, _, short = names.partition("=")
+        if word.endswith("*"):
+            word = word.removesuffix("*")
+            words[word] = full
+        layers.append(LayerInfo(full, int(channels), int(stride), word, short))
+    file = facts["weights_file"]
+    common = {
+        "licence": "BSD-3-Clause (torchvision)",
+        "how_to_get": f"torchvision downloads it where there is internet; elsewhere copy {file} to models/,"
+        " or name it with --weights",
+    }
+    mean = tuple(facts.get("mean", (0.485, 0.456, 0.406)))
+    deviation = tuple(facts.get("deviation", (0.229, 0.224, 0.225)))
+    own = {key: value for key, value in facts.items() if key not in ("layers", "mean", "deviation")}
+    return NetworkInfo(
+        name=name, layers=tuple(layers), words=words, mean=mean, deviation=deviation, **(common | own)
     )
-}
+
+
+def _read(text: dict[str, dict[str, Any]]) -> dict[str, NetworkInfo]:
+    return {name: _network(name, facts) for name, facts in text.items()}
+
+
+_HERE = Path(__file__).parent
+
+#: The catalogue: networks with tables written by hand.
+NETWORKS: dict[str, NetworkInfo] = _read(tomllib.loads((_HERE / "catalogue.toml").read_text("utf-8")))
+
+#: torchvision's other classifiers, with the layers that tracing found.
+CLASSIFIERS: dict[str, NetworkInfo] = _read(json.loads((_HERE / "classifiers.json").read_text("utf-8")))
 
 
 def network_info(name: str) -> NetworkInfo:
     """The table of a network. Raises ``UsageError`` with the names there are."""
-    if name not in NETWORKS:
-        raise UsageError(f"unknown network {name!r}; possible: {', '.join(NETWORKS)}")
-    return NETWORKS[name]
+    info = NETWORKS.get(name) or CLASSIFIERS.get(name)
+    if info is not None:
+        return info
+    possible = (
+        f"possible: {', '.join(NETWORKS)}, or any other convolutional classifier of torchvision, for example"
+        " resnet34, regnet_y_400mf, shufflenet_v2_x1_0"
+    )
+    if name.startswith(TRANSFORMERS):
+        raise UsageError(
+            f"network {name!r} is a vision transformer, which has no layers to dream on at any picture size;"
+            f" {possible}"
+        )
+    raise UsageError(f"unknown network {name!r}; {possible}")
+
+
+def networks_here() -> tuple[str, ...]:
+    """The networks whose weights are on this machine."""
+    return tuple(name for name in (*NETWORKS, *CLASSIFIERS) if find_weights(name) is not None)
 
 
 def _torch_hub_checkpoints() -> Path:
@@ -149,11 +160,10 @@ def find_weights(name: str, weights: Path | None = None) -> Path | None:
         if not weights.is_file():
             raise NetworkError(f"weights {str(weights)!r} of {name}: no such file; {info.how_to_get}")
         return weights
-    file = info.weights_file
     places = (
         imported_weights(name),
-        MODELS_DIR / file,
-        _torch_hub_checkpoints() / file,
+        MODELS_DIR / info.weights_file,
+        _torch_hub_checkpoints() / info.weights_file,
     )
     return next((path for path in places if path.is_file()), None)
 

@@ -59,7 +59,7 @@ def official_place(info: NetworkInfo) -> Place:
     """
     if info.name in _PLACES:
         return _PLACES[info.name]
-    digest = re.fullmatch(r".*-([0-9a-f]{8})\.pth", info.weights_file)
+    digest = re.fullmatch(r".*-([0-9a-f]{8,})\.pth", info.weights_file)
     if digest is None:
         raise UsageError(f"{info.name} is not for download; {info.how_to_get}")
     return Place(f"https://download.pytorch.org/models/{info.weights_file}", "sha256", digest[1])

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
-from livedream.networks.catalogue import NETWORKS, find_weights
+from livedream.networks.catalogue import (
+    CLASSIFIERS,
+    NETWORKS,
+    WORDS,
+    NetworkInfo,
+    find_weights,
+    network_info,
+    networks_here,
+)
 from livedream.networks.sidecar import import_note
 
 
 def networks_text() -> str:
-    """What ``live.py models list`` prints."""
-    return "\n".join(_lines()) + "\n"
+    """What ``live.py models list`` prints: the catalogue, and what else is on this machine, a line each."""
+    here = networks_here()
+    names = [*NETWORKS, *(name for name in CLASSIFIERS if name in here)]
+    others = ", ".join(name for name in CLASSIFIERS if name not in here)
+    lines = [
+        f"{'network':<20} layers  dreams with          weights",
+        *(_row(network_info(name)) for name in names),
+        "",
+        *textwrap.wrap(f"torchvision's other classifiers work by name too: {others}", 100),
+        "",
+        f"Each has a layer for every word: {', '.join(WORDS)}.",
+        "live.py models list NAME shows a network's layers, origin and licence.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def _lines() -> Iterator[str]:
-    for info in NETWORKS.values():
-        path = find_weights(info.name)
-        note = import_note(path) if path else None
-        yield info.name
-        yield f"  weights   {path if path else 'not here: ' + info.how_to_get}"
-        if note:
-            yield f"  imported  {note}"
-        yield f"  origin    {info.origin}"
-        yield f"  licence   {info.licence}"
-        yield "  layer           channels  stride  sees"
-        names = {layer: word for word, layer in info.words.items()}
-        for layer in info.layers:
-            alias = (
-                f" (--layer {names[layer.name]})"
-                if layer.name in names and names[layer.name] != layer.name
-                else ""
-            )
-            yield f"  {layer.name:<14} {layer.channels:>9}  {layer.stride:>6}  {layer.word}{alias}"
-        yield ""
+def network_text(name: str) -> str:
+    """What ``live.py models list NAME`` prints. Raises ``UsageError`` for an unknown network."""
+    return "\n".join(_details(network_info(name))) + "\n"
+
+
+def _row(info: NetworkInfo) -> str:
+    path = find_weights(info.name)
+    default = info.layer(info.default_layer)
+    return f"{info.name:<20} {len(info.layers):>6}  {default.short or default.name:<20} {path or 'not here'}"
+
+
+def _details(info: NetworkInfo) -> Iterator[str]:
+    path = find_weights(info.name)
+    note = import_note(path) if path else None
+    yield info.name
+    yield f"  weights    {path if path else 'not here: ' + info.how_to_get}"
+    if note:
+        yield f"  imported   {note}"
+    yield f"  origin     {info.origin}"
+    yield f"  licence    {info.licence}"
+    mean, deviation = (", ".join(f"{value:.3g}" for value in v) for v in (info.mean, info.deviation))
+    yield f"  takes      {info.channel_order}, normalised: mean {mean}, deviation {deviation} (RGB, 0 to 1)"
+    width = max(len(layer.name) for layer in info.layers)
+    yield f"  {'layer':<{width}}  channels  stride  sees      also called"
+    for layer in info.layers:
+        also = [layer.short, layer.word if info.words[layer.word] == layer.name else ""]
+        called = ", ".join(name for name in also if name not in ("", layer.name))
+        row = f"  {layer.name:<{width}}  {layer.channels:>8}  {layer.stride:>6}  {layer.word:<8}  {called}"
+        yield row.rstrip()

@@ -30,10 +30,10 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
     """
     info = network_info(name)
     path = find_weights(name, weights)
-    if name == "googlenet":
-        from livedream.networks.torchvision_googlenet import load_googlenet
+    if info.is_torchvisions:
+        from livedream.networks import classifier
 
-        return load_googlenet(path)
+        return classifier.load(info, path)
     if path is None:
         raise NetworkError(f"{name} has no weights on this machine; {info.how_to_get}")
     if name == "bvlc_googlenet":
@@ -50,14 +50,15 @@ def read_weights(name: str, path: Path) -> dict[str, Tensor]:
 
     Raises ``NetworkError`` when the file is missing, damaged or of another network.
     """
+    info = network_info(name)
+    if info.is_torchvisions:
+        from livedream.networks import classifier
+
+        return classifier.parameters(classifier.read(info, path))
     if name == "bvlc_googlenet":
         from livedream.networks import bvlc_googlenet
 
         return dict(bvlc_googlenet.parameters(bvlc_googlenet.load(path)))
-    if name == "dreamnet":
-        from livedream.networks import dreamnet
+    from livedream.networks import dreamnet
 
-        return dict(dreamnet.load(path).named_parameters())
-    from livedream.networks import torchvision_googlenet
-
-    return torchvision_googlenet.parameters(torchvision_googlenet.read(path))
+    return dict(dreamnet.load(path).named_parameters())

@@ -20,7 +20,7 @@ from livedream.show.parser import Parser, checked, png, seconds, size, whole
 _EPILOG = """\
 other commands, each with its own --help:
   live.py render IN OUT      dream every frame of a film, or a photograph
-  live.py models list        the networks, their layers, and what is on this machine
+  live.py models list        the networks, and what is on this machine; with NAME, its layers
   live.py models fetch NAME  download a network's weights
   live.py models import FILE --as NAME
   live.py models export|verify  a layer's gradient as an ONNX file

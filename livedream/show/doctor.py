@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from livedream.networks.catalogue import NETWORKS, find_weights
+from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, find_weights
 from livedream.sources.camera import list_cameras
 from livedream.stage.screens import displays
 
@@ -143,12 +143,22 @@ def _nvidia_card() -> str:
 
 
 def _networks() -> Iterator[str]:
-    for info in NETWORKS.values():
+    downloadable = []
+    for info in (*NETWORKS.values(), *CLASSIFIERS.values()):
         path = find_weights(info.name)
         if path is not None:
             yield _line("ok", "network", f"{info.name}: {path}")
-        else:
+        elif not info.is_torchvisions:
             yield _line("--", "network", f"{info.name}: its weights are not here", info.how_to_get)
+        elif info.name in NETWORKS:
+            downloadable.append(info.name)
+    if downloadable:
+        yield _line(
+            "--",
+            "network",
+            f"{', '.join(downloadable)}: their weights are not here",
+            "torchvision downloads them where there is internet; live.py models list NAME says what to copy",
+        )
 
 
 def _disk() -> Iterator[str]:

@@ -14,7 +14,7 @@ import cv2
 
 from livedream.child import settle_in
 from livedream.errors import LivedreamError
-from livedream.networks.catalogue import network_info
+from livedream.networks.catalogue import find_weights, network_info
 from livedream.settings import DreamSettings
 from livedream.slots import Slot, Value
 from livedream.timing import Pacer, RateMeter, now_s
@@ -50,6 +50,14 @@ def dream_threads() -> int:
     return max(1, min(_MOST_THREADS, cores - 1))
 
 
+def _loading(network: str, weights: str | None) -> str:
+    """What is going on while a network is not there yet."""
+    info = network_info(network)
+    if weights is None and info.is_torchvisions and find_weights(network) is None:
+        return f"downloading {info.weights_file}"
+    return f"loading {network}"
+
+
 def run_dream(job: DreamJob) -> None:
     """The body of the dream process."""
     settle_in("dream", job.log_level)
@@ -63,7 +71,7 @@ def run_dream(job: DreamJob) -> None:
 
 def _dream(job: DreamJob, frames: Slot, orders: Slot, residuals: Slot, status: _Status) -> None:
     try:
-        status.show(state="loading", message=f"loading {job.network}")
+        status.show(state="loading", message=_loading(job.network, job.weights))
         started = now_s()
         os.environ["OMP_NUM_THREADS"] = str(dream_threads())
         import torch
@@ -203,15 +211,16 @@ class _Loader:
             self._failed.clear()  # asked for again later, it is tried again
             self._old = settings
             return settings
+        is_loading = self._loading is not None  # asked first: a load that fails says so before it ends
         self.error = self._failed.get(wanted, "")
         self.failed = wanted if self.error else ""
-        self.message = "" if self.error else f"loading {wanted}"
-        if self._loading is None and not self.error:
+        self.message = "" if self.error else _loading(wanted, self._weights.get(wanted))
+        if not is_loading and not self.error:
             self._loading = wanted
             threading.Thread(target=self._load, args=(wanted,), name=f"load {wanted}", daemon=True).start()
         if self._old is None:
             default = self._dreamer.default_network
-            self._old = DreamSettings(network=default, layer=network_info(default).words["parts"])
+            self._old = DreamSettings(network=default, layer=network_info(default).default_layer)
         return settings.replace(network=self._old.network, layer=self._old.layer, channel=self._old.channel)
 
     def _load(self, name: str) -> None:

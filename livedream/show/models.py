@@ -18,7 +18,10 @@ def models_command(words: list[str]) -> None:
     """Run ``live.py models`` with the words that follow it."""
     parser = Parser(prog="live.py models", description="The networks that can dream.")
     commands = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
-    listing = commands.add_parser("list", help="every network, its layers, and where its weights are")
+    listing = commands.add_parser(
+        "list", help="the networks, and where their weights are; with NAME, its layers"
+    )
+    listing.add_argument("name", nargs="?", metavar="NAME", help="a network")
     listing.set_defaults(run=_list)
     importing = commands.add_parser(
         "import",
@@ -81,10 +84,10 @@ def models_command(words: list[str]) -> None:
     found.run(found)
 
 
-def _list(_found: argparse.Namespace) -> None:
-    from livedream.networks.listing import networks_text
+def _list(found: argparse.Namespace) -> None:
+    from livedream.networks.listing import network_text, networks_text
 
-    sys.stdout.write(networks_text())
+    sys.stdout.write(network_text(found.name) if found.name else networks_text())
 
 
 def _import(found: argparse.Namespace) -> None:

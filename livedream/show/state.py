@@ -7,7 +7,7 @@ from pathlib import Path
 
 from livedream.controls.actions import Action, apply
 from livedream.errors import NetworkError, UsageError
-from livedream.networks.catalogue import NETWORKS, find_weights, network_info
+from livedream.networks.catalogue import find_weights, network_info, networks_here
 from livedream.settings import DreamSettings
 
 
@@ -43,10 +43,10 @@ class State:
                 f" possible: -1 to {settings.channel}"
             )
         # torchvision's networks may still come by download; the others are files or nothing.
-        if find_weights(settings.network, weights) is None and not info.weights_file.endswith(".pth"):
+        if find_weights(settings.network, weights) is None and not info.is_torchvisions:
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
-        there = (name for name in NETWORKS if name == settings.network or find_weights(name) is not None)
-        return cls(settings, tuple(there))
+        here = networks_here()
+        return cls(settings, here if info.name in here else (*here, info.name))
 
     def instead(self, network: str, layer: str, channel: int) -> State:
         """The state that dreams on another network, layer and channel."""

@@ -40,9 +40,9 @@ def test_the_mirrors_help_names_the_other_commands():
 
 def test_models_list_names_networks_and_layers():
     text = live("models", "list").stdout
-    assert all(
-        name in text for name in ("dreamnet", "bvlc_googlenet", "googlenet", "inception_4c", "textures")
-    )
+    assert all(name in text for name in ("dreamnet", "bvlc_googlenet", "vgg16", "resnet34"))
+    text = live("models", "list", "vgg16").stdout
+    assert all(name in text for name in ("features.22", "conv4_3", "textures", "BSD", "0.229"))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_models_list_names_networks_and_layers():
     [
         ("render",),
         ("models", "eat"),
+        ("models", "list", "vit_b_16"),
         ("doctor", "who"),
         ("--size", "big"),
         ("--frames", "0"),

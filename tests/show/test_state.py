@@ -17,6 +17,8 @@ from livedream.show.state import State, consistent
         ("bvlc_googlenet", "inception_4c/output", "inception_4c"),
         ("bvlc_googlenet", "4c", "inception_4c"),
         ("googlenet", "3b", "inception3b"),
+        ("vgg16", "conv4_3", "features.22"),
+        ("resnet34", "edges", "layer1.2"),
         ("dreamnet", "edges", "edges"),
     ],
 )
@@ -47,10 +49,19 @@ def test_layers_are_walked_in_the_networks_order():
     assert seen == ["edges", "textures", "patterns", "parts", "objects", "edges"]
 
 
-def test_only_networks_with_weights_are_walked():
-    state = State.begin(DreamSettings(), None)
-    assert "dreamnet" in state.networks
-    assert state.after(Cycle("network", len(state.networks))).settings.network == "dreamnet"
+def test_only_networks_with_weights_are_walked(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    (cache / "resnet34-b627a593.pth").touch()
+    state = State.begin(DreamSettings(network="vgg16"), None)  # this one is still to be downloaded
+    walked = []
+    for _ in range(len(state.networks)):
+        walked.append(state.settings.network)
+        state = state.after(Cycle("network", 1))
+    assert {"vgg16", "dreamnet", "resnet34"} <= set(walked)
+    assert not {"vgg19", "resnet18", "googlenet"} & set(walked)
+    assert state.settings.network == "vgg16"
 
 
 def test_an_impossible_action_is_refused():
