@@ -26,6 +26,10 @@ def pair(value: Sequence[int]) -> tuple[int, int]:
     return (values[0], values[-1])
 
 
+# Fewer channels than this do not fill the vector registers of a processor.
+_FEW = 16
+
+
 def convolution_input_gradient(
     g: Tensor, weight: Tensor, size: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
@@ -34,7 +38,8 @@ def convolution_input_gradient(
     outputs, per_group, *kernel = weight.shape
     # (O, I/G, kh, kw) -> (I, O/G, kh, kw): from outputs to inputs.
     turned = weight.view(groups, outputs // groups, per_group, *kernel).transpose(1, 2)
-    turned = turned.reshape(groups * per_group, outputs // groups, *kernel)
+    inputs = groups * per_group
+    turned = turned.reshape(inputs, outputs // groups, *kernel)
     if dilation != (1, 1) and stride != (1, 1):
         turned, dilation = _with_gaps(turned, dilation), (1, 1)
         kernel = list(turned.shape[2:])
@@ -45,24 +50,25 @@ def convolution_input_gradient(
             for n, o, d, k, b in zip(size[2:], g.shape[2:], dilation, kernel, before, strict=True)
         ]
         return F.conv2d(padded(g, before, after), turned.flip(2, 3), dilation=dilation, groups=groups)
+    # Row r + s·t of the kernel belongs to phase r, tap t. Few inputs fill no vector: all phases in one
+    # convolution, with zeros for the taps that some lack.
+    together = inputs < _FEW and groups == 1
     taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
-    full = F.pad(turned, (0, taps[1] * stride[1] - kernel[1], 0, taps[0] * stride[0] - kernel[0]))
-    # Row r + s·t of the kernel belongs to phase r, tap t.
-    full = full.view(*turned.shape[:2], taps[0], stride[0], taps[1], stride[1]).flip(2, 4)
-    inputs = turned.shape[0]
-    phases = full.permute(3, 5, 0, 1, 2, 4).reshape(stride[0] * stride[1], inputs, *full.shape[1:2], *taps)
-    if groups == 1:
-        kernels = phases.reshape(-1, *phases.shape[2:])
-    else:  # grouped convolutions want the outputs of a group beside each other: phases within each input
-        kernels = phases.transpose(0, 1).reshape(-1, *phases.shape[2:])
+    phases = []
+    for row in range(stride[0]):
+        for column in range(stride[1]):
+            phase = turned[:, :, row :: stride[0], column :: stride[1]]
+            missing = [t - k for t, k in zip(taps, phase.shape[2:], strict=True)]
+            if together or 0 in phase.shape:
+                phase = F.pad(phase, (0, missing[1], 0, missing[0]))
+            phases.append(phase.flip(2, 3))
     count = [(n - 1 + p) // s + 1 for n, p, s in zip(size[2:], padding, stride, strict=True)]
-    before = [t - 1 for t in taps]
     after = [c - o for c, o in zip(count, g.shape[2:], strict=True)]
-    phased = F.conv2d(padded(g, before, after), kernels, groups=groups)
-    if groups > 1:
-        b, _, h, w = phased.shape
-        phased = phased.view(b, inputs, -1, h, w).transpose(1, 2).reshape(b, -1, h, w)
-    out: Tensor = depth_to_space(phased, *stride)
+    parts = [
+        F.conv2d(padded(g, [n - 1 for n in phase.shape[2:]], after), phase, groups=groups)
+        for phase in ([torch.cat(phases)] if together else phases)
+    ]
+    out: Tensor = depth_to_space(torch.cat(parts, 1), *stride)
     return out[:, :, padding[0] : padding[0] + size[2], padding[1] : padding[1] + size[3]]
 
 

@@ -49,11 +49,12 @@ def _pool_1d(x: Tensor, kernel: list[int], stride: list[int]) -> Tensor:
     return F.max_pool2d(x, kernel, stride)
 
 
-def _pool_along_gradient(
+def _gradient_phases(
     g: Tensor, x: Tensor, dim: int, kernel: int, stride: int, padding: int, windows: int
-) -> Tensor:
+) -> list[Tensor]:
     """Gradient of :func:`_pool_along`: each window's goes to the first of its largest values.
 
+    Of the padded ``x``, phase ``i`` of the result holds what belongs to ``i``, ``i + stride``, … along ``dim``.
     Values are compared with each other, not with the pool's output: a runtime that computes in another
     precision than it stores would find no equal ones.
     """
@@ -67,22 +68,8 @@ def _pool_along_gradient(
     for later in reversed(larger):
         parts.append(torch.where(later, rest, 0.0))
         rest = torch.where(later, 0.0, rest)
-    parts.append(rest)
-    whole = _interleaved(parts[::-1], dim, stride)
-    before, after = [0, 0], [0, 0]
-    before[dim - 2] = -padding
-    after[dim - 2] = x.shape[dim] + padding - whole.shape[dim]
-    return padded(whole, before, after)
-
-
-def _strided(x: Tensor, dim: int, start: int, stride: int, count: int) -> Tensor:
-    end = start + (count - 1) * stride + 1
-    return x[:, :, start:end:stride] if dim == 2 else x[:, :, :, start:end:stride]
-
-
-def _interleaved(parts: list[Tensor], dim: int, stride: int) -> Tensor:
-    """Sum of ``parts``, part ``i`` moved to the positions ``i``, ``i + stride``, … along ``dim``."""
-    taps = -(-len(parts) // stride)
+    parts = [*parts, rest][::-1]
+    taps = -(-kernel // stride)
     phases: list[Tensor] = []
     for phase in range(stride):
         moved = []
@@ -91,11 +78,12 @@ def _interleaved(parts: list[Tensor], dim: int, stride: int) -> Tensor:
             before[dim - 2], after[dim - 2] = shift, taps - 1 - shift
             moved.append(padded(part, before, after))
         phases.append(_total(moved) if moved else torch.zeros_like(phases[0]))
-    if stride == 1:
-        return phases[0]
-    rows, columns = (stride, 1) if dim == 2 else (1, stride)
-    out: Tensor = depth_to_space(torch.cat(phases, 1), rows, columns)
-    return out
+    return phases
+
+
+def _strided(x: Tensor, dim: int, start: int, stride: int, count: int) -> Tensor:
+    end = start + (count - 1) * stride + 1
+    return x[:, :, start:end:stride] if dim == 2 else x[:, :, :, start:end:stride]
 
 
 def _total(parts: list[Tensor]) -> Tensor:
@@ -139,8 +127,18 @@ def max_pool_gradient(
     indices: Tensor,
 ) -> Tensor:
     rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
-    g = _pool_along_gradient(g, _pool_along(x, 3, *columns), 2, *rows)
-    return _pool_along_gradient(g, x, 3, *columns)
+    (_, stride_y, padding_y, _), (_, stride_x, padding_x, _) = rows, columns
+    by_row = _gradient_phases(g, _pool_along(x, 3, *columns), 2, *rows)
+    count = by_row[0].shape[2]
+    wide = padded(x, [padding_y, 0], [count * stride_y - padding_y - x.shape[2], 0], _lowest(x))
+    phases: list[Tensor] = []
+    for phase, part in enumerate(by_row):
+        phases += _gradient_phases(part, _strided(wide, 2, phase, stride_y, count), 3, *columns)
+    whole = phases[0]
+    if len(phases) > 1:
+        whole = depth_to_space(torch.cat(phases, 1), stride_y, stride_x)
+    after = [n + p - m for n, p, m in zip(x.shape[2:], (padding_y, padding_x), whole.shape[2:], strict=True)]
+    return padded(whole, [-padding_y, -padding_x], after)
 
 
 def soft_pool_gradient(

@@ -49,7 +49,7 @@ class Server:
         content = self.content[start:]
         if self.wrong_times > 0:
             self.wrong_times -= 1
-            content = content[:-1] + b"!"
+            content = content[:-1] + bytes([content[-1] ^ 1])
         request.send_response(206 if start else 200)
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
