@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from livedream.frame import Image
+from livedream.networks import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -48,6 +49,16 @@ def shared() -> Path:
 def bvlc_weights() -> Path:
     """The original DeepDream network's weights."""
     return SHARED / "weights" / "bvlc_googlenet.npz"
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of ``models/``, and no cache of torchvision's."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setattr(catalogue, "MODELS_DIR", folder)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return folder
 
 
 @pytest.fixture

@@ -147,7 +147,8 @@ def _torch_hub_checkpoints() -> Path:
 
 
 def find_weights(name: str, weights: Path | None = None) -> Path | None:
-    """The weight file of a network: ``weights`` when given, else ``models/``, else torchvision's cache.
+    """The weight file of a network: ``weights`` when given, else what ``live.py models import`` made of one,
+    else the file of the table in ``models/``, else in torchvision's cache.
 
     None when it is nowhere. Raises ``NetworkError`` when ``weights`` is given and is no file.
     """
@@ -156,7 +157,15 @@ def find_weights(name: str, weights: Path | None = None) -> Path | None:
         if not weights.is_file():
             raise NetworkError(f"weights {str(weights)!r} of {name}: no such file; {info.how_to_get}")
         return weights
-    for folder in (MODELS_DIR, _torch_hub_checkpoints()):
-        if (folder / info.weights_file).is_file():
-            return folder / info.weights_file
-    return None
+    file = info.weights_file
+    places = (
+        imported_weights(name),
+        MODELS_DIR / file,
+        _torch_hub_checkpoints() / file,
+    )
+    return next((path for path in places if path.is_file()), None)
+
+
+def imported_weights(name: str) -> Path:
+    """Where ``live.py models import`` and ``fetch`` put a network's weights."""
+    return MODELS_DIR / f"{name}.safetensors"

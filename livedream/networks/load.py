@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from livedream.errors import NetworkError
 from livedream.networks.catalogue import find_weights, network_info
@@ -43,3 +43,21 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
     from livedream.networks import dreamnet
 
     return dreamnet.load(path)
+
+
+def read_weights(name: str, path: Path) -> dict[str, Tensor]:
+    """The tensors that the network called ``name`` takes from a weight file: fp32, by their names in it.
+
+    Raises ``NetworkError`` when the file is missing, damaged or of another network.
+    """
+    if name == "bvlc_googlenet":
+        from livedream.networks import bvlc_googlenet
+
+        return dict(bvlc_googlenet.parameters(bvlc_googlenet.load(path)))
+    if name == "dreamnet":
+        from livedream.networks import dreamnet
+
+        return dict(dreamnet.load(path).named_parameters())
+    from livedream.networks import classifier
+
+    return classifier.parameters(classifier.read(network_info(name), path))

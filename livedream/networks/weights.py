@@ -23,6 +23,9 @@ from livedream.networks.caffe import read_caffe
 #: Above every classifier that could dream live, and as much as protobuf (Caffe's format) allows.
 LARGEST_BYTES = 2**31
 
+# A tensor of a state dict takes about thirty; each can put an object into memory.
+_MOST_OPERATIONS = 1_000_000
+
 # What a state dict is made of, and nothing that could take memory by itself (bytearray could).
 _STATE_DICT_GLOBALS = {
     "collections.OrderedDict",
@@ -45,18 +48,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise NetworkError(f"no weights at {path}: there is no such file")
+    what = "weights"
     try:
         size = path.stat().st_size
         if not 0 < size <= LARGEST_BYTES:
             raise NetworkError(f"it has {size} bytes; possible: 1 to {LARGEST_BYTES}")
-        kind = _kind(path)
-    except (OSError, NetworkError) as error:
-        raise NetworkError(f"{path} cannot be read as weights: {error}") from error
-    try:
+        kind = _kind(path, size)
+        what = f"{kind} weights"
         return _READERS[kind](path)
     except Exception as error:  # four libraries' readers, each with its own errors for a damaged file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NetworkError(f"{path} cannot be read as {kind} weights: {reason}") from error
+        raise NetworkError(f"{path} cannot be read as {what}: {_one_line(error)}") from error
 
 
 def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path, network: str) -> None:
@@ -67,18 +68,24 @@ def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: 
     """
     for name, parameter in parameters.items():
         if name not in tensors:
-            found = ", ".join(list(tensors)[:3])
-            raise NetworkError(f"{path} is not {network}: it has no tensor {name!r}; found {found}, …")
+            found = ", ".join([*(repr(key[:60]) for key in list(tensors)[:3]), "…"]) if tensors else "none"
+            raise NetworkError(f"{path} is not {network}: it has no tensor {name!r}; found {found}")
         tensor = tensors[name]
         if _without_ones_in_front(tensor) != _without_ones_in_front(parameter):
             raise NetworkError(
                 f"{path} is not {network}: {name!r} has shape {tuple(tensor.shape)},"
                 f" expected {tuple(parameter.shape)}"
             )
-        values = tensor.detach().reshape(parameter.shape).to(parameter.dtype)
-        if not tensor.is_floating_point() or not values.isfinite().all():
+        if tensor.is_floating_point():
+            parameter.data.copy_(tensor.detach().reshape(parameter.shape))
+        if not tensor.is_floating_point() or not parameter.isfinite().all():
             raise NetworkError(f"{path} is damaged: {name!r} ({tensor.dtype}) is not all finite numbers")
-        parameter.data.copy_(values)
+
+
+def _one_line(error: Exception) -> str:
+    """What is wrong, without what a library adds in further lines or a file's own text does to a terminal."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _without_ones_in_front(tensor: Tensor) -> tuple[int, ...]:
@@ -88,7 +95,7 @@ def _without_ones_in_front(tensor: Tensor) -> tuple[int, ...]:
     return shape
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, size: int) -> str:
     """What a file is, by its first bytes or its name's end. Raises ``NetworkError`` when neither is known."""
     with path.open("rb") as file:
         start = file.read(9)
@@ -97,7 +104,7 @@ def _kind(path: Path) -> str:
             return ".pth" if any(name.endswith("data.pkl") for name in archive.namelist()) else ".npz"
     if start.startswith(b"\x80\x02"):  # a pickle, as torch.save wrote until 2020
         return ".pth"
-    if start[8:] == b"{":
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
         return ".safetensors"
     suffix = {".pt": ".pth"}.get(path.suffix.lower(), path.suffix.lower())
     if suffix not in _READERS:
@@ -117,9 +124,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 def _read_pth(path: Path) -> dict[str, Tensor]:
     for name in _globals(path):
         if name not in _STATE_DICT_GLOBALS:
-            raise NetworkError(
-                f"it holds {name.replace(' ', '.')}, and may only hold a state dict of tensors"
-            )
+            raise NetworkError(f"it holds {name}, and may only hold a state dict of tensors")
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise NetworkError("it is no state dict of tensors")
@@ -142,7 +147,9 @@ def _globals(path: Path) -> Iterator[str]:
 
 
 def _globals_of_pickle(file: IO[bytes]) -> Iterator[str]:
-    for operation, argument, _ in pickletools.genops(file):
+    for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
+        if count > _MOST_OPERATIONS:
+            raise NetworkError(f"its pickle has more than {_MOST_OPERATIONS} operations")
         if operation.name == "GLOBAL":
             yield str(argument).replace(" ", ".")
         elif operation.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):

@@ -9,29 +9,26 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from livedream.child import configure_logging
 from livedream.errors import LivedreamError, UsageError
 from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
+from livedream.show.parser import Parser
 
 _EPILOG = """\
 other commands, each with its own --help:
   live.py render IN OUT      dream every frame of a film, or a photograph
   live.py models list        the networks, and what is on this machine; with NAME, its layers
+  live.py models fetch NAME  download a network's weights
+  live.py models import FILE --as NAME
+                             take a weight file from elsewhere
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
 
 _CLASSIC_SETTINGS = ("network", "layer", "channel", "mirror")
 _RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group == "dream" and name != "dream_rate"]
 _RENDER_SETTINGS += ["strength", "mirror"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _mirror(words: list[str], started_s: float) -> None:
-    parser = _Parser(
+    parser = Parser(
         prog="live.py",
         description="A mirror that dreams: camera in, DeepDream out, full screen.",
         epilog=_EPILOG,
@@ -124,7 +121,7 @@ def _mirror(words: list[str], started_s: float) -> None:
 
 
 def _render(words: list[str]) -> None:
-    parser = _Parser(
+    parser = Parser(
         prog="live.py render", description="Dream every frame of a film in order, or a photograph."
     )
     parser.add_argument("input", metavar="IN", help="a film or a photograph (or clouds, with --frames)")
@@ -156,19 +153,13 @@ def _render(words: list[str]) -> None:
 
 
 def _models(words: list[str]) -> None:
-    parser = _Parser(prog="live.py models", description="The networks that can dream.")
-    parser.add_argument(
-        "what", choices=["list"], help="list: every network, and where its weights are; with NAME, its layers"
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a network")
-    found = parser.parse_args(words)
-    from livedream.networks.listing import network_text, networks_text
+    from livedream.show.models import models_command
 
-    sys.stdout.write(network_text(found.name) if found.name else networks_text())
+    models_command(words)
 
 
 def _doctor(words: list[str]) -> None:
-    parser = _Parser(
+    parser = Parser(
         prog="live.py doctor", description="Says what this machine has, what it lacks, how to mend it."
     )
     parser.parse_args(words)

@@ -74,6 +74,8 @@ def test_weights_are_looked_for_in_models_and_in_torchvisions_cache(monkeypatch,
     (cache / network_info("resnet34").weights_file).touch()
     assert networks_here() == ("googlenet", "resnet34")
     assert f"\nresnet34                 13  layer3.5             {cache}" in networks_text()
+    (models / "googlenet.safetensors").touch()  # what an import writes
+    assert find_weights("googlenet") == models / "googlenet.safetensors"
 
 
 def test_torchvisions_cache_is_where_torch_says(monkeypatch):
@@ -83,7 +85,7 @@ def test_torchvisions_cache_is_where_torch_says(monkeypatch):
 
 
 def test_weights_that_were_named_must_be_there(tmp_path):
-    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; name the file with --weights"):
+    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: live\.py models fetch bvlc"):
         find_weights("bvlc_googlenet", tmp_path / "none.npz")
 
 
