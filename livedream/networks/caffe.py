@@ -26,8 +26,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.errors import NetworkError
-
 # Wire types. Groups (3 and 4) are older than Caffe; no other is defined.
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
@@ -45,8 +43,8 @@ def read_caffe(path: Path) -> dict[str, Tensor]:
     """The weights of every layer that has any: fp32, as ``<layer>/weight`` and ``<layer>/bias``.
 
     Further tensors of a layer (a batch norm has three) are ``<layer>/2`` and so on. Older files give every
-    shape four numbers, so that a bias is (1, 1, 1, C). Raises ``NetworkError``, without the file's name, for
-    a file that is cut, damaged or of another kind.
+    shape four numbers, so that a bias is (1, 1, 1, C). Raises ``ValueError`` for a file that is cut,
+    damaged or of another kind.
     """
     with path.open("rb") as file:
         whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -57,18 +55,18 @@ def read_caffe(path: Path) -> dict[str, Tensor]:
             continue
         layers += 1
         if layers > _MOST_LAYERS:
-            raise NetworkError(f"it has more than {_MOST_LAYERS} layers")
+            raise ValueError(f"it has more than {_MOST_LAYERS} layers")
         name, blobs = _layer(_message(value), *_LAYERS[number])
         for index, blob in enumerate(blobs):
             key = f"{name}/{('weight', 'bias')[index] if index < 2 else index}"
             if key in tensors:
-                raise NetworkError(f"it has two layers with weights called {name!r}")
+                raise ValueError(f"it has two layers with weights called {name!r}")
             try:
                 tensors[key] = _tensor(blob)
-            except NetworkError as error:
-                raise NetworkError(f"{key!r}: {error}") from None
+            except ValueError as error:
+                raise ValueError(f"{key!r}: {error}") from None
     if not tensors:
-        raise NetworkError("it has no layer with weights")
+        raise ValueError("it has no layer with weights")
     return tensors
 
 
@@ -78,12 +76,12 @@ def _layer(message: memoryview, name_field: int, blobs_field: int) -> tuple[str,
         if number == name_field:
             text = _message(value)
             if len(text) > _LONGEST_NAME:
-                raise NetworkError(f"a layer's name has {len(text)} bytes")
+                raise ValueError(f"a layer's name has {len(text)} bytes")
             name = bytes(text).decode(errors="backslashreplace")
         elif number == blobs_field:
             blobs.append(_message(value))
             if len(blobs) > _MOST_BLOBS:
-                raise NetworkError(f"a layer has more than {_MOST_BLOBS} tensors")
+                raise ValueError(f"a layer has more than {_MOST_BLOBS} tensors")
     return name, blobs
 
 
@@ -105,9 +103,9 @@ def _tensor(blob: memoryview) -> Tensor:
         shape = [old_shape.get(number, 0) for number in _OLD_SHAPE]
     data, kind = (doubles, "<f8") if doubles else (singles, "<f4")
     if len(data) % np.dtype(kind).itemsize or math.prod(shape) * np.dtype(kind).itemsize != len(data):
-        raise NetworkError(f"shape {tuple(shape)} does not fit its {len(data)} bytes of numbers")
+        raise ValueError(f"shape {tuple(shape)} does not fit its {len(data)} bytes of numbers")
     if not data:
-        raise NetworkError("it holds no numbers")
+        raise ValueError("it holds no numbers")
     numbers = np.frombuffer(data, kind).astype(np.float32, copy=False)
     return torch.from_numpy(numbers).reshape(shape)
 
@@ -126,7 +124,7 @@ def _dimensions(message: memoryview) -> list[int]:
                 size, position = _varint(value, position)
                 sizes.append(size)
         if len(sizes) > _MOST_AXES:
-            raise NetworkError(f"it has more than {_MOST_AXES} axes")
+            raise ValueError(f"it has more than {_MOST_AXES} axes")
     return sizes
 
 
@@ -145,9 +143,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
             length = 4 if wire == _FOUR_BYTES else 8
         else:
-            raise NetworkError(f"field {number} is of the unknown kind {wire}")
+            raise ValueError(f"field {number} is of the unknown kind {wire}")
         if length > len(message) - position:
-            raise NetworkError(
+            raise ValueError(
                 f"field {number} says that it has {length} bytes, and {len(message) - position} follow"
             )
         yield number, message[position : position + length]
@@ -159,22 +157,22 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
-            raise NetworkError("it ends inside a number")
+            raise ValueError("it ends inside a number")
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise NetworkError("a number in it has no end")
+    raise ValueError("a number in it has no end")
 
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise NetworkError("a number is where a message should be")
+        raise ValueError("a number is where a message should be")
     return value
 
 
 def _integer(value: int | memoryview) -> int:
     if not isinstance(value, int):
-        raise NetworkError("a message is where a number should be")
+        raise ValueError("a message is where a number should be")
     return value

@@ -157,11 +157,10 @@ def find_weights(name: str, weights: Path | None = None) -> Path | None:
         if not weights.is_file():
             raise NetworkError(f"weights {str(weights)!r} of {name}: no such file; {info.how_to_get}")
         return weights
-    file = info.weights_file
     places = (
         imported_weights(name),
-        MODELS_DIR / file,
-        _torch_hub_checkpoints() / file,
+        MODELS_DIR / info.weights_file,
+        _torch_hub_checkpoints() / info.weights_file,
     )
     return next((path for path in places if path.is_file()), None)
 

@@ -98,25 +98,20 @@ def load(info: NetworkInfo, weights: Path | None) -> Classifier:
 
     Raises ``NetworkError`` when the file is damaged or of another network, or the download fails.
     """
-    if weights is None:
-        return Classifier(info, _filled(info, _downloaded(info), Path(info.weights_file)))
     return Classifier(info, read(info, weights))
 
 
-def read(info: NetworkInfo, weights: Path) -> nn.Module:
-    """torchvision's model with the weights of a file, for which see :func:`parameters`."""
-    return _filled(info, read_tensors(weights), weights)
+def read(info: NetworkInfo, weights: Path | None) -> nn.Module:
+    """torchvision's model with the weights of a file or a download; raises as :func:`load`."""
+    tensors = _downloaded(info) if weights is None else read_tensors(weights)
+    model = build(info.name)
+    fill(parameters(model), _renamed(tensors), weights or Path(info.weights_file), info.name)
+    return model
 
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:
     """What a weight file must hold: all but how many batches each norm was trained on."""
     return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-
-
-def _filled(info: NetworkInfo, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
-    model = build(info.name)
-    fill(parameters(model), _renamed(tensors), path, info.name)
-    return model
 
 
 def _downloaded(info: NetworkInfo) -> dict[str, Tensor]:

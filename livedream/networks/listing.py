@@ -47,15 +47,15 @@ def _row(info: NetworkInfo) -> str:
 
 def _details(info: NetworkInfo) -> Iterator[str]:
     path = find_weights(info.name)
-    yield info.name
-    yield f"  weights   {path if path else 'not here: ' + info.how_to_get}"
     note = import_note(path) if path else None
+    yield info.name
+    yield f"  weights    {path if path else 'not here: ' + info.how_to_get}"
     if note:
-        yield f"  imported  {note}"
-    yield f"  origin    {info.origin}"
-    yield f"  licence   {info.licence}"
+        yield f"  imported   {note}"
+    yield f"  origin     {info.origin}"
+    yield f"  licence    {info.licence}"
     mean, deviation = (", ".join(f"{value:.3g}" for value in v) for v in (info.mean, info.deviation))
-    yield f"  takes     {info.channel_order}, normalised: mean {mean}, deviation {deviation} (RGB, 0 to 1)"
+    yield f"  takes      {info.channel_order}, normalised: mean {mean}, deviation {deviation} (RGB, 0 to 1)"
     width = max(len(layer.name) for layer in info.layers)
     yield f"  {'layer':<{width}}  channels  stride  sees      also called"
     for layer in info.layers:

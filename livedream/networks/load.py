@@ -50,14 +50,15 @@ def read_weights(name: str, path: Path) -> dict[str, Tensor]:
 
     Raises ``NetworkError`` when the file is missing, damaged or of another network.
     """
+    info = network_info(name)
+    if info.is_torchvisions:
+        from livedream.networks import classifier
+
+        return classifier.parameters(classifier.read(info, path))
     if name == "bvlc_googlenet":
         from livedream.networks import bvlc_googlenet
 
         return dict(bvlc_googlenet.parameters(bvlc_googlenet.load(path)))
-    if name == "dreamnet":
-        from livedream.networks import dreamnet
+    from livedream.networks import dreamnet
 
-        return dict(dreamnet.load(path).named_parameters())
-    from livedream.networks import classifier
-
-    return classifier.parameters(classifier.read(network_info(name), path))
+    return dict(dreamnet.load(path).named_parameters())

@@ -57,7 +57,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         what = f"{kind} weights"
         return _READERS[kind](path)
     except Exception as error:  # four libraries' readers, each with its own errors for a damaged file
-        raise NetworkError(f"{path} cannot be read as {what}: {_one_line(error)}") from error
+        reason = _one_line(error)
+        if not isinstance(error, NetworkError):
+            reason = f"it is damaged, or another kind of file ({reason})"
+        raise NetworkError(f"{path} cannot be read as {what}: {reason}") from error
 
 
 def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path, network: str) -> None:
@@ -113,8 +116,6 @@ def _kind(path: Path, size: int) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
-    if not zipfile.is_zipfile(path):
-        raise NetworkError("it is damaged, or another kind of file")
     with zipfile.ZipFile(path) as archive:
         _refuse_bombs(archive)
     with np.load(path, allow_pickle=False) as file:

@@ -18,7 +18,7 @@ def models_command(words: list[str]) -> None:
     parser = Parser(prog="live.py models", description="The networks that can dream.")
     commands = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
     listing = commands.add_parser(
-        "list", help="every network, and where its weights are; with NAME, that network's layers"
+        "list", help="the networks, and where their weights are; with NAME, its layers"
     )
     listing.add_argument("name", nargs="?", metavar="NAME", help="a network")
     listing.set_defaults(run=_list)

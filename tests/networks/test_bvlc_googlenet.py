@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +14,7 @@ from livedream.errors import LivedreamError, NetworkError, UsageError
 from livedream.networks import bvlc_googlenet
 from livedream.networks.bvlc_googlenet import LAYERS, BvlcGoogLeNet, LocalResponseNorm
 from livedream.networks.catalogue import network_info
+from tests.networks.recognising import recognised
 
 Tensors = dict[str, np.ndarray]
 
@@ -179,13 +179,4 @@ def _refused(path: Path, words: str) -> None:
 def test_it_recognises_what_it_was_trained_to(
     shared: Path, bvlc_weights: Path, photo: str, name: str
 ) -> None:
-    bgr = cv2.imread(str(shared / "photo" / f"{photo}.png"))
-    assert bgr is not None
-    side = min(bgr.shape[:2])
-    top, left = (bgr.shape[0] - side) // 2, (bgr.shape[1] - side) // 2
-    square = cv2.resize(bgr[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA)
-    x = torch.from_numpy(square[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
-    with torch.no_grad():
-        logits = bvlc_googlenet.load(bvlc_weights).classify(x)
-    names = (shared / "weights" / "synset_words.txt").read_text().splitlines()
-    assert name in names[int(logits.argmax())]
+    assert name in recognised(bvlc_googlenet.load(bvlc_weights), shared, photo)

@@ -6,16 +6,15 @@ import random
 import tracemalloc
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from livedream.errors import NetworkError
 from livedream.networks import bvlc_googlenet
-from livedream.networks.caffe import read_caffe
 from livedream.networks.weights import read_tensors
 from tests.networks.caffe_files import Array, blob, caffemodel, layer, message, number, varint
+from tests.networks.recognising import recognised
 
 Tensors = dict[str, Array]
 
@@ -36,7 +35,7 @@ def tensors() -> Tensors:
 def read(content: bytes, folder: Path) -> dict[str, torch.Tensor]:
     path = folder / "a.caffemodel"
     path.write_bytes(content)
-    return read_caffe(path)
+    return read_tensors(path)
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["V1 layers", "layers"])
@@ -167,16 +166,4 @@ def test_the_original_weights_as_a_caffe_file_are_the_same_network(
         assert torch.equal(parameter, expected[name].float())
         assert torch.equal(found[name].reshape(parameter.shape), parameter)
     for photo, what in (("chelsea", "Egyptian cat"), ("coffee", "espresso")):
-        assert what in _class(network, shared, photo)
-
-
-def _class(network: bvlc_googlenet.BvlcGoogLeNet, shared: Path, photo: str) -> str:
-    bgr = cv2.imread(str(shared / "photo" / f"{photo}.png"))
-    assert bgr is not None
-    side = min(bgr.shape[:2])
-    top, left = (bgr.shape[0] - side) // 2, (bgr.shape[1] - side) // 2
-    square = cv2.resize(bgr[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA)
-    x = torch.from_numpy(square[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
-    with torch.no_grad():
-        best = int(network.classify(x).argmax())
-    return (shared / "weights" / "synset_words.txt").read_text().splitlines()[best]
+        assert what in recognised(network, shared, photo)

@@ -18,7 +18,7 @@ from torchvision import models as torchvision_models
 
 from livedream.errors import NetworkError, OutputError, UsageError
 from livedream.networks import fetching
-from livedream.networks.catalogue import NETWORKS, find_weights, network_info
+from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, find_weights, network_info
 from livedream.networks.dreamnet import DreamNet
 from livedream.networks.fetching import Place, fetch_weights, official_place
 from livedream.networks.load import load_network
@@ -187,6 +187,7 @@ def test_without_a_connection_it_is_said_what_to_copy_where(
     assert "urlopen" not in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, the disk that is full")
 def test_a_full_disk_is_not_taken_for_a_broken_connection(server: Server, models: Path) -> None:
     _part(models).parent.mkdir()
     _part(models).symlink_to("/dev/full")
@@ -223,8 +224,8 @@ def test_what_is_not_for_download_is_said(models: Path) -> None:
 def test_places_are_the_official_ones() -> None:
     caffe = official_place(network_info("bvlc_googlenet"))
     assert caffe.url == "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel"
-    for info in NETWORKS.values():
-        if info.weights_file.endswith(".pth"):
+    for info in (*NETWORKS.values(), *CLASSIFIERS.values()):
+        if info.is_torchvisions:
             place = official_place(info)
             urls = {weights.url for weights in torchvision_models.get_model_weights(info.name)}
             assert place.url in urls

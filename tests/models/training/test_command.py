@@ -22,7 +22,7 @@ from tests.models.training.pictures import jpeg
 @pytest.fixture
 def workshop(tmp_path: Path, teacher: BvlcGoogLeNet, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments of a short run in a folder of its own."""
-    tensors: dict[str, Tensor] = dict(bvlc_googlenet._parameters(teacher))
+    tensors: dict[str, Tensor] = dict(bvlc_googlenet.parameters(teacher))
     np.savez(tmp_path / "teacher.npz", **{name: t.numpy() for name, t in tensors.items()})
     (tmp_path / "photos").mkdir()
     for i in range(4):
