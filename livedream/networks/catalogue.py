@@ -132,8 +132,8 @@ def network_info(name: str) -> NetworkInfo:
     )
     if name.startswith(TRANSFORMERS):
         raise UsageError(
-            f"network {name!r} is a vision transformer, which has no layers to dream on at any picture size;"
-            f" {possible}"
+            f"network {name!r} is a vision transformer; the dream needs a convolutional network, which takes"
+            f" pictures of any size; {possible}"
         )
     raise UsageError(f"unknown network {name!r}; {possible}")
 

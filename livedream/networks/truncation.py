@@ -7,6 +7,7 @@ place, no dropout, no stochastic depth, and none of the head that only classifie
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -110,23 +111,24 @@ class Graph:
         module = self.module_of(node)
         if isinstance(module, _DROPOUTS) or function_of(node) == "stochastic_depth":
             return copies[node.all_input_nodes[0]]
-        if isinstance(module, nn.Conv2d) and not is_last:
-            norm = self._norm_after(node)
-            if norm is not None:
-                fused = self._part_of(
-                    _fused_name(node, norm), fuse_conv_bn_eval, module, self.module_of(norm)
-                )
-                return graph.call_module(fused, (copies[node.all_input_nodes[0]],))
+        norm = self._norm_after(node) if isinstance(module, nn.Conv2d) else None
+        if norm is not None:
+            if is_last:  # a copy: whoever moves it to another device must not move what others are fused from
+                part = self._part_of(f"{node.name}_alone", copy.deepcopy, module)
+            else:
+                name = _fused_name(node, norm)
+                part = self._part_of(name, fuse_conv_bn_eval, module, self.module_of(norm))
+            return graph.call_module(part, (copies[node.all_input_nodes[0]],))
         if isinstance(module, nn.BatchNorm2d):
             before = node.all_input_nodes[0]
             if copies[before].target == _fused_name(before, node):
                 return copies[before]
             affine = self._part_of(f"{node.name}_affine", Affine, module)
             return graph.call_module(affine, (copies[before],))
-        copy = graph.node_copy(node, copies.__getitem__)
-        if copy.kwargs.get("inplace"):
-            copy.kwargs = dict(copy.kwargs) | {"inplace": False}
-        return copy
+        simplified = graph.node_copy(node, copies.__getitem__)
+        if simplified.kwargs.get("inplace"):
+            simplified.kwargs = dict(simplified.kwargs) | {"inplace": False}
+        return simplified
 
     def _norm_after(self, conv: fx.Node) -> fx.Node | None:
         """The batch norm that alone takes what ``conv`` gives."""

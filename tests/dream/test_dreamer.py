@@ -150,8 +150,8 @@ def test_an_unknown_layer_names_those_there_are(dreamer, picture):
 
 
 def test_unknown_networks_and_missing_weights_and_devices_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="unknown network 'alexnet'; possible: dreamnet"):
-        Dreamer("alexnet")
+    with pytest.raises(UsageError, match="unknown network 'mirrornet'; possible: dreamnet"):
+        Dreamer("mirrornet")
     with pytest.raises(NetworkError, match="no such file"):
         Dreamer("bvlc_googlenet", weights=tmp_path / "none.npz")
     with pytest.raises(BackendError, match="device 'tpu' is not on this machine; possible: auto"):

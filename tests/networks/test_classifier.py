@@ -18,6 +18,7 @@ from torchvision import models
 from livedream.errors import NetworkError, UsageError
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, TRANSFORMERS, network_info
 from livedream.networks.classifier import Classifier, load
+from livedream.networks.fetching import official_place
 from livedream.networks.load import load_network
 from livedream.networks.survey import survey, table
 from tests.networks.classifiers import activations, seeded
@@ -213,6 +214,7 @@ def test_without_internet_it_is_said_what_to_copy_where(monkeypatch, name):
 @pytest.mark.parametrize("name", [*NAMES, *CLASSIFIERS])
 def test_files_and_normalisation_are_torchvisions(name):
     info, weights = network_info(name), next(iter(models.get_model_weights(name)))
+    assert weights.url == official_place(info).url
     assert weights.url.endswith("/" + info.weights_file)
     assert info.origin.startswith(f"torchvision {weights}")
     assert max(48, info.smallest_px) >= max(weights.meta["min_size"])

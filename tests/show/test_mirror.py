@@ -171,7 +171,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
     ("words", "code", "said"),
     [
         (["--layer", "inception9"], 2, "unknown layer 'inception9'; dreamnet has: edges"),
-        (["--network", "alexnet"], 2, "unknown network 'alexnet'; possible: dreamnet"),
+        (["--network", "mirrornet"], 2, "unknown network 'mirrornet'; possible: dreamnet"),
         (["--steps", "99"], 2, "possible: 0 to 20"),
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
         (["--nonsense"], 2, "--nonsense"),
