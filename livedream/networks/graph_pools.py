@@ -54,7 +54,7 @@ def _gradient_phases(
 ) -> list[Tensor]:
     """Gradient of :func:`_pool_along`: each window's goes to the first of its largest values.
 
-    Of the padded ``x``, phase ``i`` of the result holds what belongs to ``i``, ``i + stride``, … along ``dim``.
+    Of the padded ``x``, phase ``i`` of the result holds what belongs to ``i``, ``i + stride``, … there.
     Values are compared with each other, not with the pool's output: a runtime that computes in another
     precision than it stores would find no equal ones.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ import cv2
 
 from livedream.child import settle_in
 from livedream.errors import LivedreamError
-from livedream.networks.catalogue import find_weights, network_info
 from livedream.settings import DreamSettings
+from livedream.show.loading import Loader, loading_message
 from livedream.slots import Slot, Value
 from livedream.timing import Pacer, RateMeter, now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
-    from livedream.networks.backend import Backend
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +48,6 @@ def dream_threads() -> int:
     return max(1, min(_MOST_THREADS, cores - 1))
 
 
-def _loading(network: str, weights: str | None) -> str:
-    """What is going on while a network is not there yet."""
-    info = network_info(network)
-    if weights is None and info.is_torchvisions and find_weights(network) is None:
-        return f"downloading {info.weights_file}"
-    return f"loading {network}"
-
-
 def run_dream(job: DreamJob) -> None:
     """The body of the dream process."""
     settle_in("dream", job.log_level)
@@ -71,7 +61,7 @@ def run_dream(job: DreamJob) -> None:
 
 def _dream(job: DreamJob, frames: Slot, orders: Slot, residuals: Slot, status: _Status) -> None:
     try:
-        status.show(state="loading", message=_loading(job.network, job.weights))
+        status.show(state="loading", message=loading_message(job.network, job.weights))
         started = now_s()
         os.environ["OMP_NUM_THREADS"] = str(dream_threads())
         import torch
@@ -120,7 +110,7 @@ class _Loop:
         self._job = job
         self._dreamer = dreamer
         self._status = status
-        self._loader = _Loader(dreamer, {job.network: job.weights})
+        self._loader = Loader(dreamer, {job.network: job.weights})
         self._frames, self._orders, self._residuals = frames, orders, residuals
         self._rate = RateMeter()
         self._report = Pacer(10.0)
@@ -176,7 +166,10 @@ class _Loop:
             error=self._loader.error,
             network=settings.network,
             layer=settings.layer,
-            channel=settings.channel,
+            channels=settings.channels,
+            guide=settings.guide,
+            guides=self._loader.guides,
+            shown=self._dreamer.shown_words,
             failed=self._loader.failed,
             backend=self._dreamer.backend.name,
             ticks=self._rate.count,
@@ -185,51 +178,3 @@ class _Loop:
             working=self._working,
             sections=self._dreamer.timer.summary(),
         )
-
-
-class _Loader:
-    """Loads a network that the settings ask for, in a thread; until it is there, the old one dreams on."""
-
-    def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
-        self._dreamer = dreamer
-        self._weights = weights
-        self._old: DreamSettings | None = None
-        self._loading: str | None = None
-        self._loaded: dict[str, Backend] = {}
-        self._failed: dict[str, str] = {}
-        self.message = ""
-        self.error = ""
-        self.failed = ""
-
-    def follow(self, settings: DreamSettings) -> DreamSettings:
-        """``settings``, with the network and layer of before as long as the wanted network is not loaded."""
-        for name in list(self._loaded):
-            self._dreamer.add_network(name, self._loaded.pop(name))
-        wanted = settings.network
-        if wanted in self._dreamer.networks:
-            self.message = self.error = self.failed = ""
-            self._failed.clear()  # asked for again later, it is tried again
-            self._old = settings
-            return settings
-        is_loading = self._loading is not None  # asked first: a load that fails says so before it ends
-        self.error = self._failed.get(wanted, "")
-        self.failed = wanted if self.error else ""
-        self.message = "" if self.error else _loading(wanted, self._weights.get(wanted))
-        if not is_loading and not self.error:
-            self._loading = wanted
-            threading.Thread(target=self._load, args=(wanted,), name=f"load {wanted}", daemon=True).start()
-        if self._old is None:
-            default = self._dreamer.default_network
-            self._old = DreamSettings(network=default, layer=network_info(default).default_layer)
-        return settings.replace(network=self._old.network, layer=self._old.layer, channel=self._old.channel)
-
-    def _load(self, name: str) -> None:
-        try:
-            self._loaded[name] = self._dreamer.load(name, self._weights.get(name))
-        except LivedreamError as error:
-            self._failed[name] = str(error)
-        except Exception as error:
-            log.exception("loading %s broke off", name)
-            self._failed[name] = f"{name} cannot be loaded: {type(error).__name__}: {error}"
-        finally:
-            self._loading = None
