@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from livedream.errors import BackendError
+from livedream.networks.cuda_graphs import Graphs
 from livedream.networks.load import Trunk
 from livedream.networks.objective import Objective, pools
 
@@ -88,12 +89,18 @@ class TorchBackend:
     """
 
     def __init__(
-        self, trunk: Trunk, device: torch.device | None = None, precision: torch.dtype | None = None
+        self,
+        trunk: Trunk,
+        device: torch.device | None = None,
+        precision: torch.dtype | None = None,
+        *,
+        cuda_graphs: bool = True,
     ) -> None:
         self.device = choose_device() if device is None else device
         self.precision = choose_precision(self.device) if precision is None else precision
         self._trunk = trunk
         self._truncated: dict[str, nn.Module] = {}
+        self._graphs = Graphs() if cuda_graphs and self.device.type == "cuda" else None
 
     message = ""
 
@@ -108,7 +115,8 @@ class TorchBackend:
     def name(self) -> str:
         """What the HUD shows: ``PyTorch cpu bf16``."""
         short = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-        return f"PyTorch {self.device.type} {short[self.precision]}"
+        graph = " graph" if self._graphs is not None and self._graphs.working else ""
+        return f"PyTorch {self.device.type} {short[self.precision]}{graph}"
 
     def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
         """The direction in which ``image`` raises ``objective`` of the layer's activation.
@@ -116,6 +124,12 @@ class TorchBackend:
         ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the result is fp32 of the same shape, divided by its
         mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
         """
+        if self._graphs is None:
+            return self._eager(image, layer, objective)
+        key = layer, tuple(image.shape), objective.channels, objective.pool_gradient, id(objective.guide)
+        return self._graphs(key, image, lambda x: self._eager(x, layer, objective))
+
+    def _eager(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
         x = self._input(image).requires_grad_(True)
         with torch.enable_grad(), pools(objective.pool_gradient):
             value = objective.value(self._network(layer)(x))

@@ -20,7 +20,15 @@ from livedream.errors import NetworkError, UsageError
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
 #: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.networks.runtimes`).
-BACKENDS = ("openvino", "openvino-gpu", "onnxruntime", "onnxruntime-cuda", "tensorrt", "pytorch")
+BACKENDS = (
+    "openvino",
+    "openvino-fp32",
+    "openvino-gpu",
+    "onnxruntime",
+    "onnxruntime-cuda",
+    "tensorrt",
+    "pytorch",
+)
 
 #: The folder of the shipped networks, and the first place where others are looked for.
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"

@@ -79,7 +79,7 @@ def main() -> None:
     sys.stdout = sys.stderr  # whatever a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the show's
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(5)
     import torch
 
     torch.set_num_threads(1)

@@ -36,15 +36,15 @@ class OpenVINO(Session):
     """Intel's runtime: the fast path on CPUs, in bf16 where the processor has units for it, and on Intel's
     graphics. Source: docs.openvino.ai, "CPU device"."""
 
-    def __init__(self, path: Path, threads: int, device: str = "CPU") -> None:
+    def __init__(self, path: Path, threads: int, device: str = "CPU", half: bool = True) -> None:
         import openvino
 
         core = openvino.Core()
         if device not in core.available_devices:
             raise BackendError(f"OpenVINO has no device {device}; possible: {core.available_devices}")
-        half = "BF16" if device == "CPU" else "FP16"
-        capable = half in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-        precision = {"BF16": "bf16", "FP16": "f16"}[half] if capable else "f32"
+        precision, name = ("bf16", "BF16") if device == "CPU" else ("f16", "FP16")
+        if not half or name not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+            precision = "f32"
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if device == "CPU":
             options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
@@ -173,6 +173,8 @@ def open_session(name: str, path: Path, threads: int) -> Session:
     try:
         if name == "openvino":
             return OpenVINO(path, threads)
+        if name == "openvino-fp32":
+            return OpenVINO(path, threads, half=False)
         if name == "openvino-gpu":
             return OpenVINO(path, threads, "GPU")
         if name == "onnxruntime":
