@@ -26,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")),
             "needs a display: run under xvfb-run",
         ),
+        "slow": (not os.environ.get("LIVEDREAM_SLOW"), "takes long: set LIVEDREAM_SLOW=1"),
         "gpu": (not Path("/dev/nvidiactl").exists(), "needs an NVIDIA GPU"),
     }
     for item in items:

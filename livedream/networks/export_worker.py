@@ -10,12 +10,14 @@ import dataclasses
 import json
 import logging
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from livedream.errors import BackendError, LivedreamError
 from livedream.networks.exported import GraphSpec, prune
@@ -28,39 +30,46 @@ class ExportWorker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
-        self._lock = threading.Lock()
 
     def export(self, spec: GraphSpec, weights: Path | None, folder: Path) -> Path:
         """The exported file of ``spec``, in ``folder``. Raises ``BackendError`` when it cannot be made."""
         request = dataclasses.asdict(spec) | {"folder": str(folder)}
         request["weights"] = None if weights is None else str(weights)
-        with self._lock:
-            process = self._running()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                process.stdin.write(json.dumps(request) + "\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-            except OSError:
-                answer = ""
-            if not answer:
-                self.rest()
-                raise BackendError(f"the process that exports {spec.stem} has ended: {process.returncode}")
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except OSError:
+            answer = ""
+        if not answer:
+            self.rest()
+            raise BackendError(f"the process that exports {spec.stem} has ended: {process.returncode}")
         found = json.loads(answer)
         if "error" in found:
             raise BackendError(found["error"])
         return Path(found["path"])
+
+    def interrupt(self) -> None:
+        """End an export that another thread waits for: that thread's call raises."""
+        process = self._process
+        if process is not None:
+            process.terminate()
 
     def rest(self) -> None:
         """End the process, whatever it does; the next export starts another. It holds half a gigabyte."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.communicate()
+            with suppress(OSError):  # a request that it never read
+                process.communicate()
 
     def _running(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self.rest()
+        if self._process is None:
             root = str(Path(__file__).parents[2])
             paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
@@ -71,6 +80,13 @@ class ExportWorker:
                 env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
             )
         return self._process
+
+
+def _listen(requests: IO[str], waiting: queue.SimpleQueue[str]) -> None:
+    """Pass requests on; when whoever asks is gone, end at once, whatever is being exported."""
+    for line in requests:
+        waiting.put(line)
+    os._exit(0)
 
 
 def main() -> None:
@@ -85,8 +101,10 @@ def main() -> None:
     torch.set_num_threads(1)
     from livedream.networks.export import export
 
-    for line in requests:
-        values = json.loads(line)
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
+    while True:
+        values = json.loads(waiting.get())
         weights, folder = values.pop("weights"), Path(values.pop("folder"))
         weights = None if weights is None else Path(weights)
         answer: dict[str, Any]

@@ -112,9 +112,10 @@ class ExportedBackend:
         with self._news:
             self._closed = True
             self._news.notify_all()
-        self._worker.rest()
+        self._worker.interrupt()
         if self._thread is not None:
             self._thread.join()
+        self._worker.rest()
 
     def _spec(self, image: Tensor, layer: str, objective: Objective) -> GraphSpec:
         height, width = image.shape[-2:]
@@ -216,6 +217,8 @@ class ExportedBackend:
                 path = self._worker.export(spec, self._weights, self._folder)
             session = self._opened(spec, path, image)
         except LivedreamError as error:
+            if self._closed:
+                return
             self._give_up(spec, str(error))
             return
         with self._news:

@@ -20,6 +20,8 @@ _PACKAGES = (
     "torchvision",
     "opencv-python",
     "numpy",
+    "onnx",
+    "openvino",
     "pygame",
     "av",
     "aiohttp",
@@ -103,6 +105,7 @@ def _devices() -> Iterator[str]:
         import torch
 
         from livedream.networks.backend import choose_device, choose_precision
+        from livedream.networks.runtimes import candidates
     except (ImportError, OSError) as error:
         yield _line("!!", "dream", f"PyTorch cannot be loaded: {error}", "see install.md")
         return
@@ -114,6 +117,11 @@ def _devices() -> Iterator[str]:
         else platform.processor() or platform.machine()
     )
     yield _line("ok", "dream", f"runs in PyTorch on {device.type} ({name}) in {precision}")
+    exported = candidates(device)
+    if exported:
+        yield _line("ok", "backends", f"{', '.join(exported)}: the fastest is chosen by a short comparison")
+    else:
+        yield _line("--", "backends", "PyTorch only", "install openvino or onnxruntime for a faster dream")
     if device.type == "cpu" and sys.platform != "darwin":
         card = _nvidia_card()
         if card and torch.version.cuda:

@@ -7,7 +7,7 @@ from livedream.show import doctor
 
 def test_every_part_of_the_machine_is_looked_at():
     lines = list(doctor.report())
-    for what in ("system", "packages", "camera", "screen", "dream", "network", "disk"):
+    for what in ("system", "packages", "camera", "screen", "dream", "backends", "network", "disk"):
         assert any(line[4:].startswith(what) for line in lines), what
     assert all(line[:2] in ("ok", "--", "!!") for line in lines)
 
