@@ -23,8 +23,8 @@ other commands, each with its own --help:
 """
 
 _CLASSIC_SETTINGS = ("network", "layer", "channel", "mirror")
-_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group == "dream" and name != "dream_rate"]
-_RENDER_SETTINGS += ["strength", "mirror"]
+_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group != "show" and name != "dream_rate"]
+_RENDER_SETTINGS += ["mirror"]
 
 
 class _Parser(argparse.ArgumentParser):

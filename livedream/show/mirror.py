@@ -176,7 +176,7 @@ class Mirror:
         residual = self._workers.residuals.read(self._residual.seq if self._residual else 0)
         self._frame, self._residual = frame or self._frame, residual or self._residual
         if frame is not None:
-            self._composer.see(frame.array, frame.index, self._aspect)
+            self._composer.see(frame.array, frame.index, self._aspect, frame.time_s)
         return frame is not None or residual is not None
 
     def _show(self) -> None:
@@ -197,13 +197,11 @@ class Mirror:
             self._count(self._frame, now_s())
 
     def _compose(self, frame: Value, settings: DreamSettings) -> Image | None:
-        array, index, strength = None, 0, settings.strength
-        if self._residual is not None:
-            array, index = self._residual.array, self._residual.index
-            strength *= freshness(frame.time_s - self._residual.time_s)
-        return self._composer.compose(
-            array, index, self._outputs.size, strength=strength, mirror=settings.mirror
-        )
+        size, residual = self._outputs.size, self._residual
+        if residual is None:
+            return self._composer.compose(None, 0, size, settings)
+        share = freshness(frame.time_s - residual.time_s)
+        return self._composer.compose(residual.array, residual.index, size, settings, share)
 
     def _count(self, frame: Value, now: float) -> None:
         statistics = self._statistics
