@@ -113,24 +113,54 @@ class DreamSettings:
     network: str = _other("dreamnet", "the network that dreams", "dream")
     layer: str = _other(
         "parts",
-        "the layer to amplify: a name of the network's own, or edges, textures, patterns, parts, objects",
+        "the layer to amplify: a name of the network's own, or edges, textures, patterns, parts, objects;"
+        " or several with their weights, such as textures:0.3,parts:0.7",
         "dream",
     )
-    channel: int = _number(-1, -1, 4095, 1, "", "one channel of the layer; -1 is the whole layer")
+    channels: str = _other(
+        "",
+        "only some channels of the layer, such as 11,42, or the third most active of the picture: top 3",
+        "dream",
+    )
+    guide: str = _other("", "dream of this picture, or of the first picture in this folder", "dream")
     steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
     octaves: int = _number(3, 1, 6, 1, "", "sizes that the steps cycle through")
     octave_scale: float = _number(1.4, 1.1, 2.0, 0.1, "×", "ratio between two octaves")
-    step_size: float = _number(2.0, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
+    step_size: float = _number(1.0, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
+    strike: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
     jitter: int = _number(16, 0, 64, 1, "px", "random shift in each step, undone after it")
     persistence: float = _number(
-        0.96, 0.0, 0.999, 0.01, "", "how much of the last tick's dream is carried to the next"
+        0.985, 0.0, 0.999, 0.005, "", "how much of the last tick's dream is carried to the next"
+    )
+    calm: float = _number(
+        0.93, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
+    )
+    shaping: str = _other(
+        "none",
+        "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",
+        "dream",
+        ("none", "smooth", "laplacian", "colour"),
     )
     residual_limit: float = _number(
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
     working_px: int = _number(320, 64, 1280, 32, "px", "longer side of the picture that the network sees")
     dream_rate: float = _number(60.0, 1.0, 240.0, 5.0, "Hz", "at most so many dream ticks a second")
-    crossfade_s: float = _number(2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer takes")
+    crossfade_s: float = _number(
+        2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer, channels, guide or network takes"
+    )
+    zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "the dream grows by so much a second")
+    spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "the dream turns clockwise")
+    pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves right, in its widths")
+    pan_y: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves down, in its widths")
+    dive: float = _number(
+        0.0, 0.0, 1.0, 0.05, "", "how much of the picture itself is dreamt on instead of the camera's"
+    )
+    journey: bool = _other(False, "walk up and down through the layers", "dream")
+    journey_hold_s: float = _number(12.0, 0.0, 600.0, 1.0, "s", "how long a journey holds each layer")
+    journey_fade_s: float = _number(6.0, 0.0, 60.0, 0.5, "s", "how long it fades to the next")
+    journey_bpm: float = _number(0.0, 0.0, 300.0, 1.0, "beats/min", "its tempo; 0 goes by the seconds above")
+    journey_beats: int = _number(16, 1, 256, 1, "beats", "how long each layer takes at that tempo")
     strength: float = _number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )

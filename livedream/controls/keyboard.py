@@ -43,10 +43,15 @@ KEYS: tuple[Key, ...] = (
     _both_ways("o", "octaves", "more octaves; Shift: fewer"),
     _both_ways("p", "persistence", "longer memory; Shift: shorter"),
     _both_ways("w", "working_px", "larger working size; Shift: smaller"),
-    _both_ways("c", "channel", "next channel; Shift: back"),
-    Key("L", "the whole layer again", (("l", Set("channel", -1)),)),
+    Key(
+        "C",
+        "one channel, the most active first; Shift: back",
+        (("c", Cycle("channels", 1)), ("shift+c", Cycle("channels", -1))),
+    ),
+    Key("L", "the whole layer again", (("l", Set("channels", "")),)),
+    Key("G", "next guide picture; Shift: back", (("g", Cycle("guide", 1)), ("shift+g", Cycle("guide", -1)))),
     Key("N", "next network; Shift: back", (("n", Cycle("network", 1)), ("shift+n", Cycle("network", -1)))),
-    Key("J", "journey through the layers", (("j", Missing("the journey")),)),
+    Key("J", "journey through the layers, and stay", (("j", Toggle("journey")),)),
     Key("1 – 9", "scenes", tuple((digit, Missing(f"scene {digit}")) for digit in _DIGITS)),
     Key(
         "Shift 1 – 9",

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from livedream.channels import RANKS, parse_channels
 from livedream.dream.ascent import classic_dream, jittered, octave_size, random_shift, resized
-from livedream.dream.residual import Residual, soft_limit, surprise
-from livedream.flow import FlowEstimator, grey
-from livedream.frame import Image, crop_to_aspect, resize, working_size
-from livedream.networks.backend import TorchBackend, choose_device
-from livedream.networks.catalogue import network_info
+from livedream.dream.feedback import Feedback
+from livedream.dream.guides import Guides
+from livedream.dream.journey import Journey
+from livedream.dream.residual import Residual
+from livedream.dream.shaping import shaped
+from livedream.dream.targets import Crossfade, Mix, Target, target_mix
+from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
+from livedream.networks.backend import Backend, TorchBackend, choose_device
 from livedream.networks.load import load_network
-from livedream.networks.objective import LAYER_L2, Objective
+from livedream.networks.objective import Objective, active_channels
 from livedream.settings import DreamSettings
 from livedream.timing import SectionTimer
 
-
-@dataclass(frozen=True)
-class Target:
-    """What is dreamt: a layer, or one channel of it, on a network."""
-
-    network: str
-    layer: str
-    channel: int
-
-
-@dataclass(frozen=True)
-class Fade:
-    """A crossfade between two targets: from ``before``, beginning at ``start_s`` on the frames' clock."""
-
-    before: Target
-    start_s: float
+#: A list of the most active channels is good for so long; then the picture is another one.
+_RANKING_S = 20.0
+#: After a pause, or at the first frame, whose time says nothing yet, nothing leaps.
+_LONGEST_TICK_S = 0.5
 
 
 class Dreamer:
@@ -62,18 +54,20 @@ class Dreamer:
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         self._generator = torch.Generator().manual_seed(seed)
-        self._flow = FlowEstimator()
+        self._guides = Guides()
         self.timer = SectionTimer()
         self.reset()
 
     def reset(self) -> None:
         """Forget the dream so far; the next frame starts a new one."""
-        self._residual: Residual | None = None
-        self._grey: Image | None = None
-        self._target: Target | None = None
-        self._fade: Fade | None = None
+        self._feedback = Feedback()
+        self._fade = Crossfade()
+        self._journey: Journey | None = None
+        self._wish: object = None
+        self._ranking: dict[Target, list[int]] = {}
+        self._ranked_s = -_RANKING_S
         self._octave = 0
-        self._time_s = 0.0
+        self._now_s = 0.0
 
     def load(self, network: str, weights: Path | str | None = None) -> TorchBackend:
         """A backend for another network, not yet in use; may be called from another thread."""
@@ -88,10 +82,34 @@ class Dreamer:
         """The networks that are loaded."""
         return tuple(self._backends)
 
+    def add_guide(self, path: str, picture: Image) -> None:
+        """Keep a guide picture (``guides.load_guide``) for the settings; others are loaded in the tick."""
+        self._guides.add(path, picture)
+
+    def has_guide(self, path: str) -> bool:
+        """Whether a guide picture is loaded."""
+        return path in self._guides
+
     @property
-    def backend(self) -> TorchBackend:
+    def shown(self) -> Mix:
+        """What was dreamt in the last tick."""
+        return self._fade.shown
+
+    @property
+    def shown_words(self) -> dict[str, str]:
+        """The layer and the channels that weigh most in :attr:`shown`, for the HUD."""
+        if not self.shown:
+            return {}
+        return {"layer": self._heaviest.layer, "channels": ", ".join(map(str, self._heaviest.channels))}
+
+    @property
+    def backend(self) -> Backend:
         """What runs the network that was dreamt with last."""
-        return self._backends[self._target.network if self._target else self.default_network]
+        return self._backends[self._heaviest.network if self._fade.shown else self.default_network]
+
+    @property
+    def _heaviest(self) -> Target:
+        return max(self._fade.shown, key=self._fade.shown.__getitem__)
 
     def __call__(self, image: Image, settings: DreamSettings | None = None) -> Image:
         """Dream one tick on ``image`` (RGB uint8, (H, W, 3)) and lay the dream over it."""
@@ -114,26 +132,27 @@ class Dreamer:
         of its centre when ``aspect`` (width / height) names a visible part. ``time_s`` is the frame's time,
         by which crossfades run; frames without one are taken to come 30 to the second.
         """
-        self._time_s = self._time_s + 1 / 30 if time_s is None else time_s
-        self._aim(settings)
+        before_s, self._now_s = self._now_s, self._now_s + 1 / 30 if time_s is None else time_s
+        elapsed_s = min(max(0.0, self._now_s - before_s), _LONGEST_TICK_S)
         with self.timer.section("prepare"):
             visible = crop_to_aspect(image, aspect)
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
-            frame = resize(visible, width, height)
+            frame = np.ascontiguousarray(resize(visible, width, height))
+        self._aim(frame, settings, elapsed_s)
         with self.timer.section("carry"):
-            residual = self._carried(frame, settings.persistence)
+            self._feedback.follow(frame, settings, elapsed_s)
+        residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps:
             with self.timer.section("ascent"):
-                residual = self._ascend(frame, residual, settings)
-        with self.timer.section("limit"):
-            self._residual = soft_limit(residual, settings.residual_limit)
-        return self._residual
+                residual, momentum = self._ascend(frame, settings)
+        with self.timer.section("settle"):
+            return self._feedback.settle(residual, momentum, settings)
 
     def classic(
         self, image: Image, settings: DreamSettings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one picture (RGB uint8) at its full size, with its own values."""
-        self._aim(settings)
+        self._aim(image, settings, 0.0)
         dreamt = classic_dream(
             _tensor(np.asarray(image, np.float32) / 255, self._device),
             self._direction,
@@ -142,64 +161,70 @@ class Dreamer:
         )
         return np.asarray((_array(dreamt) * 255).round(), np.uint8)
 
-    def _aim(self, settings: DreamSettings) -> None:
-        """Follow the settings' network, layer and channel; a change of them starts a crossfade."""
-        layer = network_info(settings.network).layer(settings.layer).name
-        target = Target(settings.network, layer, settings.channel)
-        if self._target is not None and target != self._target and settings.crossfade_s > 0:
-            self._fade = Fade(self._target, self._time_s)
-        self._target = target
-        if self._fade is not None:
-            self._share = (self._time_s - self._fade.start_s) / max(1e-6, settings.crossfade_s)
-            if self._share >= 1.0:
-                self._fade = None
+    def _aim(self, frame: Image, settings: DreamSettings, elapsed_s: float) -> None:
+        """Follow the settings: what is to be dreamt now, along a journey, or fading from what was dreamt."""
+        channels = parse_channels(settings.channels)
+        goal = target_mix(settings, channels.numbers)
+        wish = (settings.journey, channels, *goal.items())
+        changed, self._wish = wish != self._wish, wish
+        if not settings.journey:
+            self._journey = None
+        elif changed or self._journey is None:
+            self._journey = Journey()
+        if self._journey is not None:
+            goal = self._journey.mix(settings, goal, elapsed_s)
+        if channels.rank:
+            if changed and self._now_s - self._ranked_s > _RANKING_S:
+                self._ranking, self._ranked_s = {}, self._now_s
+            goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
+        self._fade.step(wish, goal, elapsed_s, settings.crossfade_s)
+
+    def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
+        """``target`` with the one channel that is ``rank``-th most active in the camera's ``frame``."""
+        if target not in self._ranking:
+            seen = self._backends[target.network].activation(_tensor(frame, self._device) / 255, target.layer)
+            self._ranking[target] = active_channels(seen, RANKS)
+        return replace(target, channels=(self._ranking[target][rank - 1],))
 
     def _direction(self, image: Tensor) -> Tensor:
-        """The normalised gradient of what is dreamt now; during a crossfade, of both, weighed."""
-        assert self._target is not None
-        direction = self._gradient_of(self._target, image)
-        if self._fade is None:
-            return direction
-        share = max(0.0, self._share) ** 2 * (3 - 2 * self._share)
-        return share * direction + (1 - share) * self._gradient_of(self._fade.before, image)
+        """The weighed sum of the normalised gradients of all that is dreamt now."""
+        weighed = [weight * self._gradient_of(target, image) for target, weight in self._fade.shown.items()]
+        return torch.stack(weighed).sum(0) if len(weighed) > 1 else weighed[0]
 
     def _gradient_of(self, target: Target, image: Tensor) -> Tensor:
-        objective = LAYER_L2 if target.channel < 0 else Objective((target.channel,))
-        return self._backends[target.network].gradient(image, target.layer, objective)
+        backend = self._backends[target.network]
+        guide = None
+        if target.guide:
+            guide = self._guides.guide(target.guide, target.network, target.layer, backend)
+        return backend.gradient(image, target.layer, Objective(target.channels, guide))
 
-    def _carried(self, frame: Image, persistence: float) -> Residual:
-        """The last residual, moved with the picture, faded, and dropped where something new appeared."""
-        now, before, residual = grey(frame), self._grey, self._residual
-        self._grey = now
-        if residual is None or before is None:
-            return np.zeros(frame.shape, np.float32)
-        if before.shape != now.shape:
-            return persistence * resize(residual, now.shape[1], now.shape[0])
-        flow = self._flow(now, before)
-        keep = surprise(now, self._flow.warp(before, flow))
-        moved: Residual = self._flow.warp(residual, flow)
-        moved *= (persistence * keep)[..., None]
-        return moved
-
-    def _ascend(self, frame: Image, residual: Residual, settings: DreamSettings) -> Residual:
-        base = _tensor(frame.astype(np.float32) / 255, self._device)
-        x = base + _tensor(residual, self._device) / 255
+    def _ascend(self, frame: Image, settings: DreamSettings) -> tuple[Residual, Array]:
+        """The residual and the momentum after this tick's steps on ``frame``."""
+        base = _tensor(frame.astype(np.float32), self._device) / 255
+        x = base + _tensor(self._feedback.residual, self._device) / 255
+        momentum = _tensor(self._feedback.momentum, self._device)
+        youth = _tensor(self._feedback.youth[..., None], self._device)
+        # Where a dream is young it strikes: longer steps, which nothing slows down.
+        step = settings.step_size / 255 * (1 + (settings.strike - 1) * youth)
+        keep = settings.calm ** (1 / settings.steps) * (1 - youth)
         height, width = frame.shape[:2]
         for _ in range(settings.steps):
             size = octave_size(height, width, self._octave % settings.octaves, settings.octave_scale)
             self._octave += 1
             shift = random_shift(settings.jitter, self._generator)
-            direction = jittered(self._direction, resized(x, size), shift)
+            direction = shaped(jittered(self._direction, resized(x, size), shift), settings.shaping)
+            momentum = torch.lerp(resized(direction, (height, width)), momentum, keep)
             # The picture on the wall has no more than its range: what exceeds it would only pile up unseen.
-            x = (x + settings.step_size / 255 * resized(direction, (height, width))).clamp(0.0, 1.0)
-        return _array(x - base) * 255
+            x = (x + step * momentum).clamp(0.0, 1.0)
+        dreamt = _array(torch.cat(((x - base) * 255, momentum), 1))
+        return dreamt[..., :3], dreamt[..., 3:]
 
 
 def _tensor(array: Residual, device: torch.device) -> Tensor:
-    """(h, w, 3) float32 as (1, 3, h, w) on the device."""
+    """(h, w, C) float32 as (1, C, h, w) on the device."""
     return torch.from_numpy(array).to(device).permute(2, 0, 1).unsqueeze(0)
 
 
 def _array(tensor: Tensor) -> Residual:
-    """(1, 3, h, w) as contiguous (h, w, 3) float32 NumPy."""
+    """(1, C, h, w) as contiguous (h, w, C) float32 NumPy."""
     return np.ascontiguousarray(tensor.detach()[0].permute(1, 2, 0).cpu().numpy(), dtype=np.float32)

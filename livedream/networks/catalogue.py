@@ -54,6 +54,26 @@ class NetworkInfo:
         names = ", ".join(layer.name for layer in self.layers)
         raise UsageError(f"unknown layer {name!r}; {self.name} has: {names} (or {', '.join(WORDS)})")
 
+    def blend(self, text: str) -> tuple[tuple[LayerInfo, float], ...]:
+        """Layers and their weights, which sum to 1: ``4c``, or ``3b:0.3,4c:0.7``; without a number it is 1.
+
+        Raises ``UsageError``.
+        """
+        found = []
+        for part in text.split(","):
+            name, colon, number = part.partition(":")
+            try:
+                weight = float(number) if colon else 1.0
+            except ValueError:
+                weight = 0.0
+            if not 0 < weight < float("inf"):
+                raise UsageError(
+                    f"layer {text!r}: {number.strip()!r} is no weight; possible: 3b:0.3,4c:0.7 and the like"
+                )
+            found.append((self.layer(name.strip()), weight))
+        total = sum(weight for _, weight in found)
+        return tuple((layer, weight / total) for layer, weight in found)
+
 
 def _layers(rows: str) -> tuple[LayerInfo, ...]:
     split = (row.split() for row in rows.strip().splitlines())

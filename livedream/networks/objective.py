@@ -55,6 +55,15 @@ class Objective:
 LAYER_L2 = Objective()
 
 
+def active_channels(activation: Tensor, count: int) -> list[int]:
+    """The ``count`` channels of an activation (1, C, h, w) with the largest norm, the largest first.
+
+    A layer with fewer begins again.
+    """
+    order: list[int] = activation.float().square().sum((0, 2, 3)).argsort(descending=True).tolist()
+    return [order[n % len(order)] for n in range(count)]
+
+
 def _guide_value(activation: Tensor, guide: Guide) -> Tensor:
     x = activation.flatten(2)[0]  # (C, h·w)
     y = guide.features.to(x.dtype)

@@ -22,7 +22,7 @@ other commands, each with its own --help:
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
 
-_CLASSIC_SETTINGS = ("network", "layer", "channel", "mirror")
+_CLASSIC_SETTINGS = ("network", "layer", "channels", "guide", "mirror")
 _RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group != "show" and name != "dream_rate"]
 _RENDER_SETTINGS += ["mirror"]
 

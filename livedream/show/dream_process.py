@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ import cv2
 
 from livedream.child import settle_in
 from livedream.errors import LivedreamError
-from livedream.networks.catalogue import network_info
 from livedream.settings import DreamSettings
+from livedream.show.loading import Loader
 from livedream.slots import Slot, Value
 from livedream.timing import Pacer, RateMeter, now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
-    from livedream.networks.backend import TorchBackend
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class _Loop:
         self._job = job
         self._dreamer = dreamer
         self._status = status
-        self._loader = _Loader(dreamer, {job.network: job.weights})
+        self._loader = Loader(dreamer, {job.network: job.weights})
         self._frames, self._orders, self._residuals = frames, orders, residuals
         self._rate = RateMeter()
         self._report = Pacer(10.0)
@@ -160,7 +158,10 @@ class _Loop:
             error=self._loader.error,
             network=settings.network,
             layer=settings.layer,
-            channel=settings.channel,
+            channels=settings.channels,
+            guide=settings.guide,
+            guides=self._loader.guides,
+            shown=self._dreamer.shown_words,
             failed=self._loader.failed,
             backend=self._dreamer.backend.name,
             ticks=self._rate.count,
@@ -169,50 +170,3 @@ class _Loop:
             working=self._working,
             sections=self._dreamer.timer.summary(),
         )
-
-
-class _Loader:
-    """Loads a network that the settings ask for, in a thread; until it is there, the old one dreams on."""
-
-    def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
-        self._dreamer = dreamer
-        self._weights = weights
-        self._old: DreamSettings | None = None
-        self._loading: str | None = None
-        self._loaded: dict[str, TorchBackend] = {}
-        self._failed: dict[str, str] = {}
-        self.message = ""
-        self.error = ""
-        self.failed = ""
-
-    def follow(self, settings: DreamSettings) -> DreamSettings:
-        """``settings``, with the network and layer of before as long as the wanted network is not loaded."""
-        for name in list(self._loaded):
-            self._dreamer.add_network(name, self._loaded.pop(name))
-        wanted = settings.network
-        if wanted in self._dreamer.networks:
-            self.message = self.error = self.failed = ""
-            self._failed.clear()  # asked for again later, it is tried again
-            self._old = settings
-            return settings
-        self.error = self._failed.get(wanted, "")
-        self.failed = wanted if self.error else ""
-        self.message = "" if self.error else f"loading {wanted}"
-        if self._loading is None and not self.error:
-            self._loading = wanted
-            threading.Thread(target=self._load, args=(wanted,), name=f"load {wanted}", daemon=True).start()
-        if self._old is None:
-            default = self._dreamer.default_network
-            self._old = DreamSettings(network=default, layer=network_info(default).words["parts"])
-        return settings.replace(network=self._old.network, layer=self._old.layer, channel=self._old.channel)
-
-    def _load(self, name: str) -> None:
-        try:
-            self._loaded[name] = self._dreamer.load(name, self._weights.get(name))
-        except LivedreamError as error:
-            self._failed[name] = str(error)
-        except Exception as error:
-            log.exception("loading %s broke off", name)
-            self._failed[name] = f"{name} cannot be loaded: {type(error).__name__}: {error}"
-        finally:
-            self._loading = None

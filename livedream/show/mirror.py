@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from livedream.child import ENDINGS
-from livedream.controls.actions import Action, Command, Missing
+from livedream.controls.actions import Action, Command, Cycle, Missing, Toggle
 from livedream.controls.keyboard import action_for, help_rows
 from livedream.errors import LivedreamError, SourceError
 from livedream.frame import Image
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 _MOST_HZ = 60.0
 #: …and at least this often, so that a window that was covered is painted again.
 _LEAST_HZ = 10.0
+#: What is done to the layer that is dreamt, not to the one that a journey set out from.
+_LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
 #: A show without a dream begins all the same after this long: `--frames` and `--duration` must end it.
 _LONGEST_OVERTURE_S = 60.0
 
@@ -153,13 +155,21 @@ class Mirror:
                 case Missing(what):
                     self._hud.say(f"{what}: not in this version", now)
                 case _:
-                    self._state = self._state.after(action)
+                    guides = self._workers.dream_status().get("guides", ())
+                    self._state = self._here(action).after(action, guides)
                     outputs.follow(self._state.settings)
                     self._order()
                     self._hud.touched(now)
         except LivedreamError as error:
             log.error("%s", error)
             self._hud.say(str(error), now, alarm=True)
+
+    def _here(self, action: Action) -> State:
+        """The state; when ``action`` leaves a journey, or steps on from it, at the layer dreamt now."""
+        shown = self._workers.dream_status().get("shown")
+        if self._state.settings.journey and shown and action in _LEAVES_JOURNEY:
+            return self._state.instead(layer=shown["layer"])
+        return self._state
 
     def _order(self) -> None:
         """Give the dream the newest settings and the shape of what is visible."""
@@ -230,9 +240,15 @@ class Mirror:
         self._statistics.measure_memory(self._workers.pids())
 
     def _fall_back(self, dream: dict[str, Any]) -> None:
-        """When the wanted network cannot be had, want again what is dreamt."""
-        if dream.get("failed") == self._state.settings.network != dream["network"]:
-            self._state = self._state.instead(dream["network"], dream["layer"], dream["channel"])
+        """When the wanted network or guide cannot be had, want again what is dreamt."""
+        failed, settings = dream.get("failed", {}), self._state.settings
+        instead: dict[str, Any] = {}
+        if failed.get("network") == settings.network != dream.get("network"):
+            instead |= {name: dream[name] for name in ("network", "layer", "channels")}
+        if failed.get("guide") == settings.guide != dream.get("guide"):
+            instead["guide"] = dream["guide"]
+        if instead:
+            self._state = self._state.instead(**instead)
             self._order()
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:
@@ -263,13 +279,16 @@ class Mirror:
 
     def _hud_state(self) -> HudState:
         settings, dream = self._state.settings, self._workers.dream_status()
-        layer = network_info(settings.network).layer(settings.layer)
+        shown = dream.get("shown", {}) if dream.get("network") == settings.network else {}
+        info = network_info(settings.network)
+        # On a journey the layer changes by itself.
+        layer = info.layer(shown["layer"]) if settings.journey and shown else info.blend(settings.layer)[0][0]
         return HudState(
             network=settings.network,
-            layer=layer.name,
+            layer=layer.name if settings.journey else settings.layer,
             layer_channels=layer.channels,
             layer_stride=layer.stride,
-            channel=settings.channel,
+            channels=shown.get("channels") or settings.channels,
             backend=dream.get("backend", ""),
             source=self._workers.camera_status().get("source", ""),
             display_fps=self._statistics.display.rate(now_s()),

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from livedream.channels import CHOICES, channels_text, parse_channels
 from livedream.controls.actions import Action, apply
 from livedream.errors import NetworkError, UsageError
-from livedream.networks.catalogue import NETWORKS, find_weights, network_info
+from livedream.networks.catalogue import NETWORKS, LayerInfo, find_weights, network_info
 from livedream.settings import DreamSettings
 
 
 def consistent(settings: DreamSettings, before: DreamSettings | None = None) -> DreamSettings:
-    """``settings`` with the layer in its network's own words, and the channel within the layer.
+    """``settings`` with the layer in its network's own words, and the channels in order.
 
-    When only the network changed from ``before``, the layer becomes the new network's layer for the same
-    word. Raises ``UsageError`` for a network or layer that does not exist.
+    When only the network changed from ``before``, each layer becomes the new network's layer for the same
+    word. Raises ``UsageError`` for a network or layer that does not exist, or no channels.
     """
-    info = network_info(settings.network)
     name = settings.layer
     if before is not None and before.network != settings.network and before.layer == settings.layer:
-        name = network_info(before.network).layer(name).word
-    layer = info.layer(name)
-    return settings.replace(layer=layer.name, channel=min(settings.channel, layer.channels - 1))
+        blend = network_info(before.network).blend(name)
+        name = ",".join(f"{layer.word}:{weight}" for layer, weight in blend)
+    channels = channels_text(parse_channels(settings.channels))
+    return settings.replace(layer=_blend_text(network_info(settings.network).blend(name)), channels=channels)
+
+
+def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
+    """``4c``, or ``3b:0.3,4c:0.7``."""
+    if len(blend) == 1:
+        return blend[0][0].name
+    return ",".join(f"{layer.name}:{weight:.2g}" for layer, weight in blend)
 
 
 @dataclass(frozen=True)
@@ -35,25 +45,35 @@ class State:
     @classmethod
     def begin(cls, settings: DreamSettings, weights: Path | None) -> State:
         """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it cannot be."""
-        asked, settings = settings.channel, consistent(settings)
+        settings = consistent(settings)
         info = network_info(settings.network)
-        if settings.channel != asked:
-            raise UsageError(
-                f"layer {settings.layer} of {info.name} has no channel {asked};"
-                f" possible: -1 to {settings.channel}"
-            )
+        for layer, _ in info.blend(settings.layer):
+            missing = [n for n in parse_channels(settings.channels).numbers if n >= layer.channels]
+            if missing:
+                raise UsageError(
+                    f"layer {layer.name} of {info.name} has no channel {missing[0]};"
+                    f" possible: 0 to {layer.channels - 1}"
+                )
         # torchvision's networks may still come by download; the others are files or nothing.
         if find_weights(settings.network, weights) is None and not info.weights_file.endswith(".pth"):
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
         there = (name for name in NETWORKS if name == settings.network or find_weights(name) is not None)
         return cls(settings, tuple(there))
 
-    def instead(self, network: str, layer: str, channel: int) -> State:
-        """The state that dreams on another network, layer and channel."""
-        return replace(self, settings=self.settings.replace(network=network, layer=layer, channel=channel))
+    def instead(self, **dreamt: Any) -> State:
+        """The state with other settings, which are dreamt where the wanted ones cannot be had."""
+        return replace(self, settings=self.settings.replace(**dreamt))
 
-    def after(self, action: Action) -> State:
-        """The state after a control's action. Raises ``UsageError`` when that cannot be."""
-        layers = [layer.name for layer in network_info(self.settings.network).layers]
-        changed = apply(self.settings, action, lists={"network": self.networks, "layer": layers})
+    def after(self, action: Action, guides: Sequence[str] = ()) -> State:
+        """The state after a control's action. Raises ``UsageError`` when that cannot be.
+
+        ``guides`` are the pictures that a control can step through; before the first of them is none.
+        """
+        lists: dict[str, Sequence[Any]] = {
+            "network": self.networks,
+            "layer": [layer.name for layer in network_info(self.settings.network).layers],
+            "channels": CHOICES,
+            "guide": ("", *guides),
+        }
+        changed = apply(self.settings, action, lists=lists)
         return replace(self, settings=consistent(changed, self.settings))

@@ -27,7 +27,7 @@ class HudState:
     """What the information plate shows. Empty and zero mean "not known yet" and are left out.
 
     ``layer_channels`` and ``layer_stride`` (pixels of the working picture per cell) describe the layer;
-    ``channel`` is -1 for the whole layer; rates are per second, ``latency_ms`` is from capture to flip;
+    ``channels`` are empty for the whole layer; rates are per second, ``latency_ms`` is from capture to flip;
     ``working_size`` is (width, height); ``recording_s`` is how long a recording has been running, or None.
     """
 
@@ -35,7 +35,7 @@ class HudState:
     layer: str = ""
     layer_channels: int = 0
     layer_stride: int = 0
-    channel: int = -1
+    channels: str = ""
     backend: str = ""
     source: str = ""
     display_fps: float = 0.0
@@ -65,7 +65,7 @@ class HudState:
             ("strength", f"{self.strength:.1f}"),
             ("steps", str(self.steps)),
             ("octaves", str(self.octaves or "")),
-            ("channel", "all" if self.channel < 0 else str(self.channel)),
+            ("channels", self.channels or "all"),
             ("working size", f"{width} x {height}" if width else ""),
             ("faults", str(self.faults or "")),
         )

@@ -168,7 +168,7 @@ def _mean(array: Array) -> Array:
 
 def _detail(levels: Array) -> Array:
     """What stands out from its neighbourhood, a little smoothed against noise."""
-    return cv2.blur(levels, (3, 3)) - cv2.blur(levels, (15, 15))
+    return np.asarray(cv2.blur(levels, (3, 3)) - cv2.blur(levels, (15, 15)))
 
 
 def _light_of_rows(difference: Array, clear: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from livedream.channels import CHOICES
 from livedream.controls.actions import Command, Cycle, Missing, Nudge, Set, Toggle, apply
 from livedream.controls.keyboard import KEYS, action_for, help_rows, keys_table
 from livedream.settings import DreamSettings
@@ -17,13 +18,13 @@ from livedream.settings import DreamSettings
         ("a", True, Nudge("steps", -1)),
         ("o", False, Nudge("octaves", 1)),
         ("p", True, Nudge("persistence", -1)),
-        ("l", False, Set("channel", -1)),
+        ("l", False, Set("channels", "")),
         ("space", False, Toggle("freeze")),
         ("b", False, Toggle("blackout")),
         ("m", False, Toggle("mirror")),
         ("tab", False, Command("hud")),
         ("escape", False, Command("quit")),
-        ("j", False, Missing("the journey")),
+        ("j", False, Toggle("journey")),
         ("7", False, Missing("scene 7")),
         ("7", True, Missing("storing scene 7")),
     ],
@@ -52,12 +53,17 @@ def test_every_key_is_bound_once():
 
 
 def test_every_binding_changes_a_setting_that_exists():
-    lists = {"layer": ["parts", "objects"], "network": ["dreamnet", "another"]}
+    lists = {
+        "layer": ["parts", "objects"],
+        "network": ["dreamnet", "another"],
+        "channels": CHOICES,
+        "guide": ["", "guides/cat.png"],
+    }
     start = DreamSettings()
     for key in KEYS:
         for name, action in key.bindings:
             changed = apply(start, action, lists=lists)
-            if isinstance(action, Cycle | Toggle) or (isinstance(action, Nudge) and action.name != "channel"):
+            if isinstance(action, Cycle | Toggle | Nudge):
                 assert changed != start, f"{name} changes nothing"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from livedream.dream.dreamer import Dreamer
+from livedream.dream.guides import Guides
 from livedream.errors import BackendError, NetworkError, UsageError
-from livedream.frame import Image
+from livedream.frame import Image, resize
 from livedream.networks.objective import LAYER_L2, Objective
 from livedream.settings import DreamSettings
 
@@ -48,7 +52,7 @@ def test_the_layer_sees_more_of_what_it_sees(dreamer, picture, layer):
 
 def test_one_channel_can_be_raised_alone(dreamer, picture):
     channel = 5
-    settings = FAST.replace(channel=channel, layer="edges")
+    settings = FAST.replace(channels=str(channel), layer="edges")
     before = activation(dreamer, picture, "edges", channel)
     for _ in range(8):
         dreamt = dreamer(picture, settings)
@@ -81,8 +85,8 @@ def test_the_dream_follows_what_moves(dreamer, picture):
     wide = np.tile(picture, (1, 2, 1))
     settings = FAST.replace(working_px=160, steps=0, persistence=0.999)
     dreamer.tick(wide[:, 40:200], settings)
-    dreamer._residual[:] = 0
-    dreamer._residual[55:65, 75:85] = 50
+    dreamer._feedback.residual[:] = 0
+    dreamer._feedback.residual[55:65, 75:85] = 50
     moved = dreamer.tick(wide[:, 34:194], settings)
     centre = np.average(np.arange(160), weights=moved.sum((0, 2)))
     assert abs(centre - (79.5 + 6)) < 1
@@ -98,6 +102,107 @@ def test_another_working_size_keeps_the_dream(dreamer, picture):
 
 def test_only_what_is_visible_is_dreamt(dreamer, picture):
     assert dreamer.tick(picture, FAST, aspect=2.0).shape == (64, 128, 3)
+
+
+def test_a_set_of_channels_is_raised(dreamer, picture):
+    dreamer.tick(picture, FAST.replace(channels="3, 8"))
+    assert [target.channels for target in dreamer.shown] == [(3, 8)]
+
+
+def test_the_most_active_channels_of_the_picture_are_leafed_through(dreamer, picture):
+    x = torch.from_numpy(resize(picture, 128, 96)).permute(2, 0, 1)[None] / 255
+    energy = dreamer.backend.activation(x, "textures").square().sum((0, 2, 3))
+    best = energy.argsort(descending=True).tolist()
+    found = []
+    for rank in (1, 2, 3):
+        dreamer.tick(picture, FAST.replace(channels=f"top {rank}", crossfade_s=0.0))
+        ((target, _),) = dreamer.shown.items()
+        found += target.channels
+    assert found == best[:3]
+
+
+def test_a_guide_draws_the_dream_to_what_it_shows(dreamer, picture, tmp_path):
+    path = tmp_path / "guide.png"
+    rng = np.random.default_rng(1)
+    cv2.imwrite(str(path), rng.integers(0, 255, (96, 96, 3), np.uint8))
+    settings = FAST.replace(guide=str(path))
+    guide = Guides().guide(str(path), "dreamnet", "textures", dreamer.backend)
+
+    def match(image: Image) -> float:
+        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
+        return float(Objective(guide=guide).value(dreamer.backend.activation(x, "textures")))
+
+    for _ in range(8):
+        dreamt = dreamer(picture, settings)
+    assert match(dreamt) > 1.2 * match(picture)
+
+
+def test_several_layers_are_dreamt_by_their_weights(dreamer, picture):
+    dreamer.tick(picture, FAST.replace(layer="edges:1,textures:3"))
+    assert {target.layer: weight for target, weight in dreamer.shown.items()} == {
+        "edges": 0.25,
+        "textures": 0.75,
+    }
+    image = torch.rand(1, 3, 64, 64)
+    each = [dreamer.backend.gradient(image, layer, LAYER_L2) for layer in ("edges", "textures")]
+    torch.testing.assert_close(dreamer._direction(image), 0.25 * each[0] + 0.75 * each[1])
+
+
+def test_a_switch_does_not_jump(dreamer, picture):
+    """Layers and channels change, also during a fade: two pictures never differ twice as much as usual."""
+    settings = FAST.replace(crossfade_s=0.5)
+    pictures = [dreamer(picture, settings) for _ in range(60)]
+    usual = changes(pictures[30:]).max()
+    switches = [
+        {"layer": "edges"},
+        {"layer": "patterns"},
+        {"channels": "7"},
+        {"channels": "", "layer": "edges"},
+    ]
+    for change in switches:
+        settings = settings.replace(**change)
+        pictures += [dreamer(picture, settings) for _ in range(5)]
+    pictures += [dreamer(picture, settings) for _ in range(30)]
+    assert changes(pictures[59:]).max() < 2 * usual
+
+
+def changes(pictures: list[Image]) -> np.ndarray:
+    return np.array([np.abs(a.astype(float) - b).mean() for a, b in pairwise(pictures)])
+
+
+def test_a_journey_walks_and_stays_where_it_is_when_it_ends(dreamer, picture):
+    settings = FAST.replace(
+        layer="edges", steps=0, journey=True, journey_hold_s=0.2, journey_fade_s=0.1, crossfade_s=0
+    )
+    seen = []
+    for n in range(100):
+        dreamer.tick(picture, settings, time_s=n / 30)
+        seen.append(dreamer.shown_words["layer"])
+    assert list(dict.fromkeys(seen)) == ["edges", "textures", "patterns", "parts", "objects"]
+    assert seen.index("textures") == pytest.approx(8, abs=1)  # halfway through the first fade
+
+
+def test_the_dream_strikes_where_it_is_young_and_settles(dreamer, picture):
+    gentle, striking = FAST.replace(strike=1.0), FAST.replace(strike=4.0)
+    first = {s.strike: np.abs(dreamer_reset(dreamer).tick(picture, s)).mean() for s in (gentle, striking)}
+    assert first[4.0] > 3 * first[1.0]
+    pictures = [dreamer(picture, striking) for _ in range(60)]
+    assert changes(pictures)[40:].mean() < changes(pictures)[:5].mean() / 2
+
+
+def dreamer_reset(dreamer: Dreamer) -> Dreamer:
+    dreamer.reset()
+    return dreamer
+
+
+def test_calm_takes_off_flicker_and_leaves_the_dream(dreamer, picture):
+    found = {}
+    for calm in (0.0, 0.93):
+        dreamer.reset()
+        pictures = [dreamer(picture, FAST.replace(calm=calm)) for _ in range(60)]
+        found[calm] = changes(pictures[40:]).mean(), activation(dreamer, pictures[-1], "textures")
+    assert found[0.93][0] < 0.7 * found[0.0][0]
+    assert found[0.93][1] > 0.9 * found[0.0][1]
 
 
 def test_a_change_of_layer_is_a_crossfade(dreamer, picture):
@@ -118,7 +223,7 @@ def test_a_change_of_layer_is_a_crossfade(dreamer, picture):
     finally:
         del dreamer.backend.gradient
     assert seen[0] == "textures"
-    assert seen[1:5] == ["edges", "textures"] * 2
+    assert seen[1:6] == ["textures", *["textures", "edges"] * 2]
     assert seen[-3:] == ["edges"] * 3
 
 
@@ -168,8 +273,6 @@ def test_the_original_network_dreams_on_a_real_face(shared, bvlc_weights):
     for n in range(12):
         frame = np.ascontiguousarray(capture.read()[1][..., ::-1])
         residual = dreamer.tick(frame, settings, time_s=n / 25)
-    from livedream.frame import resize
-
     small = resize(frame, 192, 144)
     dreamt = np.clip(small + residual, 0, 255).astype(np.uint8)
     assert activation(dreamer, dreamt, "inception_3b") > 1.5 * activation(dreamer, small, "inception_3b")

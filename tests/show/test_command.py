@@ -54,7 +54,7 @@ def test_models_list_names_networks_and_layers():
         ("--size", "big"),
         ("--frames", "0"),
         ("--snapshot", "a.jpg"),
-        ("--channel", "4000"),
+        ("--steps", "4000"),
         RENDER_UNUSED,
         CLASSIC_UNUSED,
     ],

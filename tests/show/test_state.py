@@ -29,13 +29,22 @@ def test_another_network_keeps_what_is_seen():
     assert consistent(before.replace(network="dreamnet"), before).layer == "textures"
 
 
-def test_a_channel_stays_within_its_layer():
-    assert consistent(DreamSettings(network="dreamnet", layer="edges", channel=500)).channel == 191
+def test_several_layers_keep_their_weights():
+    blend = consistent(DreamSettings(network="bvlc_googlenet", layer="textures:1, 4c:3"))
+    assert blend.layer == "inception_3b:0.25,inception_4c:0.75"
+    assert consistent(blend) == blend
+    assert consistent(blend.replace(network="dreamnet"), blend).layer == "textures:0.25,parts:0.75"
+
+
+@pytest.mark.parametrize("layer", ["edges:much", "edges:-1", "edges:0", "edges,", "edges:inf"])
+def test_layers_without_sensible_names_and_weights_are_refused(layer):
+    with pytest.raises(UsageError, match="layer"):
+        consistent(DreamSettings(layer=layer))
 
 
 def test_a_channel_that_the_layer_does_not_have_is_refused_at_the_start():
-    with pytest.raises(UsageError, match="layer edges of dreamnet has no channel 500; possible: -1 to 191"):
-        State.begin(DreamSettings(layer="edges", channel=500), None)
+    with pytest.raises(UsageError, match="layer edges of dreamnet has no channel 500; possible: 0 to 191"):
+        State.begin(DreamSettings(layer="edges", channels="3,500"), None)
 
 
 def test_layers_are_walked_in_the_networks_order():

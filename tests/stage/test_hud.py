@@ -37,7 +37,7 @@ def test_the_information_names_the_layer_its_shape_and_the_rates():
     assert cells["dream"] == "21 fps"
     assert cells["latency"] == "34 ms"
     assert cells["working size"] == "320 x 180"
-    assert cells["channel"] == "all"
+    assert cells["channels"] == "all"
     assert "faults" not in cells
 
 

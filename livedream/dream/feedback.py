@@ -1,0 +1,123 @@
+"""Feedback: what is carried from one frame's dream to the next.
+
+Three maps, in OpenCV on the host, where the camera's picture already is: the *residual* (the dream minus
+the frame it was dreamt on), its *momentum* (the mean of the last directions, which calms the flicker of
+jittered gradients), and its *youth* (1 where a dream begins, falling to 0 as it settles). All three move
+with the picture, and are dropped where the flow fails or something new comes into view.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from livedream.dream.residual import Residual, soft_limit, surprise
+from livedream.flow import Flow, FlowEstimator, grey
+from livedream.frame import Array, Image, resize
+from livedream.settings import DreamSettings
+
+#: Ticks in which the youth of a dream falls to 1/e.
+_YOUTH_TICKS = 10.0
+#: The share of the residual's slow colour washes that is taken off in each tick, and the grid that is slow.
+_WASH_SHARE, _WASH_GRID = 0.05, (16, 9)
+
+
+class Feedback:
+    """What is carried, at working size: ``residual`` and ``momentum`` (h, w, 3) and ``youth`` (h, w).
+
+    The residual is in levels of 255, the momentum in units of a normalised gradient.
+    """
+
+    def __init__(self) -> None:
+        self._flow = FlowEstimator()
+        self._frame: Image | None = None
+        self._grey: Image | None = None
+        self.residual: Residual = np.zeros((0, 0, 3), np.float32)
+        self.momentum: Array = self.residual
+        self.youth: Array = np.zeros((0, 0), np.float32)
+
+    def follow(self, frame: Image, settings: DreamSettings, elapsed_s: float) -> None:
+        """Move everything from the last frame to ``frame`` (RGB uint8 (h, w, 3)), and fade it."""
+        now = grey(frame)
+        height, width = now.shape
+        if self._frame is None or self._grey is None:
+            self.residual, self.momentum = np.zeros((2, height, width, 3), np.float32)
+            self.youth = np.ones((height, width), np.float32)
+        elif self._grey.shape != now.shape:
+            self.residual, self.momentum, self.youth = (
+                resize(array, width, height) for array in (self.residual, self.momentum, self.youth)
+            )
+            self.residual *= settings.persistence
+        else:
+            self._move(frame, now, (self._frame, self._grey), settings, elapsed_s)
+        self.youth *= np.float32(np.exp(-1 / _YOUTH_TICKS))
+        self._frame, self._grey = frame, now
+
+    def _move(
+        self,
+        frame: Image,
+        now: Image,
+        last: tuple[Image, Image],
+        settings: DreamSettings,
+        elapsed_s: float,
+    ) -> None:
+        warp, dive, (picture, before) = self._flow.warp, np.float32(settings.dive), last
+        flow = self._flow(now, before)
+        keep = surprise(now, warp(before, flow))
+        if dive:
+            flow *= 1 - dive
+            keep += dive * (1 - keep)
+        drift = displacement(now.shape, settings, elapsed_s)
+        if drift is not None:
+            flow += drift
+        if drift is not None or flow.any():
+            self.residual, self.momentum, self.youth = (
+                warp(array, flow) for array in (self.residual, self.momentum, self.youth)
+            )
+        fade = np.float32(settings.persistence) * keep
+        if dive:
+            self.residual = self._dived(frame, picture, flow, fade, dive)
+        else:
+            self.residual *= fade[..., None]
+        self.momentum *= keep[..., None]
+        np.maximum(self.youth, 1 - keep, out=self.youth)
+
+    def _dived(self, frame: Image, before: Image, flow: Flow, fade: Array, dive: np.float32) -> Residual:
+        """The residual when the last picture, not only the last residual, is fed back."""
+        picture = self._flow.warp(before, flow).astype(np.float32) + self.residual
+        ground = washes(picture)
+        ground += np.float32(_WASH_SHARE) * (washes(frame.astype(np.float32)) - ground)
+        fed_back = ground + fade[..., None] * (picture - ground) - frame
+        mirrored: Residual = self.residual * fade[..., None]
+        mirrored += dive * (fed_back - mirrored)
+        return mirrored
+
+    def settle(self, residual: Residual, momentum: Array, settings: DreamSettings) -> Residual:
+        """Take what was dreamt in this tick, without its slow colour washes, and within its limit."""
+        assert self._frame is not None
+        self.momentum = momentum
+        residual -= np.float32(_WASH_SHARE * (1 - settings.dive)) * washes(residual)
+        limit = settings.residual_limit + (255 - settings.residual_limit) * settings.dive
+        self.residual = soft_limit(residual, limit)
+        return self.residual
+
+
+def displacement(shape: tuple[int, int], settings: DreamSettings, elapsed_s: float) -> Flow | None:
+    """Where each pixel of a zoomed, turned, shifted dream was, relative, (h, w, 2) px; None: at rest."""
+    if not (settings.zoom or settings.spin or settings.pan_x or settings.pan_y) or elapsed_s <= 0:
+        return None
+    height, width = shape
+    scale = (1 + settings.zoom / 100) ** -elapsed_s
+    angle = np.deg2rad(settings.spin * elapsed_s)
+    right, down = (np.float32(pan / 100 * width * elapsed_s) for pan in (settings.pan_x, settings.pan_y))
+    y = np.arange(height, dtype=np.float32)[:, None] - np.float32((height - 1) / 2) - down
+    x = np.arange(width, dtype=np.float32)[None] - np.float32((width - 1) / 2) - right
+    along, across = np.float32(scale * np.cos(angle) - 1), np.float32(scale * np.sin(angle))
+    return np.stack([along * x + across * y - right, along * y - across * x - down], 2)
+
+
+def washes(picture: Array) -> Array:
+    """The slow part of a picture's colours, (h, w, 3): all that is larger than a cell of a 16×9 grid."""
+    height, width = picture.shape[:2]
+    cells = cv2.resize(picture, _WASH_GRID, interpolation=cv2.INTER_AREA)
+    return cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)

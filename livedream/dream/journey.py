@@ -1,0 +1,56 @@
+"""The journey: up through a network's layers and down again, holding each, fading to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from livedream.dream.targets import Mix
+from livedream.networks.catalogue import network_info
+from livedream.settings import DreamSettings
+
+
+def leg_s(settings: DreamSettings) -> tuple[float, float]:
+    """(hold, fade) in seconds of one layer: as the settings say, or, with a tempo, so many whole beats."""
+    hold_s, fade_s = settings.journey_hold_s, settings.journey_fade_s
+    if settings.journey_bpm > 0:
+        whole_s = settings.journey_beats * 60.0 / settings.journey_bpm
+        fade_s = min(fade_s, whole_s / 2)
+        hold_s = whole_s - fade_s
+    return hold_s, fade_s
+
+
+def stations(layers: int, start: int, distance: float, fade_share: float) -> tuple[tuple[int, float], ...]:
+    """The layers (counted from 0, with their weights) at ``distance`` layers from layer ``start``.
+
+    The walk goes up to the last of ``layers``, back to the first, and so on. Of each leg the last
+    ``fade_share`` (0..1) is the fade to the next layer, smooth at both ends.
+    """
+    leg = int(distance)
+    here, there = (_reflected(start + n, layers) for n in (leg, leg + 1))
+    share = 0.0 if fade_share <= 0 else max(0.0, (distance - leg - (1 - fade_share)) / fade_share)
+    ease = share**2 * (3 - 2 * share)
+    return ((here, 1.0),) if ease == 0 or here == there else ((here, 1 - ease), (there, ease))
+
+
+def _reflected(position: int, layers: int) -> int:
+    """A position on an endless line, walked up and down ``layers`` steps: 0 1 2 1 0 1 …"""
+    turn = max(1, 2 * (layers - 1))
+    position %= turn
+    return min(position, turn - position)
+
+
+class Journey:
+    """How far a journey has come; changing its tempo on the way moves nothing."""
+
+    def __init__(self) -> None:
+        self._distance = 0.0
+
+    def mix(self, settings: DreamSettings, start: Mix, elapsed_s: float) -> Mix:
+        """Walk on for ``elapsed_s`` from the heaviest layer of ``start``; what to dream now."""
+        hold_s, fade_s = leg_s(settings)
+        whole_s = max(1e-3, hold_s + fade_s)
+        self._distance += elapsed_s / whole_s
+        target = max(start, key=start.__getitem__)
+        layers = [layer.name for layer in network_info(target.network).layers]
+        found = stations(len(layers), layers.index(target.layer), self._distance, fade_s / whole_s)
+        return {replace(target, layer=layers[index]): weight for index, weight in found}

@@ -1,0 +1,90 @@
+"""What is dreamt: targets with weights, and the crossfade from one mixture of them to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livedream.networks.catalogue import network_info
+from livedream.settings import DreamSettings
+
+#: A target that weighs less is not seen, and would still cost a whole gradient.
+_LEAST_WEIGHT = 0.01
+#: Of a mixture that is being left, so many are remembered: whoever leafs through layers quickly would pile
+#: them up otherwise, each with a gradient of its own.
+_MOST_LEFT = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to dream of: a layer of a network, some of its channels (none is all), or a guide picture."""
+
+    network: str
+    layer: str
+    channels: tuple[int, ...] = ()
+    guide: str = ""
+
+
+#: Targets and their weights, which sum to 1.
+Mix = dict[Target, float]
+
+
+def target_mix(settings: DreamSettings, channels: tuple[int, ...] = ()) -> Mix:
+    """What the settings ask for. Raises ``UsageError`` for an unknown network or layer."""
+    blend = network_info(settings.network).blend(settings.layer)
+    mix: Mix = {}
+    for layer, weight in blend:
+        target = Target(settings.network, layer.name, channels, settings.guide)
+        mix[target] = mix.get(target, 0.0) + weight
+    return mix
+
+
+def blended(before: Mix, after: Mix, share: float) -> Mix:
+    """``before`` with ``share`` of the way to ``after`` (0..1), without what cannot be seen."""
+    mix = {target: weight * (1 - share) for target, weight in before.items()}
+    for target, weight in after.items():
+        mix[target] = mix.get(target, 0.0) + weight * share
+    return _whole({target: weight for target, weight in mix.items() if weight >= _LEAST_WEIGHT})
+
+
+def _whole(mix: Mix) -> Mix:
+    total = sum(mix.values())
+    return {target: weight / total for target, weight in mix.items()}
+
+
+class Crossfade:
+    """Leads from whatever is shown to whatever is wanted, without a jump, also when that changes midway."""
+
+    def __init__(self) -> None:
+        self._wish: object = None
+        self._before: Mix = {}
+        self._shown: Mix = {}
+        self._progress = 1.0
+
+    @property
+    def shown(self) -> Mix:
+        """The mixture of the last :meth:`step`; empty before the first."""
+        return self._shown
+
+    @property
+    def running(self) -> bool:
+        """Whether something is being left behind."""
+        return self._progress < 1.0
+
+    def step(self, wish: object, goal: Mix, elapsed_s: float, fade_s: float) -> Mix:
+        """The mixture to dream now, ``elapsed_s`` after the last step.
+
+        A fade begins whenever ``wish`` is another than before; under the same wish the ``goal`` itself may
+        drift, as it does on a journey. The first goal of all is there at once.
+        """
+        if wish != self._wish:
+            if self._shown and fade_s > 0:
+                heaviest = sorted(self._shown.items(), key=lambda pair: -pair[1])[:_MOST_LEFT]
+                self._before, self._progress = _whole(dict(heaviest)), 0.0
+            else:
+                self._progress = 1.0
+            self._wish = wish
+        elif self.running:
+            self._progress = min(1.0, self._progress + elapsed_s / fade_s) if fade_s > 0 else 1.0
+        ease = self._progress**2 * (3 - 2 * self._progress)
+        self._shown = blended(self._before, goal, ease) if self.running else goal
+        return self._shown

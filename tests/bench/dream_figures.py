@@ -1,0 +1,221 @@
+"""How the live dream compares with the classic loop, in figures: strength, flicker, legibility, cost.
+
+Both dream on the same frames of a film, with the same network on the same backend, in one run::
+
+    python -m tests.bench.dream_figures --source FILM --network bvlc_googlenet --weights FILE \
+        --layer 4c --then 3b --json figures.json --sheet sheet.png
+
+The live dream runs at its default settings, but for ``--set``; the film's frames are scaled and cropped to
+320×180. Strength: the log of the layer's activation norm in the output over that in the frame, under jitter.
+Flicker is the mean difference of an output from the one before, moved along by the camera's own motion,
+outside of what was hidden, in levels of 255: for every third frame from the 60th to the 120th; the classic
+loop's at three of them. Then comes the other layer of ``--then``; its frames count from the end of the fade.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from livedream.dream.ascent import classic_dream
+from livedream.dream.dreamer import Dreamer
+from livedream.errors import LivedreamError, UsageError
+from livedream.frame import Array, Image, crop_to_aspect, resize
+from livedream.networks.catalogue import network_info
+from livedream.networks.objective import LAYER_L2
+from livedream.settings import DreamSettings, parse_assignment
+from livedream.sources import open_source
+from tests.bench.measures import Motion, clipped, legibility, strength
+
+_SIZE = (320, 180)
+_FPS = 30
+_STRENGTH_AT = (10, 30, 60, 120)
+_FLICKER_AT = range(60, 121, 3)
+_CLASSIC_FLICKER_AT = (60, 90, 120)
+_AFTER_CHANGE = (0, 10, 30, 60)
+
+
+class Bench:
+    """One film, one network and one layer, dreamt live and by the classic loop."""
+
+    def __init__(self, frames: Sequence[Image], dreamer: Dreamer, settings: DreamSettings) -> None:
+        self.frames, self.dreamer, self.settings = frames, dreamer, settings
+        self.info = network_info(settings.network)
+        self.layer = self.info.layer(settings.layer).name
+        self.live: list[Image] = []
+        self.live_ms: list[float] = []
+        self.classic: dict[int, Image] = {}
+        self.classic_ms: list[float] = []
+        self._generator = torch.Generator().manual_seed(1)
+
+    def tick(self, n: int, settings: DreamSettings) -> None:
+        """Dream live on frame number ``n``."""
+        start = time.thread_time()
+        residual = self.dreamer.tick(self.frames[n], settings, time_s=n / _FPS)
+        self.live_ms.append((time.thread_time() - start) * 1e3)
+        self.live.append(_over(self.frames[n], residual * settings.strength))
+
+    def classic_of(self, n: int, layer: str) -> Image:
+        """Frame number ``n``, dreamt by the original algorithm."""
+        backend = self.dreamer.backend
+        image = torch.from_numpy(self.frames[n]).to(backend.device).permute(2, 0, 1)[None].float() / 255
+        start = time.thread_time()
+        dreamt = classic_dream(image, lambda x: backend.gradient(x, layer, LAYER_L2), self._generator)
+        array = dreamt[0].permute(1, 2, 0).cpu().numpy()
+        self.classic_ms.append((time.thread_time() - start) * 1e3)
+        return np.asarray((array * 255).round(), np.uint8)
+
+    def strength(self, dreamt: Image, n: int, layer: str) -> float:
+        """Strength of a dream of frame number ``n``."""
+        return strength(self.dreamer.backend, layer, dreamt, self.frames[n])
+
+    def run(self) -> dict[str, Any]:
+        """The figures for the layer."""
+        for n in range(_STRENGTH_AT[-1] + 1):
+            self.tick(n, self.settings)
+        pairs = {m for n in _CLASSIC_FLICKER_AT for m in (n - 1, n)}
+        for n in sorted(pairs | set(_STRENGTH_AT)):
+            self.classic[n] = self.classic_of(n, self.layer)
+        frames, live, classic = self.frames, self.live, self.classic
+        strengths = {n: self.strength(live[n], n, self.layer) for n in _STRENGTH_AT}
+        classics = {n: self.strength(classic[n], n, self.layer) for n in _STRENGTH_AT}
+        settled = [n for n in _STRENGTH_AT if n >= _FLICKER_AT[0]]
+        ms, classic_ms = np.median(self.live_ms[5:]), np.median(self.classic_ms)
+        per_ms, classic_per_ms = (
+            np.mean([found[n] for n in settled]) / cost
+            for found, cost in ((strengths, ms), (classics, classic_ms))
+        )
+        return {
+            "layer": self.layer,
+            "strength": strengths,
+            "classic_strength": classics,
+            "strength_over_classic": {n: strengths[n] / classics[n] for n in _STRENGTH_AT},
+            "strength_per_ms_over_classic": per_ms / classic_per_ms,
+            "ms": {"tick": ms, "classic": classic_ms, "parts": self._parts()},
+            "flicker": self._flicker(),
+            "legibility": np.mean([legibility(live[n], frames[n]) for n in settled]),
+            "clipped": max(clipped(live[n], frames[n]) for n in settled),
+        }
+
+    def _parts(self) -> dict[str, float]:
+        return {name: ms["p50"] for name, ms in self.dreamer.timer.summary().items()}
+
+    def _flicker(self) -> dict[str, float]:
+        motions = {n: Motion(self.frames[n], self.frames[n - 1]) for n in _FLICKER_AT}
+
+        def mean(pictures: Sequence[Image] | dict[int, Image], numbers: Sequence[int]) -> float:
+            return float(np.mean([motions[n].change(pictures[n], pictures[n - 1]) for n in numbers]))
+
+        live, camera = mean(self.live, _FLICKER_AT), mean(self.frames, _FLICKER_AT)
+        classic = mean(self.classic, _CLASSIC_FLICKER_AT)
+        return {
+            "live": live,
+            "classic": classic,
+            "camera": camera,
+            "live_over_camera": live / camera,
+            "classic_over_live": classic / live,
+            "classic_over_live_above_camera": (classic - camera) / max(1e-9, live - camera),
+        }
+
+    def change(self, layer: str) -> dict[str, Any]:
+        """Go on with another layer."""
+        name = self.info.layer(layer).name
+        usual = _largest_change(self.live[-30:])
+        start = len(self.live)
+        faded = start + round(self.settings.crossfade_s * _FPS)
+        for n in range(start, faded + _AFTER_CHANGE[-1] + 1):
+            self.tick(n, self.settings.replace(layer=name))
+        return {
+            "to": name,
+            "strength_over_classic": {
+                n: self.strength(self.live[faded + n], faded + n, name)
+                / self.strength(self.classic_of(faded + n, name), faded + n, name)
+                for n in _AFTER_CHANGE
+            },
+            "largest_change_over_usual": _largest_change(self.live[start - 1 :]) / usual,
+        }
+
+    def sheet(self) -> Image:
+        """Three rows: the camera, the live dream and the classic loop at each measured frame."""
+        rows = (self.frames, self.live, self.classic)
+        return np.vstack([np.hstack([row[n] for n in _STRENGTH_AT]) for row in rows])
+
+
+def _over(frame: Image, residual: Array) -> Image:
+    return np.clip(frame + residual, 0, 255).astype(np.uint8)
+
+
+def _largest_change(pictures: Sequence[Image]) -> float:
+    return max(float(cv2.absdiff(now, before).mean()) for before, now in pairwise(pictures))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _rounded(part) for name, part in value.items()}
+    return value if isinstance(value, str) else round(float(value), 3)
+
+
+def _frames(source: str, count: int) -> list[Image]:
+    with open_source(source, loop=False, realtime=False) as opened:
+        shown = (crop_to_aspect(frame.image, _SIZE[0] / _SIZE[1]) for frame in islice(opened, count))
+        frames = [np.ascontiguousarray(resize(image, *_SIZE)) for image in shown]
+    if len(frames) < count:
+        raise UsageError(f"{source} has {len(frames)} frames; the figures need {count}")
+    return frames
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure as asked; the figures go to standard output as JSON. Returns the exit code."""
+    parser = argparse.ArgumentParser("python -m tests.bench.dream_figures", description=__doc__)
+    parser.add_argument("--source", required=True, metavar="FILM")
+    parser.add_argument("--network", default="bvlc_googlenet")
+    parser.add_argument("--weights", type=Path, metavar="FILE")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--layer", default="4c")
+    parser.add_argument("--then", metavar="LAYER", help="change to this layer afterwards")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="OUT")
+    parser.add_argument("--sheet", type=Path, metavar="OUT.png")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    try:
+        settings = DreamSettings(network=options.network, layer=options.layer)
+        for text in options.set:
+            settings = settings.replace(**parse_assignment(text))
+        count = _STRENGTH_AT[-1] + 1
+        if options.then:
+            count += round(settings.crossfade_s * _FPS) + _AFTER_CHANGE[-1] + 1
+        bench = Bench(
+            _frames(options.source, count),
+            Dreamer(options.network, weights=options.weights, device=options.device),
+            settings,
+        )
+        found = {"source": Path(options.source).name, "backend": bench.dreamer.backend.name} | bench.run()
+        if options.then:
+            found["change"] = bench.change(options.then)
+    except LivedreamError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    text = json.dumps(_rounded(found), indent=1)
+    sys.stdout.write(text + "\n")
+    if options.json:
+        options.json.write_text(text)
+    if options.sheet:
+        cv2.imwrite(str(options.sheet), cv2.cvtColor(bench.sheet(), cv2.COLOR_RGB2BGR))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

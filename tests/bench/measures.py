@@ -1,0 +1,90 @@
+"""What a dream is judged by: strength, flicker, legibility, clipping. Pictures are RGB uint8 (h, w, 3)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from livedream.flow import Flow, grey
+from livedream.frame import Array, Image
+from livedream.networks.backend import Backend
+
+_SHIFTS = 4
+_JITTER_PX = 16
+#: Pixels whose way there and back again misses by more than this were hidden in one of the two pictures.
+_LOST_PX = 1.0
+_BORDER_PX = 8
+
+
+def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: int = 0) -> float:
+    """Log of the layer's activation norm on ``dreamt`` over that on ``camera``, under random jitter."""
+    rng = np.random.default_rng(seed)
+    total = 0.0
+    for shift in rng.integers(-_JITTER_PX, _JITTER_PX + 1, (_SHIFTS, 2)).tolist():
+        norms = [
+            backend.activation(_tensor(image, backend.device).roll(shift, (2, 3)), layer).norm()
+            for image in (dreamt, camera)
+        ]
+        total += float((norms[0] / norms[1]).log())
+    return total / _SHIFTS
+
+
+class Motion:
+    """The motion between two camera pictures, by a slower and better flow than the dream's own."""
+
+    def __init__(self, now: Image, before: Image) -> None:
+        there, back = _flow(now, before), _flow(before, now)
+        lost = np.linalg.norm(there + _warped(back, there), axis=2) > _LOST_PX
+        lost = cv2.dilate(lost.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        self._flow = there
+        self.seen = ~lost  # (h, w): what is in both pictures
+        self.seen[:_BORDER_PX] = self.seen[-_BORDER_PX:] = False
+        self.seen[:, :_BORDER_PX] = self.seen[:, -_BORDER_PX:] = False
+        self.speed_px = float(np.linalg.norm(there, axis=2)[self.seen].mean())
+
+    def change(self, now: Image, before: Image) -> float:
+        """Flicker: mean difference of ``now`` from ``before`` moved along, in levels of 255."""
+        moved = _warped(before.astype(np.float32), self._flow)
+        return float(np.abs(now.astype(np.float32) - moved)[self.seen].mean())
+
+
+def _flow(now: Image, before: Image) -> Flow:
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(dis.calc(grey(now), grey(before), None), np.float32)  # type: ignore[call-overload]
+
+
+def _warped(array: Array, flow: Flow) -> Array:
+    rows, columns = np.indices(flow.shape[:2], np.float32)
+    return cv2.remap(
+        array, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def legibility(dreamt: Image, camera: Image) -> float:
+    """Structural similarity (Wang et al., 2004) of the luminance of both, low-passed by 1/80 of the width."""
+    a, b = (
+        cv2.GaussianBlur(grey(image).astype(np.float32), (0, 0), image.shape[1] / 80)
+        for image in (dreamt, camera)
+    )
+
+    def mean(x: Array) -> Array:
+        return cv2.GaussianBlur(x, (11, 11), 1.5)
+
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_a, mean_b = mean(a), mean(b)
+    variance_a, variance_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
+    covariance = mean(a * b) - mean_a * mean_b
+    similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    similarity /= (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    return float(similarity.mean())
+
+
+def clipped(dreamt: Image, camera: Image) -> float:
+    """The share of the picture at which the worst channel is clipped, where the camera's is not."""
+    ends = ((dreamt == 0) & (camera > 0)) | ((dreamt == 255) & (camera < 255))
+    return float(ends.mean((0, 1)).max())
+
+
+def _tensor(image: Image, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255

@@ -1,0 +1,51 @@
+"""A journey goes up and down, holds, fades smoothly, and keeps a beat."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.dream.journey import Journey, leg_s, stations
+from livedream.dream.targets import Target
+from livedream.settings import DreamSettings
+
+
+def test_it_goes_up_and_down_from_where_it_starts():
+    walked = [stations(4, 1, n, 0.5)[0][0] for n in range(10)]
+    assert walked == [1, 2, 3, 2, 1, 0, 1, 2, 3, 2]
+
+
+def test_it_holds_then_fades():
+    assert stations(4, 0, 0.0, 0.25) == stations(4, 0, 0.74, 0.25) == ((0, 1.0),)
+    ((here, less), (there, more)) = stations(4, 0, 0.95, 0.25)
+    assert (here, there) == (0, 1)
+    assert less + more == pytest.approx(1)
+    assert more > less
+
+
+@pytest.mark.parametrize("fade_share", [0.0, 0.3, 1.0])
+def test_weights_never_jump_unless_there_is_no_fade(fade_share):
+    before = dict(stations(5, 2, 0.0, fade_share))
+    for n in range(1, 2000):
+        now = dict(stations(5, 2, n / 200, fade_share))
+        change = max(abs(now.get(layer, 0) - before.get(layer, 0)) for layer in now.keys() | before.keys())
+        assert change < 0.05 or fade_share == 0
+        before = now
+
+
+def test_one_layer_is_a_short_journey():
+    assert stations(1, 0, 7.3, 0.5) == ((0, 1.0),)
+
+
+def test_a_tempo_counts_whole_beats():
+    settings = DreamSettings(journey_bpm=120, journey_beats=8, journey_fade_s=1.0)
+    assert leg_s(settings) == (3.0, 1.0)
+    assert leg_s(settings.replace(journey_beats=1, journey_fade_s=6.0)) == (0.25, 0.25)
+
+
+def test_another_tempo_on_the_way_moves_nothing():
+    start = {Target("dreamnet", "edges"): 1.0}
+    slow = DreamSettings(journey_hold_s=0, journey_fade_s=10)
+    journey = Journey()
+    before = [journey.mix(slow, start, 0.5) for _ in range(7)][-1]
+    after = journey.mix(slow.replace(journey_fade_s=1), start, 0.0)
+    assert after == before

@@ -1,0 +1,41 @@
+"""Shaped directions keep their size, and have more of what they are shaped for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from livedream.dream.shaping import shaped
+
+
+@pytest.fixture
+def noise() -> torch.Tensor:
+    return torch.randn(1, 3, 90, 121, generator=torch.Generator().manual_seed(2))
+
+
+def coarse_share(x: torch.Tensor) -> float:
+    low = torch.nn.functional.avg_pool2d(x, 6)
+    return float(low.square().mean() / x.square().mean())
+
+
+def test_without_shaping_nothing_changes(noise):
+    assert shaped(noise, "none") is noise
+
+
+@pytest.mark.parametrize("shaping", ["smooth", "laplacian", "colour"])
+def test_the_size_stays_and_an_empty_direction_stays_empty(noise, shaping):
+    assert float(shaped(noise, shaping).abs().mean()) == pytest.approx(1, abs=1e-3)
+    assert shaped(noise, shaping).shape == noise.shape
+    assert not shaped(torch.zeros_like(noise), shaping).any()
+
+
+@pytest.mark.parametrize("shaping", ["smooth", "laplacian"])
+def test_coarse_parts_gain(noise, shaping):
+    assert coarse_share(shaped(noise, shaping)) > 2 * coarse_share(noise)
+
+
+def test_colours_come_closer_to_grey(noise):
+    def chroma(x: torch.Tensor) -> float:
+        return float((x - x.mean(1, keepdim=True)).square().mean() / x.square().mean())
+
+    assert chroma(shaped(noise, "colour")) < 0.3 * chroma(noise)

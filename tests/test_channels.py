@@ -1,0 +1,34 @@
+"""The words of the setting ``channels``."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.channels import CHOICES, Channels, channels_text, parse_channels
+from livedream.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "channels"),
+    [
+        ("", Channels()),
+        ("  ", Channels()),
+        ("11", Channels((11,))),
+        ("42, 11,42", Channels((11, 42))),
+        ("top 3", Channels(rank=3)),
+        ("Top3", Channels(rank=3)),
+    ],
+)
+def test_the_words_are_understood_and_said_again(text, channels):
+    assert parse_channels(text) == channels
+    assert parse_channels(channels_text(channels)) == channels
+
+
+@pytest.mark.parametrize("text", ["-1", "1,", "4096", "1.5", "eleven", "top", "top 0", "top 99", "11 42"])
+def test_other_words_are_refused(text):
+    with pytest.raises(UsageError, match=r"setting channels cannot be .*; possible: nothing for the whole"):
+        parse_channels(text)
+
+
+def test_a_control_steps_through_valid_words():
+    assert [channels_text(parse_channels(words)) for words in CHOICES] == list(CHOICES)
