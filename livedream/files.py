@@ -29,3 +29,28 @@ def require_different(source: str, *outputs: Path | None) -> None:
                 raise UsageError(
                     f"{path} is named twice, as {other} and as an output; possible: another name"
                 )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader, or a machine that is switched off, finds the old one or the new.
+
+    Raises ``OutputError`` when it cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.part")  # always the same: a kill leaves at most one behind
+    try:
+        try:
+            with scratch.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        if os.name == "posix":  # the new name is on the disk only when its folder is
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error

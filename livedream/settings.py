@@ -208,6 +208,7 @@ class DreamSettings:
         "so long without a visitor, and the scene attract begins; 0 is never",
         "show",
     )
+    journey_for_visitors: bool = _other(False, "a journey for as long as somebody is there", "show")
     presence_from: str = _other(
         "live",
         "look for visitors in cameras and streams only, or in any source, films and photographs too",

@@ -18,6 +18,7 @@ from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
 _EPILOG = """\
 other commands, each with its own --help:
   live.py render IN OUT      dream every frame of a film, or a photograph
+  live.py scenes list        the scenes, and what is wrong with any
   live.py models list        the networks, their layers, and what is on this machine
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "render": _render,
         "models": _models,
+        "scenes": _scenes,
         "doctor": _doctor,
     }
     try:
@@ -119,6 +121,8 @@ def _mirror(words: list[str], started_s: float) -> None:
         duration_s=found.duration,
         stats=found.stats,
         log_level=level,
+        scene=found.scene or "",
+        scenes=found.scenes,
     )
     run_mirror(launch, _settings(found, DreamSettings()), started_s)
 
@@ -166,6 +170,17 @@ def _models(words: list[str]) -> None:
     sys.stdout.write(networks_text())
 
 
+def _scenes(words: list[str]) -> None:
+    parser = _Parser(prog="live.py scenes", description="Settings under a name, recalled by a digit.")
+    parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
+    parser.add_argument("--scenes", type=Path, metavar="DIR", help="your own scenes' folder")
+    found = parser.parse_args(words)
+    from livedream.scenes import Scenes
+    from livedream.show.player import listing
+
+    sys.stdout.write(listing(Scenes(found.scenes)))
+
+
 def _doctor(words: list[str]) -> None:
     parser = _Parser(
         prog="live.py doctor", description="Says what this machine has, what it lacks, how to mend it."
@@ -181,6 +196,10 @@ def _doctor(words: list[str]) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; live.py scenes list has them")
+    parser.add_argument(
+        "--scenes", type=Path, metavar="DIR", help="your own scenes' folder (default: a folder of your user)"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated"
     )
@@ -198,7 +217,14 @@ def _add_settings(parser: argparse.ArgumentParser, names: Collection[str] = tupl
 
 
 def _settings(found: argparse.Namespace, base: DreamSettings) -> DreamSettings:
-    """The base settings, changed by the flags, then by each ``--set``."""
+    """The base settings, changed by the scene, then by the flags, then by each ``--set``."""
+    if found.scene:
+        from livedream.scenes import Scenes
+        from livedream.show.player import possible
+
+        base, problems = possible(Scenes(found.scenes).named(found.scene), base)
+        for problem in problems:
+            logging.getLogger(__name__).error("%s", problem)
     return base.replace(**_changes(found))
 
 

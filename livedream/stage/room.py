@@ -180,7 +180,7 @@ def _light_of_rows(difference: Array, clear: Array) -> Array:
     rows = weight.sum(1, keepdims=True)
     few = 0.1 * clear.shape[1]  # rows with few such pixels lean on the picture's own middle
     light = ((weight * difference).sum(1, keepdims=True) + few * middle) / (rows + few)
-    return cv2.blur(light, (1, 3)).reshape(-1, 1).astype(np.float32)
+    return np.asarray(cv2.blur(light, (1, 3)).reshape(-1, 1), np.float32)
 
 
 def _share(error: Array, tolerated: Array) -> Array:
