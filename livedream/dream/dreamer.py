@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from livedream.channels import RANKS, parse_channels
-from livedream.dream.ascent import classic_dream, jittered, octave_size, random_shift, resized
+from livedream.dream.ascent import classic_dream, jittered, octave_size, quickly_resized, random_shift
 from livedream.dream.feedback import Feedback
 from livedream.dream.guides import Guides
 from livedream.dream.journey import Journey
@@ -200,24 +201,24 @@ class Dreamer:
 
     def _ascend(self, frame: Image, settings: DreamSettings) -> tuple[Residual, Array]:
         """The residual and the momentum after this tick's steps on ``frame``."""
+        feedback = self._feedback
         base = _tensor(frame.astype(np.float32), self._device) / 255
-        x = base + _tensor(self._feedback.residual, self._device) / 255
-        momentum = _tensor(self._feedback.momentum, self._device)
-        youth = _tensor(self._feedback.youth[..., None], self._device)
+        x = base + _tensor(feedback.residual, self._device) / 255
+        momentum = _tensor(feedback.momentum, self._device)
         # Where a dream is young it strikes: longer steps, which nothing slows down.
-        step = settings.step_size / 255 * (1 + (settings.strike - 1) * youth)
-        keep = settings.calm ** (1 / settings.steps) * (1 - youth)
+        lengths = 1 + np.float32(settings.strike - 1) * feedback.youth
+        lengths *= np.float32(settings.step_size / 255)
+        calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.youth)
+        step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
         height, width = frame.shape[:2]
         for _ in range(settings.steps):
             size = octave_size(height, width, self._octave % settings.octaves, settings.octave_scale)
             self._octave += 1
             shift = random_shift(settings.jitter, self._generator)
-            direction = shaped(jittered(self._direction, resized(x, size), shift), settings.shaping)
-            momentum = torch.lerp(resized(direction, (height, width)), momentum, keep)
-            # The picture on the wall has no more than its range: what exceeds it would only pile up unseen.
-            x = (x + step * momentum).clamp(0.0, 1.0)
-        dreamt = _array(torch.cat(((x - base) * 255, momentum), 1))
-        return dreamt[..., :3], dreamt[..., 3:]
+            direction = shaped(jittered(self._direction, quickly_resized(x, size), shift), settings.shaping)
+            momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
+            x = torch.addcmul(x, step, momentum)
+        return _array((x - base) * 255), _array(momentum)
 
 
 def _tensor(array: Residual, device: torch.device) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from livedream.dream.residual import Residual, soft_limit, surprise
+from livedream.dream.residual import Residual, same_scene, soft_limit, surprise, within_range
 from livedream.flow import Flow, FlowEstimator, grey
 from livedream.frame import Array, Image, resize
 from livedream.settings import DreamSettings
@@ -63,7 +63,7 @@ class Feedback:
     ) -> None:
         warp, dive, (picture, before) = self._flow.warp, np.float32(settings.dive), last
         flow = self._flow(now, before)
-        keep = surprise(now, warp(before, flow))
+        keep = surprise(now, warp(before, flow)) * np.float32(same_scene(now, before))
         if dive:
             flow *= 1 - dive
             keep += dive * (1 - keep)
@@ -78,8 +78,8 @@ class Feedback:
         if dive:
             self.residual = self._dived(frame, picture, flow, fade, dive)
         else:
-            self.residual *= fade[..., None]
-        self.momentum *= keep[..., None]
+            self.residual = faded(self.residual, fade)
+        self.momentum = faded(self.momentum, keep)
         np.maximum(self.youth, 1 - keep, out=self.youth)
 
     def _dived(self, frame: Image, before: Image, flow: Flow, fade: Array, dive: np.float32) -> Residual:
@@ -87,8 +87,8 @@ class Feedback:
         picture = self._flow.warp(before, flow).astype(np.float32) + self.residual
         ground = washes(picture)
         ground += np.float32(_WASH_SHARE) * (washes(frame.astype(np.float32)) - ground)
-        fed_back = ground + fade[..., None] * (picture - ground) - frame
-        mirrored: Residual = self.residual * fade[..., None]
+        fed_back = ground + faded(picture - ground, fade) - frame
+        mirrored = faded(self.residual, fade)
         mirrored += dive * (fed_back - mirrored)
         return mirrored
 
@@ -98,8 +98,13 @@ class Feedback:
         self.momentum = momentum
         residual -= np.float32(_WASH_SHARE * (1 - settings.dive)) * washes(residual)
         limit = settings.residual_limit + (255 - settings.residual_limit) * settings.dive
-        self.residual = soft_limit(residual, limit)
+        self.residual = within_range(soft_limit(residual, limit), self._frame)
         return self.residual
+
+
+def faded(array: Array, by: Array) -> Array:
+    """``array`` (h, w, 3) times a map (h, w)."""
+    return cv2.multiply(array, cv2.merge([by, by, by]))
 
 
 def displacement(shape: tuple[int, int], settings: DreamSettings, elapsed_s: float) -> Flow | None:

@@ -15,6 +15,9 @@ Residual = Array  # float32 (h, w, 3), levels of 255
 #: Difference, in levels, between the picture and its motion-compensated predecessor at which half of the
 #: residual is dropped: the flow has failed there, or something new has come into view.
 _SURPRISE_LEVELS = 40.0
+#: A picture with less contrast than this has no structure.
+_NOISE_LEVELS = 6.0
+_THUMBNAIL = (32, 18)
 
 
 def surprise(now: Image, before_warped: Image) -> Array:
@@ -24,11 +27,47 @@ def surprise(now: Image, before_warped: Image) -> Array:
     return keep
 
 
+def same_scene(now: Image, before: Image) -> float:
+    """Whether two grey pictures show one scene, 1, or another after a cut, 0: by the structure of thumbnails.
+
+    A change of exposure is no other scene, and neither is darkness with its noise.
+    """
+    a, b = (
+        cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for grey in (now, before)
+    )
+    covariance = ((a - a.mean()) * (b - b.mean())).mean()
+    structure = (covariance + _NOISE_LEVELS**2) / (a.std() * b.std() + _NOISE_LEVELS**2)
+    return float(np.clip(structure / 0.3, 0.0, 1.0))
+
+
 def soft_limit(residual: Residual, limit: float) -> Residual:
     """``residual`` held within ±``limit`` levels: untouched up to half of it, bent beyond, never past it."""
-    knee = limit / 2
-    size = np.abs(residual)
-    if float(size.max(initial=0.0)) <= knee:
-        return residual
-    bent = knee + knee * np.tanh((size - knee) / knee)
-    return np.where(size > knee, np.copysign(bent, residual), residual).astype(np.float32)
+    knee = np.float32(limit / 2)
+    held: Residual = np.clip(residual, -knee, knee)
+    beyond = residual - held
+    beyond /= 1 + np.abs(beyond) / knee
+    held += beyond
+    return held
+
+
+def within_range(residual: Residual, frame: Image) -> Residual:
+    """``residual`` drawn back where it takes ``frame`` to black or white: a guard against saturation.
+
+    Repeated in each tick, it leaves a dream some room on both sides. What is black or white in the frame
+    itself stays so.
+    """
+    dreamt = cv2.add(frame, residual, dtype=cv2.CV_8U)
+    return cv2.multiply(residual, cv2.LUT(dreamt, _DRAWN_BACK))
+
+
+def _drawn_back() -> Array:
+    """What is kept of a residual at each level (0..255) that it leads to."""
+    to_end = np.minimum(np.arange(256), np.arange(255, -1, -1)).astype(np.float32)
+    kept: Array = 1 - _MOST_DRAWN_BACK * np.clip(1 - to_end / _END_LEVELS, 0, 1) ** 2
+    return kept
+
+
+#: So near to black and white a residual is drawn back, at the end by this share in each tick.
+_END_LEVELS, _MOST_DRAWN_BACK = 24.0, 0.3
+_DRAWN_BACK = _drawn_back().astype(np.float32)

@@ -81,11 +81,11 @@ class Bench:
 
     def run(self) -> dict[str, Any]:
         """The figures for the layer."""
-        for n in range(_STRENGTH_AT[-1] + 1):
+        by_classic = set(_STRENGTH_AT) | {m for n in _CLASSIC_FLICKER_AT for m in (n - 1, n)}
+        for n in range(_STRENGTH_AT[-1] + 1):  # by turns: whatever else the machine does slows both
             self.tick(n, self.settings)
-        pairs = {m for n in _CLASSIC_FLICKER_AT for m in (n - 1, n)}
-        for n in sorted(pairs | set(_STRENGTH_AT)):
-            self.classic[n] = self.classic_of(n, self.layer)
+            if n in by_classic:
+                self.classic[n] = self.classic_of(n, self.layer)
         frames, live, classic = self.frames, self.live, self.classic
         strengths = {n: self.strength(live[n], n, self.layer) for n in _STRENGTH_AT}
         classics = {n: self.strength(classic[n], n, self.layer) for n in _STRENGTH_AT}

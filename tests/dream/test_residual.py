@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedream.dream.residual import soft_limit, surprise
+from livedream.dream.residual import same_scene, soft_limit, surprise, within_range
 
 
 def test_small_values_are_left_alone():
@@ -20,6 +20,24 @@ def test_large_values_are_bent_below_the_limit_and_keep_their_order():
     np.testing.assert_allclose(limited, -limited[..., ::-1], atol=1e-4)
 
 
+def test_a_dream_that_is_pushed_on_for_ever_never_fills_the_range():
+    frame = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    push = np.where(frame > 127, 2, -2).astype(np.float32)
+    residual = np.zeros(frame.shape, np.float32)
+    for _ in range(300):
+        residual = within_range(soft_limit(residual + push, 255.0), frame)
+    dreamt = np.clip(frame + residual, 0, 255).astype(np.uint8)
+    assert not ((dreamt == 0) & (frame > 6)).any()
+    assert not ((dreamt == 255) & (frame < 249)).any()
+    assert ((dreamt < 20) | (dreamt > 235)).mean() > 0.8  # and yet it came near
+
+
+def test_a_dream_in_the_middle_of_the_range_is_left_alone():
+    frame = np.full((20, 30, 3), 128, np.uint8)
+    residual = np.linspace(-100, 100, 1800, dtype=np.float32).reshape(20, 30, 3)
+    np.testing.assert_array_equal(within_range(residual, frame), residual)
+
+
 def test_a_picture_that_the_flow_explains_keeps_its_dream():
     image = np.full((30, 30), 100, np.uint8)
     assert surprise(image, image).min() == 1
@@ -32,3 +50,13 @@ def test_something_new_drops_the_dream_only_where_it_is():
     keep = surprise(now, before)
     assert keep[5:15, 5:15].max() < 0.1
     assert keep[40:, 40:].min() == 1
+
+
+def test_another_scene_is_known_and_darkness_with_its_noise_is_not_one(picture):
+    now = picture[..., 0]
+    dark = np.random.default_rng(0).integers(0, 4, (2, 120, 160)).astype(np.uint8)
+    assert same_scene(now, now) == 1
+    assert same_scene(now, np.roll(now, (3, 6), (0, 1))) == 1
+    assert same_scene(now, now // 2 + 60) == 1  # another exposure
+    assert same_scene(now, 255 - np.flip(now)) < 0.1
+    assert same_scene(dark[0], dark[1]) == 1

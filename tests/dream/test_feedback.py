@@ -1,0 +1,119 @@
+"""What is carried moves with the picture, fades, is dropped where the picture is new, and can dive."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.dream.feedback import Feedback, displacement, washes
+from livedream.frame import Image
+from livedream.settings import DreamSettings
+
+STILL = DreamSettings(persistence=0.5)
+
+
+def begun(frame: Image) -> Feedback:
+    feedback = Feedback()
+    feedback.follow(frame, STILL, 0.0)
+    return feedback
+
+
+def test_on_a_still_picture_it_fades_by_its_persistence_and_grows_old(picture):
+    feedback = begun(picture)
+    assert feedback.youth.min() > 0.9
+    feedback.residual[:] = 40
+    feedback.follow(picture, STILL, 0.03)
+    np.testing.assert_allclose(feedback.residual, 20)
+    for _ in range(40):
+        feedback.follow(picture, STILL, 0.03)
+    assert feedback.youth.max() < 0.03
+
+
+def test_everything_moves_with_the_picture(picture):
+    feedback = begun(picture)
+    for array in (feedback.residual, feedback.momentum, feedback.youth):
+        array[:] = 0
+        array[55:65, 75:85] = 50
+    feedback.follow(np.roll(picture, (0, 6), (0, 1)), STILL, 0.03)
+    for array in (feedback.residual, feedback.momentum, feedback.youth):
+        mark = array.reshape(120, 160, -1).sum(2)[40:80, 60:110]
+        assert abs(np.average(np.arange(60, 110), weights=mark.sum(0)) - (79.5 + 6)) < 1
+
+
+def test_where_something_new_appears_the_dream_is_young_again(picture):
+    feedback = begun(picture)
+    for _ in range(60):
+        feedback.follow(picture, STILL, 0.03)
+    feedback.residual[:] = 40
+    new = picture.copy()
+    new[:60, :60] = 255 - new[:60, :60] // 2
+    feedback.follow(new, STILL, 0.03)
+    assert feedback.residual[10:50, 10:50].mean() < 10
+    assert feedback.youth[10:50, 10:50].mean() > 0.5
+    assert feedback.residual[90:, 100:].min() > 18
+    assert feedback.youth[90:, 100:].max() < 0.05
+
+
+def test_another_scene_drops_the_whole_dream(picture):
+    feedback = begun(picture)
+    feedback.residual[:] = 40
+    feedback.follow(255 - cv2.flip(picture, -1), STILL, 0.03)
+    assert feedback.residual.mean() < 2
+
+
+def test_slow_colour_washes_are_taken_off_and_detail_stays(picture):
+    feedback = begun(np.full((120, 160, 3), 128, np.uint8))
+    detail = np.random.default_rng(0).normal(0, 8, (120, 160, 3)).astype(np.float32)
+    residual = detail + np.float32([30, 0, -20])
+    for _ in range(100):
+        residual = feedback.settle(residual, feedback.momentum, STILL).copy()
+    assert np.abs(residual.mean((0, 1))).max() < 1
+    assert residual.std() > 0.9 * detail.std()
+
+
+def test_washes_are_what_is_slow(picture):
+    flat = np.full((90, 160, 3), 7, np.float32)
+    np.testing.assert_allclose(washes(flat), flat)
+
+
+@pytest.mark.parametrize(
+    ("change", "point", "came_from"),
+    [
+        ({"zoom": 10.0}, (100, 0), (100 / 1.1, 0)),  # it grows: everything came from nearer the centre
+        ({"spin": 90.0}, (30, 0), (0, -30)),  # clockwise: what is right was above
+        ({"pan_x": 10.0}, (0, 0), (-32.1, 0)),
+        ({"pan_y": -10.0}, (0, 0), (0, 32.1)),
+    ],
+)
+def test_zoom_spin_and_pan_after_a_second(change, point, came_from):
+    field = displacement((181, 321), DreamSettings(**change), 1.0)
+    x, y = point
+    found = field[90 + y, 160 + x] + (x, y)
+    np.testing.assert_allclose(found, came_from, atol=0.1)
+
+
+def test_at_rest_nothing_is_displaced():
+    assert displacement((90, 160), DreamSettings(), 1.0) is None
+    assert displacement((90, 160), DreamSettings(zoom=5), 0.0) is None
+
+
+def test_a_zooming_dream_grows(picture):
+    feedback = begun(picture)
+    feedback.residual[:] = 0
+    cv2.circle(feedback.residual, (80, 60), 20, (50, 50, 50), -1)
+    settings = DreamSettings(zoom=20.0, persistence=0.999)
+    for _ in range(10):
+        feedback.follow(picture, settings, 0.1)
+    grown = (feedback.residual[..., 0] > 25).sum() / (np.pi * 20**2)
+    assert grown == pytest.approx(1.2**2, rel=0.1)
+
+
+def test_a_dive_keeps_the_picture_when_the_camera_sees_another(picture):
+    """Fully dived, the picture (frame and residual) goes on from itself, whatever the camera shows."""
+    settings = DreamSettings(dive=1.0, persistence=0.999)
+    feedback = begun(picture)
+    other = 255 - cv2.flip(picture, -1)
+    feedback.follow(other, settings, 0.03)
+    now = other + feedback.residual
+    assert np.abs(now - picture).mean() < 0.1 * np.abs(other.astype(float) - picture).mean()
