@@ -124,7 +124,7 @@ class DreamSettings:
     )
     guide: str = _other("", "dream of this picture, or of the first picture in this folder", "dream")
     steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
-    octaves: int = _number(3, 1, 6, 1, "", "sizes that the steps cycle through")
+    octaves: int = _number(4, 1, 6, 1, "", "sizes that the steps cycle through")
     octave_scale: float = _number(1.4, 1.1, 2.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(1.0, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
     strike: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
@@ -136,7 +136,7 @@ class DreamSettings:
         0.93, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
     )
     shaping: str = _other(
-        "none",
+        "laplacian",
         "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",
         "dream",
         ("none", "smooth", "laplacian", "colour"),

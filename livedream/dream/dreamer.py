@@ -28,6 +28,8 @@ from livedream.timing import SectionTimer
 
 #: A list of the most active channels is good for so long; then the picture is another one.
 _RANKING_S = 20.0
+#: Above this mean youth the whole picture is young.
+_YOUNG = 0.35
 #: After a pause, or at the first frame, whose time says nothing yet, nothing leaps.
 _LONGEST_TICK_S = 0.5
 
@@ -210,9 +212,11 @@ class Dreamer:
         lengths *= np.float32(settings.step_size / 255)
         calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.youth)
         step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
+        # A young dream begins with its largest octaves, where a step shows most; the small ones give it form.
+        octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves
         height, width = frame.shape[:2]
         for _ in range(settings.steps):
-            size = octave_size(height, width, self._octave % settings.octaves, settings.octave_scale)
+            size = octave_size(height, width, self._octave % octaves, settings.octave_scale)
             self._octave += 1
             shift = random_shift(settings.jitter, self._generator)
             direction = shaped(jittered(self._direction, quickly_resized(x, size), shift), settings.shaping)

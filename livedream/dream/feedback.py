@@ -18,6 +18,8 @@ from livedream.settings import DreamSettings
 
 #: Ticks in which the youth of a dream falls to 1/e.
 _YOUTH_TICKS = 10.0
+#: How much less a dream fades that is fully dived into.
+_DIVE_LASTS = 0.6
 #: The share of the residual's slow colour washes that is taken off in each tick, and the grid that is slow.
 _WASH_SHARE, _WASH_GRID = 0.05, (16, 9)
 
@@ -74,7 +76,8 @@ class Feedback:
             self.residual, self.momentum, self.youth = (
                 warp(array, flow) for array in (self.residual, self.momentum, self.youth)
             )
-        fade = np.float32(settings.persistence) * keep
+        # What has no camera to be held against may last longer.
+        fade = np.float32(1 - (1 - settings.persistence) * (1 - _DIVE_LASTS * settings.dive)) * keep
         if dive:
             self.residual = self._dived(frame, picture, flow, fade, dive)
         else:

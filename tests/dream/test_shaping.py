@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from livedream.dream import shaping
 from livedream.dream.shaping import shaped
 
 
@@ -22,16 +24,24 @@ def test_without_shaping_nothing_changes(noise):
     assert shaped(noise, "none") is noise
 
 
-@pytest.mark.parametrize("shaping", ["smooth", "laplacian", "colour"])
-def test_the_size_stays_and_an_empty_direction_stays_empty(noise, shaping):
-    assert float(shaped(noise, shaping).abs().mean()) == pytest.approx(1, abs=1e-3)
-    assert shaped(noise, shaping).shape == noise.shape
-    assert not shaped(torch.zeros_like(noise), shaping).any()
+@pytest.mark.parametrize("how", ["smooth", "laplacian", "colour"])
+def test_the_size_stays_and_an_empty_direction_stays_empty(noise, how):
+    assert float(shaped(noise, how).abs().mean()) == pytest.approx(1, abs=1e-3)
+    assert shaped(noise, how).shape == noise.shape
+    assert not shaped(torch.zeros_like(noise), how).any()
 
 
-@pytest.mark.parametrize("shaping", ["smooth", "laplacian"])
-def test_coarse_parts_gain(noise, shaping):
-    assert coarse_share(shaped(noise, shaping)) > 2 * coarse_share(noise)
+@pytest.mark.parametrize("how", ["smooth", "laplacian"])
+def test_coarse_parts_gain(noise, how):
+    assert coarse_share(shaped(noise, how)) > 2 * coarse_share(noise)
+
+
+def test_balancing_is_the_same_with_and_without_opencv():
+    x = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(2))
+    both = shaping._balanced(x, 3)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(
+        shaping._balanced_array(x[0].permute(1, 2, 0).numpy().copy(), 3), both, atol=0.02
+    )
 
 
 def test_colours_come_closer_to_grey(noise):
