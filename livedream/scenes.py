@@ -40,7 +40,7 @@ _LONGEST_FADE_S = 600.0
 
 @dataclass(frozen=True)
 class Scene:
-    """Named settings: only those that differ from the defaults. ``key`` is 1 to 9, or 0 for none.
+    """Named settings; those that it does not name are at their defaults. ``key`` is 1 to 9, or 0 for none.
 
     ``problems`` says what in its file could not be used.
     """
@@ -68,8 +68,10 @@ class Scene:
 
 
 def scene_of(settings: DreamSettings, name: str, title: str, key: int = 0) -> Scene:
-    """The scene that recalls ``settings``."""
-    values = {n: v for n in SCENE_SETTINGS if (v := getattr(settings, n)) != SPECS[n].default}
+    """The scene that recalls ``settings``, on the same network."""
+    values = settings.as_dict()
+    told = [n for n in SCENE_SETTINGS if n in ("network", "layer") or values[n] != SPECS[n].default]
+    values = {name: values[name] for name in told}
     return Scene(name, values, title, key=key)
 
 

@@ -28,7 +28,7 @@ def test_a_stored_scene_brings_the_settings_back(tmp_path):
 
 def test_a_scene_holds_only_what_it_is_about():
     scene = scene_of(DreamSettings(steps=4, mirror=False, working_px=640, blackout=True), "a", "A")
-    assert scene.settings == {"steps": 4}
+    assert scene.settings == {"network": "dreamnet", "layer": "parts", "steps": 4}
     assert not {"mirror", "rotate", "fit", "freeze", "blackout", "working_px"} & set(SCENE_SETTINGS)
 
 
@@ -115,7 +115,9 @@ def test_a_shipped_scene_is_without_mistakes(path):
     scene = read_scene(path)
     assert not scene.problems
     assert scene.title
-    assert scene.settings == {n: v for n, v in scene.settings.items() if v != SPECS[n].default}
+    default = [n for n, v in scene.settings.items() if v == SPECS[n].default and n != "layer"]
+    assert not default
+    assert "network" not in scene.settings  # the words of its layers hold for each
 
 
 _KILLING = """
