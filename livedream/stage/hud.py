@@ -48,6 +48,9 @@ class HudState:
     strength: float = 1.0
     faults: int = 0
     recording_s: float | None = None
+    mix: str = ""
+    where: str = ""
+    vignette: float = 0.0
     scene: str = ""
     presence: float | None = None
     attract: bool = False
@@ -71,6 +74,9 @@ class HudState:
             ("octaves", str(self.octaves or "")),
             ("channels", self.channels or "all"),
             ("working size", f"{width} x {height}" if width else ""),
+            ("mix", "" if self.mix == "over" else self.mix),
+            ("where", "" if self.where == "everywhere" else self.where),
+            ("vignette", f"{self.vignette:.1f}" if self.vignette else ""),
             ("scene", self.scene),
             ("presence", "" if self.presence is None else f"{self.presence:.1f}"),
             ("attract", "on" if self.attract else ""),
