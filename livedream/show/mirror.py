@@ -279,18 +279,23 @@ class Mirror:
         if duration_s is not None and now - self._begun_s >= duration_s:
             self._end()
 
+    def _layer(self, dream: dict[str, Any]) -> str:
+        """The layer that is dreamt: on a journey it changes by itself."""
+        settings = self._player.settings
+        if settings.journey and dream.get("network") == settings.network and dream.get("shown"):
+            return str(dream["shown"]["layer"])
+        return settings.layer
+
     def _hud_state(self) -> HudState:
         settings, dream = self._player.settings, self._workers.dream_status()
-        shown = dream.get("shown", {}) if dream.get("network") == settings.network else {}
-        info = network_info(settings.network)
-        # On a journey the layer changes by itself.
-        layer = info.layer(shown["layer"]) if settings.journey and shown else info.blend(settings.layer)[0][0]
+        name = self._layer(dream)
+        layer = network_info(settings.network).blend(name)[0][0]
         return HudState(
             network=settings.network,
-            layer=layer.name if settings.journey else settings.layer,
+            layer=name,
             layer_channels=layer.channels,
             layer_stride=layer.stride,
-            channels=shown.get("channels") or settings.channels,
+            channels=dream.get("shown", {}).get("channels") or settings.channels,
             backend=dream.get("backend", ""),
             source=self._workers.camera_status().get("source", ""),
             display_fps=self._statistics.display.rate(now_s()),
@@ -317,12 +322,15 @@ class Mirror:
             "faults": self._workers.faults,
             "backend": dream.get("backend", ""),
             "network": dream.get("network", settings.network),
-            "layer": dream.get("layer", settings.layer),
+            "layer": self._layer(dream) if settings.journey else dream.get("layer", settings.layer),
+            "guide": dream.get("guide", settings.guide),
             "working_size": dream.get("working", [0, 0]),
             "steps": settings.steps,
             "tick_ms": dream.get("sections", {}),
             "source": self._workers.camera_status().get("source", ""),
-            "message": " · ".join(filter(None, self._said.values())),
+            "message": " · ".join(
+                dict.fromkeys(filter(None, (*self._said.values(), self._hud.alarm(now_s()))))
+            ),
             "picture_size": list(self._outputs.size),
             "scene": self._player.scene,
             "presence": None if self._somebody() is None else round(room.presence, 2),

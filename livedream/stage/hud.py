@@ -123,6 +123,10 @@ class Hud:
         self._message, self._alarm = text, alarm
         self._message_until = now + (_ALARM_S if alarm else _SHOWN_S)
 
+    def alarm(self, now: float) -> str:
+        """The alarm that is shown now, or nothing."""
+        return self._message if self._alarm and now < self._message_until else ""
+
     def unsay(self, text: str, now: float) -> None:
         """Take a line away that is no longer true, if it is still there; an alarm stays."""
         if text == self._message and not self._alarm:

@@ -9,7 +9,8 @@ The live dream runs at its default settings, but for ``--set``; the film's frame
 320×180. Strength: the log of the layer's activation norm in the output over that in the frame, under jitter.
 Flicker is the mean difference of an output from the one before, moved along by the camera's own motion,
 outside of what was hidden, in levels of 255: for every third frame from the 60th to the 120th; the classic
-loop's at three of them. Then comes the other layer of ``--then``; its frames count from the end of the fade.
+loop's at three of them. Cost is processor time, of both by turns. Last comes another layer, ``--then``; its
+frames count from the end of the fade.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _FPS = 30
 _STRENGTH_AT = (10, 30, 60, 120)
 _FLICKER_AT = range(60, 121, 3)
 _CLASSIC_FLICKER_AT = (60, 90, 120)
+_TURNS, _TICKS = 5, 20
 _AFTER_CHANGE = (0, 10, 30, 60)
 
 
@@ -53,26 +55,20 @@ class Bench:
         self.info = network_info(settings.network)
         self.layer = self.info.layer(settings.layer).name
         self.live: list[Image] = []
-        self.live_ms: list[float] = []
         self.classic: dict[int, Image] = {}
-        self.classic_ms: list[float] = []
         self._generator = torch.Generator().manual_seed(1)
 
     def tick(self, n: int, settings: DreamSettings) -> None:
         """Dream live on frame number ``n``."""
-        start = time.thread_time()
         residual = self.dreamer.tick(self.frames[n], settings, time_s=n / _FPS)
-        self.live_ms.append((time.thread_time() - start) * 1e3)
         self.live.append(_over(self.frames[n], residual * settings.strength))
 
     def classic_of(self, n: int, layer: str) -> Image:
         """Frame number ``n``, dreamt by the original algorithm."""
         backend = self.dreamer.backend
         image = torch.from_numpy(self.frames[n]).to(backend.device).permute(2, 0, 1)[None].float() / 255
-        start = time.thread_time()
         dreamt = classic_dream(image, lambda x: backend.gradient(x, layer, LAYER_L2), self._generator)
         array = dreamt[0].permute(1, 2, 0).cpu().numpy()
-        self.classic_ms.append((time.thread_time() - start) * 1e3)
         return np.asarray((array * 255).round(), np.uint8)
 
     def strength(self, dreamt: Image, n: int, layer: str) -> float:
@@ -81,8 +77,9 @@ class Bench:
 
     def run(self) -> dict[str, Any]:
         """The figures for the layer."""
+        tick_ms, classic_ms = self._cost()
         by_classic = set(_STRENGTH_AT) | {m for n in _CLASSIC_FLICKER_AT for m in (n - 1, n)}
-        for n in range(_STRENGTH_AT[-1] + 1):  # by turns: whatever else the machine does slows both
+        for n in range(_STRENGTH_AT[-1] + 1):
             self.tick(n, self.settings)
             if n in by_classic:
                 self.classic[n] = self.classic_of(n, self.layer)
@@ -90,22 +87,33 @@ class Bench:
         strengths = {n: self.strength(live[n], n, self.layer) for n in _STRENGTH_AT}
         classics = {n: self.strength(classic[n], n, self.layer) for n in _STRENGTH_AT}
         settled = [n for n in _STRENGTH_AT if n >= _FLICKER_AT[0]]
-        ms, classic_ms = np.median(self.live_ms[5:]), np.median(self.classic_ms)
-        per_ms, classic_per_ms = (
-            np.mean([found[n] for n in settled]) / cost
-            for found, cost in ((strengths, ms), (classics, classic_ms))
-        )
+        gain, classic_gain = (np.mean([found[n] for n in settled]) for found in (strengths, classics))
         return {
             "layer": self.layer,
             "strength": strengths,
             "classic_strength": classics,
             "strength_over_classic": {n: strengths[n] / classics[n] for n in _STRENGTH_AT},
-            "strength_per_ms_over_classic": per_ms / classic_per_ms,
-            "ms": {"tick": ms, "classic": classic_ms, "parts": self._parts()},
+            "classic_ms_over_tick": classic_ms / tick_ms,
+            "strength_per_ms_over_classic": gain / classic_gain * classic_ms / tick_ms,
+            "ms": {"tick": tick_ms, "classic": classic_ms, "parts": self._parts()},
             "flicker": self._flicker(),
             "legibility": np.mean([legibility(live[n], frames[n]) for n in settled]),
             "clipped": max(clipped(live[n], frames[n]) for n in settled),
         }
+
+    def _cost(self) -> tuple[float, float]:
+        """Milliseconds of processor time of a tick and of the classic loop, medians, measured by turns."""
+        ticks, classics = [], []
+        for turn in range(_TURNS + 1):
+            start = time.thread_time()
+            for n in range(_TICKS):
+                self.dreamer.tick(self.frames[turn * _TICKS + n], self.settings)
+            between = time.thread_time()
+            self.classic_of(turn, self.layer)
+            ticks.append((between - start) * 1e3 / _TICKS)
+            classics.append((time.thread_time() - between) * 1e3)
+        self.dreamer.reset()
+        return float(np.median(ticks[1:])), float(np.median(classics[1:]))
 
     def _parts(self) -> dict[str, float]:
         return {name: ms["p50"] for name, ms in self.dreamer.timer.summary().items()}

@@ -71,7 +71,7 @@ def test_without_steps_the_dream_fades_by_its_persistence(dreamer, picture):
     for _ in range(5):
         before = np.abs(dreamer.tick(picture, FAST)).mean()
     after = np.abs(dreamer.tick(picture, FAST.replace(steps=0, persistence=0.5))).mean()
-    assert after == pytest.approx(before / 2, rel=0.01)
+    assert after == pytest.approx(before / 2, rel=0.05)
 
 
 def test_the_residual_stays_within_its_limit(dreamer, picture):

@@ -205,7 +205,12 @@ def test_damaged_weights_end_the_start_with_one_clear_line(tmp_path):
 @pytest.mark.screen
 @pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
 def test_keys_change_the_running_mirror(running, tmp_path):
+    guides = tmp_path / "guides"
+    guides.mkdir()
+    (guides / "broken.png").write_bytes(b"no picture")
+    shutil.copy(ROOT / "docs" / "pictures" / "clouds.jpg", guides / "clouds.jpg")
     words = ("--source", "clouds", "--windowed", "--preview", "--port", 8437, *SMALL, "--layer", "edges")
+    words += ("--journey-hold-s", 0.5, "--journey-fade-s", 0.5)
     mirror = running(*words, cwd=tmp_path)
 
     def press(*keys: str) -> None:
@@ -218,6 +223,13 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     press("Right", "a")
     wait_until(lambda: now("layer") == "textures", mirror, "the next layer")
     assert now("steps") == 3
+    press("g")
+    wait_until(lambda: "broken.png' is no picture" in now("message"), mirror, "the reason")
+    press("shift+g")
+    wait_until(lambda: now("guide") == "guides/clouds.jpg", mirror, "the guide")
+    press("j")
+    wait_until(lambda: now("layer") not in ("textures", "edges"), mirror, "the journey's next layer")
+    press("j")
     press("s")
     wait_until(lambda: list(tmp_path.glob("snapshots/*.png")), mirror, "a snapshot")
     press("r")
