@@ -6,24 +6,21 @@ from dataclasses import dataclass, replace
 
 from livedream.settings import SPECS, DreamSettings
 
-#: How much of a dream is carried from tick to tick while it is swept away.
-_SWEEP_PERSISTENCE = 0.85
-
 
 @dataclass(frozen=True)
 class Fade:
     """From ``before`` to ``goal``: numbers move, smoothly at both ends.
 
     What is not a number (layer, network, mix…) has the goal's value from the start: the dream and the
-    composite crossfade it in the fade's own time. ``sweep`` lets go of the old dream meanwhile, so that
-    nothing of it is left at the end.
+    composite crossfade it in the fade's own time. ``persistence`` is the most that the dream may carry from
+    tick to tick meanwhile: little, to let go of the old one.
     """
 
     before: DreamSettings
     goal: DreamSettings
     start_s: float
     duration_s: float
-    sweep: bool = False
+    persistence: float = 1.0
 
     def over(self, now: float) -> bool:
         """Whether the goal is reached."""
@@ -43,8 +40,8 @@ class Fade:
                     round(before + share * (goal - before), 0 if spec.kind is int else 6)
                 )
         changes["crossfade_s"] = min(self.duration_s, float(SPECS["crossfade_s"].maximum or 0))
-        if self.sweep:
-            changes["persistence"] = min(self.goal.persistence, _SWEEP_PERSISTENCE)
+        persistence = changes.get("persistence", self.goal.persistence)
+        changes["persistence"] = min(persistence, self.persistence)
         return self.goal.replace(**changes)
 
     def towards(self, goal: DreamSettings) -> Fade:

@@ -171,7 +171,8 @@ class Mirror:
 
     def _play(self, now: float) -> None:
         """Let scenes, fades and visitors change the settings."""
-        for text, alarm in self._player.step(now, self._somebody()):
+        dream_fps = self._workers.dream_status().get("dream_fps", 0.0)
+        for text, alarm in self._player.step(now, self._somebody(), dream_fps):
             (log.error if alarm else log.info)("%s", text)
             self._hud.say(text, now, alarm=alarm)
         if self._player.settings is not self._ordered:

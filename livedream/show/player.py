@@ -22,6 +22,9 @@ from livedream.show.state import State, consistent
 #: What is done to the layer that is dreamt, not to the one that a journey set out from.
 _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
 
+#: What is left of the attract dream when the mirror is back.
+_LEFT = 0.05
+
 News = tuple[str, bool]  # a line for the operator, and whether it is an alarm
 
 
@@ -57,10 +60,15 @@ class Player:
         self._reading: list[tuple[Future[Scene], bool]] = []  # and whether it is the attract dream
         self._storing: list[Future[Path]] = []
         self._somebody = False
+        self._dream_fps = 30.0
         self.settings = state.settings
 
-    def step(self, now: float, somebody: bool | None) -> list[News]:
-        """Play on to ``now``; what is to be said. ``somebody`` is None where nobody looks for visitors."""
+    def step(self, now: float, somebody: bool | None, dream_fps: float = 30.0) -> list[News]:
+        """Play on to ``now``; what is to be said.
+
+        ``somebody`` is None where nobody looks for visitors; the dream ticks ``dream_fps`` times a second.
+        """
+        self._dream_fps = dream_fps
         news = self._read(now) + self._stored()
         self._somebody = bool(somebody)
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
@@ -132,14 +140,15 @@ class Player:
         if settings != self.settings:
             self.settings = settings
 
-    def _fade_to(self, goal: DreamSettings, now: float, duration_s: float, sweep: bool = False) -> None:
+    def _fade_to(self, goal: DreamSettings, now: float, duration_s: float, persistence: float = 1.0) -> None:
         before = self._faded(now)
         self._state = replace(self._state, settings=goal)
-        self._fade = Fade(before, goal, now, duration_s, sweep) if duration_s > 0 else None
+        self._fade = Fade(before, goal, now, duration_s, persistence) if duration_s > 0 else None
 
     def _go_back(self, now: float) -> None:
         if self._mirrored is not None:
-            self._fade_to(self._mirrored, now, RETURN_S, sweep=True)
+            ticks = max(1.0, self._dream_fps * RETURN_S)  # a slow dream has only few to let go of the old
+            self._fade_to(self._mirrored, now, RETURN_S, _LEFT ** (1 / ticks))
             self._mirrored = None
 
     def _read(self, now: float) -> list[News]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -119,6 +120,19 @@ def test_an_empty_room_leads_into_the_attract_dream_and_a_visitor_back_within_a_
     player.step(41.8, True)
     assert player.settings == State.begin(DreamSettings(layer="textures", strength=1.5), None).settings
     assert player.attract.times == 1
+
+
+@pytest.mark.parametrize("dream_fps", [0.0, 5.0, 60.0])
+def test_little_of_the_attract_dream_is_left_after_a_second_however_slow_the_dream(play, dream_fps):
+    player = play()
+    until_read(player, 20.0, False)
+    player.step(30.0, False)
+    now, carried = 31.0, []
+    while now < 32.0:
+        player.step(now, True, dream_fps)
+        carried.append(player.settings.persistence)
+        now += 1 / max(dream_fps, 2.0)
+    assert math.prod(carried) < 0.25
 
 
 def test_a_key_ends_the_attract_dream_and_acts_on_what_was_before(play):
