@@ -22,7 +22,7 @@ from livedream.settings import DreamSettings
 from livedream.stage.look import Look, layer_of
 from livedream.stage.room import Room
 
-#: Frames whose grey copies are kept to find the motion since a residual's frame: two seconds at 30 fps.
+#: Frames whose small copies are kept to find the motion since a residual's frame: two seconds at 30 fps.
 _REMEMBERED = 64
 #: A residual that is older than the first begins to fade, and is gone at the second: the dream process is
 #: away, and what it left no longer belongs to the picture.
@@ -76,7 +76,7 @@ def freshness(age_s: float) -> float:
 
 
 class Composer:
-    """Remembers the last frames' grey copies at working size, and moves residuals to the current frame.
+    """Remembers the last frames at working size, in colour and grey, and moves residuals to the current one.
 
     ``room`` is what it has learnt about the place that the camera sees.
     """
@@ -85,9 +85,8 @@ class Composer:
         self.room = Room()
         self._look = Look()
         self._flow = FlowEstimator()
-        self._greys: OrderedDict[int, Image] = OrderedDict()
+        self._known: OrderedDict[int, tuple[Image, Image]] = OrderedDict()
         self._visible: Image | None = None
-        self._small: Image | None = None
         self._index = -1
         self._time_s = 0.0
         self._working = (0, 0)
@@ -97,16 +96,16 @@ class Composer:
         self._visible = crop_to_aspect(image, aspect)
         self._index, self._time_s = index, time_s
         self._remember()
-        self.room.see(self._greys[index], time_s)
+        self.room.see(self._known[index][1], time_s)
 
     def _remember(self) -> None:
         assert self._visible is not None
         if self._working == (0, 0):
             self._working = working_size(self._visible.shape[1], self._visible.shape[0], _LOOK_PX)
-        self._small = resize(self._visible, *self._working)
-        self._greys[self._index] = grey(self._small)
-        while len(self._greys) > _REMEMBERED:
-            self._greys.popitem(last=False)
+        small = resize(self._visible, *self._working)
+        self._known[self._index] = small, grey(small)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
     def compose(
         self,
@@ -126,22 +125,31 @@ class Composer:
         size = picture_size((visible.shape[1], visible.shape[0]), output)
         layer = keep = None
         if residual is not None and share * settings.strength > 0:
-            moved = self._attach(residual, index)
-            assert self._small is not None
-            now = self._look.now(settings, self.room, (moved.shape[1], moved.shape[0]), self._time_s)
-            layer, keep = layer_of(moved, self._small, now, settings.strength, share)
+            moved, small = self._attach(residual, index, settings.dive)
+            now = self._look.now(settings, self.room, self._working, self._time_s)
+            layer, keep = layer_of(moved, small, now, settings.strength, share)
         picture = lay_over(visible, layer, size, keep)
         return np.asarray(cv2.flip(picture, 1), np.uint8) if settings.mirror else picture
 
-    def _attach(self, residual: Array, index: int) -> Array:
-        """``residual`` moved from its own frame to the current one."""
+    def _attach(self, residual: Array, index: int, dive: float) -> tuple[Array, Image]:
+        """``residual`` moved from its own frame to the current one, and that frame at its size.
+
+        A dream that dives is a picture of its own and not attached to anybody: it stays with its own frame.
+        """
         working = (residual.shape[1], residual.shape[0])
         if working != self._working:  # the working size was changed
             self._working = working
-            self._greys.clear()
+            self._known.clear()
             self._remember()
         # The dream may have seen a frame that was never shown: the nearest one that was is next to it.
-        nearest = min(self._greys, key=lambda known: abs(known - index))
+        nearest = min(self._known, key=lambda known: abs(known - index))
+        (small, now), (own, before) = self._known[self._index], self._known[nearest]
         if nearest == self._index:
-            return residual
-        return self._flow.warp(residual, self._flow(self._greys[self._index], self._greys[nearest]))
+            return residual, small
+        if dive == 1:
+            return residual, own
+        moved = self._flow.warp(residual, self._flow(now, before))
+        if dive:
+            moved = cv2.addWeighted(moved, 1 - dive, residual, dive, 0)
+            small = np.asarray(cv2.addWeighted(small, 1 - dive, own, dive, 0), np.uint8)
+        return moved, small

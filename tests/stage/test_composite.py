@@ -104,6 +104,16 @@ def test_an_old_dream_is_moved_to_where_the_picture_is_now(picture, known):
     assert abs(centre - (79.5 + 8)) < 1.5
 
 
+def test_a_dream_that_dives_stays_as_it_was_dreamt(picture):
+    composer, dive = Composer(), PLAIN.replace(dive=1.0, mix="dream")
+    residual = 128.0 - picture.astype(np.float32)  # the dream is plain grey, whatever the camera sees
+    composer.see(picture, 3, None, 0.0)
+    composer.compose(residual, 3, (160, 120), dive)
+    composer.see(np.roll(picture, (0, 30), (0, 1)), 4, None, 0.1)
+    shown = composer.compose(residual, 3, (160, 120), dive)
+    assert np.abs(shown.astype(int) - 128).max() <= 2
+
+
 def test_a_change_of_the_working_size_goes_through(picture):
     composer = Composer()
     composer.see(picture, 0, None, 0.0)
