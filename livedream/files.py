@@ -39,15 +39,25 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside ``path`` and put it in its place, so that ``path`` is whole at any moment.
+    """Write a file so that a reader, or a machine that is switched off, finds the old one or the new.
 
     Raises ``OutputError`` when it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    scratch = path.with_name(f".{path.name}.part")  # always the same: a kill leaves at most one behind
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        try:
+            with scratch.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        if os.name == "posix":  # the new name is on the disk only when its folder is
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error

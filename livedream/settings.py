@@ -14,7 +14,8 @@ from typing import Any, Literal
 from livedream.errors import UsageError
 
 Number = int | float
-Group = Literal["dream", "picture"]
+#: What is dreamt; how it is shown; and what belongs to the place and the machine, so to no scene.
+Group = Literal["dream", "picture", "show"]
 
 
 @dataclass(frozen=True)
@@ -163,18 +164,57 @@ class DreamSettings:
     strength: float = _number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )
-    mirror: bool = _other(True, "left and right as in a mirror", "picture")
+    mix: str = _other(
+        "over",
+        "the dream over the sharp camera, the dream alone, or only its light and shade, in the camera's"
+        " colours",
+        "picture",
+        ("over", "dream", "luminance"),
+    )
+    where: str = _other(
+        "everywhere",
+        "dream everywhere, where something moves, on whoever is in front of the learnt background, or on"
+        " the background",
+        "picture",
+        ("everywhere", "moving", "visitor", "background"),
+    )
+    vignette: float = _number(
+        0.0,
+        -1.0,
+        1.0,
+        0.1,
+        "",
+        "above 0 the dream fades out towards the corners, below 0 towards the centre",
+        "picture",
+    )
+    mirror: bool = _other(True, "left and right as in a mirror", "show")
     fit: str = _other(
         "fill",
         "fill the screen and crop the camera, or keep the whole camera picture",
-        "picture",
+        "show",
         ("fill", "keep"),
     )
     rotate: int = _other(
-        0, "turn the picture clockwise, in degrees, for a turned screen", "picture", (0, 90, 180, 270)
+        0, "turn the picture clockwise, in degrees, for a turned screen", "show", (0, 90, 180, 270)
     )
-    freeze: bool = _other(False, "hold the picture", "picture")
-    blackout: bool = _other(False, "show black", "picture")
+    freeze: bool = _other(False, "hold the picture", "show")
+    blackout: bool = _other(False, "show black", "show")
+    attract_after_s: float = _number(
+        20.0,
+        0.0,
+        3600.0,
+        5.0,
+        "s",
+        "so long without a visitor, and the scene attract begins; 0 is never",
+        "show",
+    )
+    journey_for_visitors: bool = _other(False, "a journey for as long as somebody is there", "show")
+    presence_from: str = _other(
+        "live",
+        "look for visitors in cameras and streams only, or in any source, films and photographs too",
+        "show",
+        ("live", "any"),
+    )
 
     def __post_init__(self) -> None:
         for spec in SPECS.values():

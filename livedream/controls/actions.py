@@ -49,13 +49,20 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Missing:
-    """A control whose function is not in this version."""
+class Recall:
+    """Fade to the scene on a digit, 1 to 9."""
 
-    what: str
+    key: int
 
 
-Action = Set | Nudge | Toggle | Cycle | Command | Missing
+@dataclass(frozen=True)
+class Store:
+    """Store what is shown as the scene on a digit, 1 to 9."""
+
+    key: int
+
+
+Action = Set | Nudge | Toggle | Cycle | Command | Recall | Store
 
 
 def apply(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from livedream.controls.actions import Action, Command, Cycle, Missing, Nudge, Set, Toggle
+from livedream.controls.actions import Action, Command, Cycle, Nudge, Recall, Set, Store, Toggle
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,15 @@ KEYS: tuple[Key, ...] = (
     Key("G", "next guide picture; Shift: back", (("g", Cycle("guide", 1)), ("shift+g", Cycle("guide", -1)))),
     Key("N", "next network; Shift: back", (("n", Cycle("network", 1)), ("shift+n", Cycle("network", -1)))),
     Key("J", "journey through the layers, and stay", (("j", Toggle("journey")),)),
-    Key("1 – 9", "scenes", tuple((digit, Missing(f"scene {digit}")) for digit in _DIGITS)),
+    Key("1 – 9", "scenes", tuple((digit, Recall(int(digit))) for digit in _DIGITS)),
     Key(
         "Shift 1 – 9",
         "store a scene",
-        tuple((f"shift+{digit}", Missing(f"storing scene {digit}")) for digit in _DIGITS),
+        tuple((f"shift+{digit}", Store(int(digit))) for digit in _DIGITS),
     ),
+    Key("X", "mix: over, dream alone, light and shade", (("x", Cycle("mix", 1)),)),
+    Key("Y", "where: everywhere, moving, visitor, background", (("y", Cycle("where", 1)),)),
+    _both_ways("k", "vignette", "dream in the centre; Shift: at the edge"),
     Key("Space", "freeze the picture", (("space", Toggle("freeze")),)),
     Key("B", "blackout", (("b", Toggle("blackout")),)),
     Key("M", "mirror left and right", (("m", Toggle("mirror")),)),

@@ -20,17 +20,19 @@ from livedream.show.parser import Parser, checked, png, seconds, size, whole
 _EPILOG = """\
 other commands, each with its own --help:
   live.py render IN OUT      dream every frame of a film, or a photograph
+  live.py scenes list        the scenes, and what is wrong with any
   live.py models list        the networks, and what is on this machine; with NAME, its layers
   live.py models fetch NAME  download a network's weights
   live.py models import FILE --as NAME
-  live.py models export|verify  a layer's gradient as an ONNX file
                              take a weight file from elsewhere
+  live.py models export|verify
+                             a layer's gradient as an ONNX file
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
 
 _CLASSIC_SETTINGS = ("network", "layer", "channels", "guide", "mirror")
-_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group == "dream" and name != "dream_rate"]
-_RENDER_SETTINGS += ["strength", "mirror"]
+_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group != "show" and name != "dream_rate"]
+_RENDER_SETTINGS += ["mirror"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "render": _render,
         "models": _models,
+        "scenes": _scenes,
         "doctor": _doctor,
     }
     try:
@@ -117,6 +120,8 @@ def _mirror(words: list[str], started_s: float) -> None:
         duration_s=found.duration,
         stats=found.stats,
         log_level=level,
+        scene=found.scene or "",
+        scenes=found.scenes,
     )
     run_mirror(launch, _settings(found, DreamSettings()), started_s)
 
@@ -160,6 +165,17 @@ def _models(words: list[str]) -> None:
     models_command(words)
 
 
+def _scenes(words: list[str]) -> None:
+    parser = Parser(prog="live.py scenes", description="Settings under a name, recalled by a digit.")
+    parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
+    parser.add_argument("--scenes", type=Path, metavar="DIR", help="your own scenes' folder")
+    found = parser.parse_args(words)
+    from livedream.scenes import Scenes
+    from livedream.show.player import listing
+
+    sys.stdout.write(listing(Scenes(found.scenes)))
+
+
 def _doctor(words: list[str]) -> None:
     parser = Parser(
         prog="live.py doctor", description="Says what this machine has, what it lacks, how to mend it."
@@ -175,6 +191,10 @@ def _doctor(words: list[str]) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; live.py scenes list has them")
+    parser.add_argument(
+        "--scenes", type=Path, metavar="DIR", help="your own scenes' folder (default: a folder of your user)"
+    )
     parser.add_argument(
         "--backend",
         default="auto",
@@ -199,7 +219,14 @@ def _add_settings(parser: argparse.ArgumentParser, names: Collection[str] = tupl
 
 
 def _settings(found: argparse.Namespace, base: DreamSettings) -> DreamSettings:
-    """The base settings, changed by the flags, then by each ``--set``."""
+    """The base settings, changed by the scene, then by the flags, then by each ``--set``."""
+    if found.scene:
+        from livedream.scenes import Scenes
+        from livedream.show.player import possible
+
+        base, problems = possible(Scenes(found.scenes).named(found.scene), base)
+        for problem in problems:
+            logging.getLogger(__name__).error("%s", problem)
     return base.replace(**_changes(found))
 
 

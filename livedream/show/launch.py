@@ -12,7 +12,8 @@ class Launch:
 
     ``source`` is a spec as in :mod:`livedream.sources`, or ``auto``; ``size`` is (width, height) of the
     window, or of the picture when ``headless``; ``frames`` and ``duration_s`` end the show, both counted
-    from the first dreamt picture.
+    from the first dreamt picture. ``scene`` is where the settings come from, ``scenes`` the
+    user's own folder of them.
     """
 
     source: str = "auto"
@@ -30,4 +31,6 @@ class Launch:
     frames: int | None = None
     duration_s: float | None = None
     stats: Path | None = None
+    scene: str = ""
+    scenes: Path | None = None
     log_level: int = 20

@@ -17,14 +17,16 @@ import cv2
 import numpy as np
 
 from livedream.child import ENDINGS
-from livedream.controls.actions import Action, Command, Cycle, Missing, Toggle
+from livedream.controls.actions import Action, Command, Recall, Store
 from livedream.controls.keyboard import action_for, help_rows
 from livedream.errors import LivedreamError, SourceError
 from livedream.frame import Image
 from livedream.networks.catalogue import network_info
+from livedream.scenes import Scenes
 from livedream.settings import DreamSettings
 from livedream.show.launch import Launch
 from livedream.show.outputs import Outputs
+from livedream.show.player import Player
 from livedream.show.state import State
 from livedream.show.statistics import Statistics, write_stats
 from livedream.show.workers import Workers
@@ -42,8 +44,8 @@ log = logging.getLogger(__name__)
 _MOST_HZ = 60.0
 #: …and at least this often, so that a window that was covered is painted again.
 _LEAST_HZ = 10.0
-#: What is done to the layer that is dreamt, not to the one that a journey set out from.
-_LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
+#: Sources in which whoever is seen stands in front of the mirror.
+_LIVE = ("camera", "stream")
 #: A show without a dream begins all the same after this long: `--frames` and `--duration` must end it.
 _LONGEST_OVERTURE_S = 60.0
 
@@ -64,7 +66,9 @@ def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None 
             stack.callback(signal.signal, number, signal.signal(number, end))  # and stays until all is closed
         workers = stack.enter_context(Workers(launch, state.settings))
         outputs = stack.enter_context(Outputs(launch, state.settings))  # opens while the camera starts
-        Mirror(launch, state, workers, outputs, end, started_s or now_s()).run()
+        player = Player(state, Scenes(launch.scenes), now_s(), launch.scene)
+        stack.callback(player.close)
+        Mirror(launch, player, workers, outputs, end, started_s or now_s()).run()
 
 
 class Ending:
@@ -84,14 +88,15 @@ class Mirror:
     def __init__(
         self,
         launch: Launch,
-        state: State,
+        player: Player,
         workers: Workers,
         outputs: Outputs,
         end: Ending,
         started_s: float,
     ) -> None:
         self._launch = launch
-        self._state = state
+        self._player = player
+        self._ordered: object = None
         self._workers = workers
         self._outputs = outputs
         self._started_s = started_s
@@ -113,6 +118,7 @@ class Mirror:
         while not self._end.near:
             now = now_s()
             self._control()
+            self._play(now)
             if watch.due(now):
                 self._watch(now)
             if (self._outputs.has_vsync or pace.wait_s(now) == 0) and (self._take() or repaint.due(now)):
@@ -150,47 +156,56 @@ class Mirror:
                 case Command("record"):
                     self._hud.say(outputs.toggle_recording(), now)
                 case Command("snapshot") if self._picture is not None:
-                    path = outputs.snapshot(self._picture, self._state.settings)
+                    path = outputs.snapshot(self._picture, self._player.settings)
                     self._hud.say(f"snapshot: {path}", now)
-                case Missing(what):
-                    self._hud.say(f"{what}: not in this version", now)
+                case Recall(key):
+                    self._player.recall(key)
+                case Store(key):
+                    self._player.store(key)
                 case _:
-                    guides = self._workers.dream_status().get("guides", ())
-                    self._state = self._here(action).after(action, guides)
-                    outputs.follow(self._state.settings)
-                    self._order()
+                    self._player.act(action, now, self._workers.dream_status())
                     self._hud.touched(now)
         except LivedreamError as error:
             log.error("%s", error)
             self._hud.say(str(error), now, alarm=True)
 
-    def _here(self, action: Action) -> State:
-        """The state; when ``action`` leaves a journey, or steps on from it, at the layer dreamt now."""
-        shown = self._workers.dream_status().get("shown")
-        if self._state.settings.journey and shown and action in _LEAVES_JOURNEY:
-            return self._state.instead(layer=shown["layer"])
-        return self._state
+    def _play(self, now: float) -> None:
+        """Let scenes, fades and visitors change the settings."""
+        dream_fps = self._workers.dream_status().get("dream_fps", 0.0)
+        for text, alarm in self._player.step(now, self._somebody(), dream_fps):
+            (log.error if alarm else log.info)("%s", text)
+            self._hud.say(text, now, alarm=alarm)
+        if self._player.settings is not self._ordered:
+            self._outputs.follow(self._player.settings)
+            self._order()
+
+    def _somebody(self) -> bool | None:
+        """Whether somebody is there; None when what is shown is no place where somebody could be."""
+        kind = self._workers.camera_status().get("kind")
+        if self._player.settings.presence_from == "live" and kind not in _LIVE:
+            return None
+        return self._composer.room.somebody
 
     def _order(self) -> None:
         """Give the dream the newest settings and the shape of what is visible."""
         width, height = self._outputs.size
-        settings = self._state.settings
+        settings = self._ordered = self._player.settings
         self._aspect = width / height if settings.fit == "fill" else None
         self._workers.orders.publish_json({"settings": settings.as_dict(), "aspect": self._aspect})
 
     def _take(self) -> bool:
         """Take the newest frame and residual; whether there was anything new."""
-        if self._state.settings.freeze and self._picture is not None:
+        if self._player.settings.freeze and self._picture is not None:
             return False
         frame = self._workers.frames.read(self._frame.seq if self._frame else 0)
         residual = self._workers.residuals.read(self._residual.seq if self._residual else 0)
         self._frame, self._residual = frame or self._frame, residual or self._residual
         if frame is not None:
-            self._composer.see(frame.array, frame.index, self._aspect)
+            self._composer.see(frame.array, frame.index, self._aspect, frame.time_s)
         return frame is not None or residual is not None
 
     def _show(self) -> None:
-        outputs, settings, timer = self._outputs, self._state.settings, self._statistics.timer
+        outputs, settings, timer = self._outputs, self._player.settings, self._statistics.timer
         if self._frame is not None and not (settings.freeze and self._picture is not None):
             with timer.section("composite"):
                 self._picture = self._compose(self._frame, settings)
@@ -207,13 +222,11 @@ class Mirror:
             self._count(self._frame, now_s())
 
     def _compose(self, frame: Value, settings: DreamSettings) -> Image | None:
-        array, index, strength = None, 0, settings.strength
-        if self._residual is not None:
-            array, index = self._residual.array, self._residual.index
-            strength *= freshness(frame.time_s - self._residual.time_s)
-        return self._composer.compose(
-            array, index, self._outputs.size, strength=strength, mirror=settings.mirror
-        )
+        size, residual = self._outputs.size, self._residual
+        if residual is None:
+            return self._composer.compose(None, 0, size, settings)
+        share = freshness(frame.time_s - residual.time_s)
+        return self._composer.compose(residual.array, residual.index, size, settings, share)
 
     def _count(self, frame: Value, now: float) -> None:
         statistics = self._statistics
@@ -235,23 +248,11 @@ class Mirror:
         for text in self._workers.check(now) + self._outputs.faults():
             log.error("%s", text)
             self._hud.say(text, now, alarm=True)
-        self._fall_back(dream)
+        self._player.fall_back(dream)
         self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)
         self._say_news("dream", dream.get("message", ""), dream.get("error", ""), now)
         self._outputs.tell(self._stats)
         self._statistics.measure_memory(self._workers.pids())
-
-    def _fall_back(self, dream: dict[str, Any]) -> None:
-        """When the wanted network or guide cannot be had, want again what is dreamt."""
-        failed, settings = dream.get("failed", {}), self._state.settings
-        instead: dict[str, Any] = {}
-        if failed.get("network") == settings.network != dream.get("network"):
-            instead |= {name: dream[name] for name in ("network", "layer", "channels")}
-        if failed.get("guide") == settings.guide != dream.get("guide"):
-            instead["guide"] = dream["guide"]
-        if instead:
-            self._state = self._state.instead(**instead)
-            self._order()
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:
         text, before = error or message, self._said.get(who, "")
@@ -281,13 +282,13 @@ class Mirror:
 
     def _layer(self, dream: dict[str, Any]) -> str:
         """The layer that is dreamt: on a journey it changes by itself."""
-        settings = self._state.settings
+        settings = self._player.settings
         if settings.journey and dream.get("network") == settings.network and dream.get("shown"):
             return str(dream["shown"]["layer"])
         return settings.layer
 
     def _hud_state(self) -> HudState:
-        settings, dream = self._state.settings, self._workers.dream_status()
+        settings, dream = self._player.settings, self._workers.dream_status()
         name = self._layer(dream)
         layer = network_info(settings.network).blend(name)[0][0]
         return HudState(
@@ -307,10 +308,17 @@ class Mirror:
             strength=settings.strength,
             faults=self._workers.faults,
             recording_s=self._outputs.recording_s,
+            mix=settings.mix,
+            where=settings.where,
+            vignette=settings.vignette,
+            scene=self._player.scene,
+            presence=None if self._somebody() is None else self._composer.room.presence,
+            attract=self._player.attract.active,
         )
 
     def _stats(self) -> dict[str, Any]:
-        dream, settings = self._workers.dream_status(), self._state.settings
+        dream, settings = self._workers.dream_status(), self._player.settings
+        room, attract = self._composer.room, self._player.attract
         said = (*self._said.values(), self._hud.alarm(now_s()))
         return self._statistics.summary() | {
             "faults": self._workers.faults,
@@ -324,6 +332,11 @@ class Mirror:
             "source": self._workers.camera_status().get("source", ""),
             "message": " · ".join(dict.fromkeys(filter(None, said))),
             "picture_size": list(self._outputs.size),
+            "scene": self._player.scene,
+            "presence": None if self._somebody() is None else round(room.presence, 2),
+            "arrivals": room.arrivals,
+            "attract": attract.active,
+            "attracts": attract.times,
         }
 
     def _finish(self) -> None:
@@ -331,5 +344,5 @@ class Mirror:
         if self._launch.stats is not None:
             write_stats(self._launch.stats, self._stats())
         if self._launch.snapshot is not None and self._picture is not None:
-            save_snapshot(self._launch.snapshot, self._picture, self._state.settings.as_dict())
+            save_snapshot(self._launch.snapshot, self._picture, self._player.settings.as_dict())
         self._outputs.finish()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from livedream.dream.dreamer import Dreamer
@@ -20,7 +21,7 @@ from livedream.frame import Frame, Image
 from livedream.settings import DreamSettings
 from livedream.show.state import State
 from livedream.sources import open_source
-from livedream.stage.composite import lay_over
+from livedream.stage.composite import Composer
 from livedream.stage.recorder import Recorder
 from livedream.stage.snapshot import save_snapshot
 
@@ -64,7 +65,8 @@ def render(
         if not still and opened.kind != "film" and frames is None:
             raise UsageError(f"{source} never ends: say how many with --frames N")
         recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
-        dreamer = _dreamer(settings, weights, device, "pytorch" if classic or to_photo else backend)
+        backend = "pytorch" if classic or to_photo else backend
+        dreamer, composer = _dreamer(settings, weights, device, backend), Composer()
         if still:
             frames = frames or (1 if classic else _STILL_TICKS)
         expected = frames if still or opened.frame_count is None else min(opened.frame_count, frames or 10**9)
@@ -73,7 +75,7 @@ def render(
         done = 0
         for frame in islice(_repeated(next(opened)) if still else opened, frames):
             done += 1
-            image = _dreamt(dreamer, frame, settings, classic, bar.update)
+            image = _dreamt(dreamer, composer, frame, settings, classic, bar.update)
             if recorder is not None:
                 recorder.add(image, frame.time_s, wait=True)
                 if recorder.error:
@@ -101,16 +103,23 @@ def _dreamer(settings: DreamSettings, weights: Path | None, device: str, backend
 
 
 def _dreamt(
-    dreamer: Dreamer, frame: Frame, settings: DreamSettings, classic: bool, step: Callable[[], object]
+    dreamer: Dreamer,
+    composer: Composer,
+    frame: Frame,
+    settings: DreamSettings,
+    classic: bool,
+    step: Callable[[], object],
 ) -> Image:
     image = frame.image
     if classic:
         dreamt = dreamer.classic(image, settings, step)
-    else:
-        residual = dreamer.tick(image, settings, time_s=frame.time_s)
-        dreamt = lay_over(image, residual, (image.shape[1], image.shape[0]), settings.strength)
-        step()
-    return cv2.flip(dreamt, 1).astype(image.dtype, copy=False) if settings.mirror else dreamt
+        return np.asarray(cv2.flip(dreamt, 1), np.uint8) if settings.mirror else dreamt
+    residual = dreamer.tick(image, settings, time_s=frame.time_s)
+    composer.see(image, frame.index, None, frame.time_s)
+    picture = composer.compose(residual, frame.index, (image.shape[1], image.shape[0]), settings)
+    assert picture is not None
+    step()
+    return picture
 
 
 def _repeated(frame: Frame) -> Iterator[Frame]:

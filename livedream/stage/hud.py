@@ -28,7 +28,8 @@ class HudState:
 
     ``layer_channels`` and ``layer_stride`` (pixels of the working picture per cell) describe the layer;
     ``channels`` are empty for the whole layer; rates are per second, ``latency_ms`` is from capture to flip;
-    ``working_size`` is (width, height); ``recording_s`` is how long a recording has been running, or None.
+    ``working_size`` is (width, height); ``recording_s`` is how long a recording has been running, or None;
+    ``presence`` is None where nobody looks for visitors.
     """
 
     network: str = ""
@@ -47,6 +48,12 @@ class HudState:
     strength: float = 1.0
     faults: int = 0
     recording_s: float | None = None
+    mix: str = ""
+    where: str = ""
+    vignette: float = 0.0
+    scene: str = ""
+    presence: float | None = None
+    attract: bool = False
 
     def lines(self) -> tuple[str, str, str]:
         """The layer; the network and the layer's shape; the backend and the source."""
@@ -67,6 +74,12 @@ class HudState:
             ("octaves", str(self.octaves or "")),
             ("channels", self.channels or "all"),
             ("working size", f"{width} x {height}" if width else ""),
+            ("mix", "" if self.mix == "over" else self.mix),
+            ("where", "" if self.where == "everywhere" else self.where),
+            ("vignette", f"{self.vignette:.1f}" if self.vignette else ""),
+            ("scene", self.scene),
+            ("presence", "" if self.presence is None else f"{self.presence:.1f}"),
+            ("attract", "on" if self.attract else ""),
             ("faults", str(self.faults or "")),
         )
         return tuple(cell for cell in cells if cell[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.controls.actions import Command, Cycle, Missing, Nudge, Set, Toggle, apply
+from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Toggle, apply
 from livedream.errors import UsageError
 from livedream.settings import DreamSettings
 
@@ -38,7 +38,7 @@ def test_layers_cycle_through_the_list_given():
 def test_what_is_no_setting_changes_none():
     settings = DreamSettings()
     assert apply(settings, Command("quit")) is settings
-    assert apply(settings, Missing("the journey")) is settings
+    assert apply(settings, Recall(3)) is settings
 
 
 @pytest.mark.parametrize(

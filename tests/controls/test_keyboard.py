@@ -3,7 +3,7 @@
 import pytest
 
 from livedream.channels import CHOICES
-from livedream.controls.actions import Command, Cycle, Missing, Nudge, Set, Toggle, apply
+from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Store, Toggle, apply
 from livedream.controls.keyboard import KEYS, action_for, help_rows, keys_table
 from livedream.settings import DreamSettings
 
@@ -25,8 +25,8 @@ from livedream.settings import DreamSettings
         ("tab", False, Command("hud")),
         ("escape", False, Command("quit")),
         ("j", False, Toggle("journey")),
-        ("7", False, Missing("scene 7")),
-        ("7", True, Missing("storing scene 7")),
+        ("7", False, Recall(7)),
+        ("7", True, Store(7)),
     ],
 )
 def test_a_key_asks_for_its_action(key, shift, action):

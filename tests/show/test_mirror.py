@@ -174,6 +174,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
         (["--network", "mirrornet"], 2, "unknown network 'mirrornet'; possible: dreamnet"),
         (["--steps", "99"], 2, "possible: 0 to 20"),
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
+        (["--scene", "fog"], 2, "unknown scene 'fog'; possible: attract, cathedral"),
         (["--nonsense"], 2, "--nonsense"),
         (["--source", "no/such/film.mp4"], 1, "no/such/film.mp4"),
         (["--source", "clouds", "--record", "no/such/folder/out.mp4"], 1, "no/such/folder"),
@@ -253,6 +254,36 @@ def test_a_network_that_cannot_be_loaded_is_said_and_the_old_dream_goes_on(runni
     subprocess.run(["xdotool", "key", "Right"], check=True)
     wait_until(lambda: status(8440)["layer"] == "textures", mirror, "the old network's next layer")
     assert status(8440)["network"] == "dreamnet"
+
+
+def test_a_damaged_scene_is_said_and_the_rest_of_it_is_shown(tmp_path):
+    (tmp_path / "fog.toml").write_text(
+        '[settings]\nlayer = "inception9"\nsteps = 1\nfog = 3\nmix = "dream"\n'
+    )
+    stats = tmp_path / "stats.json"
+    result = live(
+        *("--source", "clouds", "--headless", "--port", 8441, "--frames", 3, *SMALL, "--stats", stats),
+        *("--scenes", tmp_path, "--scene", "fog"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "fog.toml: fog: unknown setting" in result.stderr
+    assert "layer: unknown layer 'inception9'" in result.stderr
+    found = json.loads(stats.read_text())
+    assert (found["scene"], found["layer"], found["steps"]) == ("fog", "parts", 1)
+    assert (found["presence"], found["attracts"]) == (None, 0)  # nobody looks for visitors in clouds
+
+
+@pytest.mark.shared
+def test_people_who_walk_in_end_the_attract_dream(running, shared, tmp_path):
+    film = shared / "video" / "people_walking.mp4"
+    mirror = running(
+        *("--source", film, "--presence-from", "any", "--attract-after-s", 2, "--headless", "--port", 8442),
+        *SMALL,
+    )
+    wait_until(lambda: status(8442).get("attract"), mirror, "the attract dream of an empty room")
+    wait_until(lambda: status(8442).get("arrivals"), mirror, "somebody")
+    wait_until(lambda: status(8442).get("attract") is False, mirror, "the mirror again")
+    assert status(8442)["presence"] > 0.5
 
 
 @pytest.mark.shared

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
+from livedream.settings import SPECS, DreamSettings
 from livedream.stage.composite import Composer, freshness, lay_over, picture_size
 
-PLAIN = {"strength": 1.0, "mirror": False}
+PLAIN = DreamSettings(mirror=False)
 
 
 @pytest.mark.parametrize(
@@ -23,34 +25,67 @@ def test_the_picture_is_as_large_as_fits_in_its_own_shape(visible, output, size)
 
 
 def test_without_a_dream_the_picture_is_the_camera(picture):
-    np.testing.assert_array_equal(lay_over(picture, None, (160, 120), 1.0), picture)
+    np.testing.assert_array_equal(lay_over(picture, None, (160, 120)), picture)
 
 
 def test_the_dream_is_added_in_levels_and_held_in_range():
     grey = np.full((90, 160, 3), 100, np.uint8)
     residual = np.zeros((18, 32, 3), np.float32)
     residual[..., 0], residual[..., 1] = 30, -300
-    picture = lay_over(grey, residual, (320, 180), 0.5)
+    picture = lay_over(grey, residual, (320, 180))
     assert picture.shape == (180, 320, 3)
-    assert picture[90, 160].tolist() == [115, 0, 100]
+    assert picture[90, 160].tolist() == pytest.approx([130, 0, 100], abs=1)
+
+
+def test_a_dream_is_upscaled_to_within_a_level(picture):
+    residual = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 2) - 128
+    laid = lay_over(np.full((480, 640, 3), 128, np.uint8), residual, (640, 480)).astype(np.float32)
+    small = cv2.resize(laid, (160, 120), interpolation=cv2.INTER_AREA) - 128
+    assert np.abs(small - residual).mean() < 1.5
+    # Light sharpening, no halo: nothing goes far beyond what was there.
+    assert small.max() < residual.max() + 12
+    assert small.min() > residual.min() - 12
+
+
+def test_what_is_kept_of_the_camera_is_a_share_of_it(picture):
+    layer = np.full((60, 80, 3), 40, np.float32)
+    half = lay_over(picture, layer, (160, 120), np.full((60, 80), 0.5, np.float32))
+    np.testing.assert_allclose(half.astype(int), picture // 2 + 40, atol=2)
+    nothing = lay_over(picture, layer, (160, 120), np.zeros((60, 80), np.float32))
+    assert np.all(nothing == 40)
 
 
 def test_before_any_frame_there_is_no_picture():
-    assert Composer().compose(None, 0, (100, 100), **PLAIN) is None
+    assert Composer().compose(None, 0, (100, 100), PLAIN) is None
 
 
 def test_a_mirror_swaps_left_and_right(picture):
     composer = Composer()
-    composer.see(picture, 0, None)
-    mirrored = composer.compose(None, 0, (160, 120), strength=1.0, mirror=True)
+    composer.see(picture, 0, None, 0.0)
+    mirrored = composer.compose(None, 0, (160, 120), DreamSettings())
     np.testing.assert_array_equal(mirrored, picture[:, ::-1])
 
 
 def test_only_the_visible_part_is_shown(picture):
     composer = Composer()
-    composer.see(picture, 0, 2.0)
-    shown = composer.compose(None, 0, (160, 80), **PLAIN)
+    composer.see(picture, 0, 2.0, 0.0)
+    shown = composer.compose(None, 0, (160, 80), PLAIN)
     np.testing.assert_array_equal(shown, picture[20:100])
+
+
+def test_without_strength_the_picture_is_the_camera_in_every_mix(picture):
+    composer = Composer()
+    composer.see(picture, 0, None, 0.0)
+    residual = np.full((120, 160, 3), 50, np.float32)
+    for mix in SPECS["mix"].choices:
+        shown = composer.compose(residual, 0, (160, 120), PLAIN.replace(mix=mix, strength=0.0))
+        np.testing.assert_array_equal(shown, picture)
+
+
+def test_a_picture_that_fits_keeps_its_odd_size(picture):
+    composer = Composer()
+    composer.see(picture[:119, :157], 0, None, 0.0)
+    assert composer.compose(None, 0, (157, 119), PLAIN).shape == (119, 157, 3)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +95,31 @@ def test_an_old_dream_is_moved_to_where_the_picture_is_now(picture, known):
     composer = Composer()
     mark = np.zeros((120, 160, 3), np.float32)
     mark[50:70, 70:90] = 100
-    composer.see(picture, 3 if known else 2, None)
-    composer.compose(mark, 3, (160, 120), **PLAIN)
+    composer.see(picture, 3 if known else 2, None, 0.0)
+    composer.compose(mark, 3, (160, 120), PLAIN)
     moved = np.roll(picture, (0, 8), (0, 1))
-    composer.see(moved, 5, None)
-    shown = composer.compose(mark, 3, (160, 120), **PLAIN).astype(int) - moved
+    composer.see(moved, 5, None, 0.1)
+    shown = composer.compose(mark, 3, (160, 120), PLAIN).astype(int) - moved
     centre = np.average(np.arange(160), weights=np.abs(shown).sum((0, 2)))
     assert abs(centre - (79.5 + 8)) < 1.5
 
 
+def test_a_dream_that_dives_stays_as_it_was_dreamt(picture):
+    composer, dive = Composer(), PLAIN.replace(dive=1.0, mix="dream")
+    residual = 128.0 - picture.astype(np.float32)  # the dream is plain grey, whatever the camera sees
+    composer.see(picture, 3, None, 0.0)
+    composer.compose(residual, 3, (160, 120), dive)
+    composer.see(np.roll(picture, (0, 30), (0, 1)), 4, None, 0.1)
+    shown = composer.compose(residual, 3, (160, 120), dive)
+    assert np.abs(shown.astype(int) - 128).max() <= 2
+
+
 def test_a_change_of_the_working_size_goes_through(picture):
     composer = Composer()
-    composer.see(picture, 0, None)
+    composer.see(picture, 0, None, 0.0)
     for n, shape in enumerate([(60, 80, 3), (120, 160, 3), (90, 160, 3)]):
-        composer.see(picture, n + 1, None)
-        shown = composer.compose(np.full(shape, 10, np.float32), n, (160, 120), **PLAIN)
+        composer.see(picture, n + 1, None, n / 30)
+        shown = composer.compose(np.full(shape, 10, np.float32), n, (160, 120), PLAIN)
         assert shown.shape == picture.shape
 
 

@@ -26,6 +26,22 @@ STATE = HudState(
 ROWS = tuple((f"Shift {key}", "a key's help of the usual length") for key in "ABCDEFGHIJKLMNOPQRSTUVWX")
 
 
+def test_mix_place_and_visitors_are_told_where_they_are_not_the_usual():
+    plain = dict(HudState(mix="over", where="everywhere").cells())
+    assert not {"mix", "where", "vignette", "scene", "presence", "attract"} & plain.keys()
+    told = HudState(
+        mix="dream", where="moving", vignette=-0.4, scene="fog", presence=0.0, attract=True
+    ).cells()
+    assert {
+        ("mix", "dream"),
+        ("where", "moving"),
+        ("vignette", "-0.4"),
+        ("scene", "fog"),
+        ("presence", "0.0"),
+        ("attract", "on"),
+    } <= set(told)
+
+
 def test_the_information_names_the_layer_its_shape_and_the_rates():
     assert STATE.lines() == (
         "inception_4c",

@@ -1,0 +1,44 @@
+"""Attract mode: when nobody is there the mirror dreams by itself, until somebody comes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: Somebody who comes must be back in the mirror within a second of being there; seeing them takes a fifth.
+RETURN_S = 0.6
+#: The scene that is the attract dream.
+ATTRACT_SCENE = "attract"
+
+
+class Attract:
+    """Says when the attract dream begins and ends. Times are ``now``, in seconds of one clock.
+
+    ``active`` is whether it is on, ``times`` how often it has begun.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.active = False
+        self.times = 0
+        self._empty_since_s = now
+
+    def step(self, now: float, somebody: bool, after_s: float) -> Literal["begin", "end"] | None:
+        """What is to happen now, if anything; ``after_s`` without anybody it begins, 0 is never."""
+        if somebody or after_s == 0:
+            return self.wake(now)
+        if self.active or now - self._empty_since_s < after_s:
+            return None
+        self.active = True
+        self.times += 1
+        return "begin"
+
+    def wake(self, now: float) -> Literal["end"] | None:
+        """Somebody is there, or has pressed a key."""
+        self._empty_since_s = now
+        if not self.active:
+            return None
+        self.active = False
+        return "end"
+
+    def due_s(self, now: float, after_s: float) -> float:
+        """Seconds until it begins if nobody comes; 0.0 when it is on."""
+        return 0.0 if self.active else max(0.0, after_s - (now - self._empty_since_s))

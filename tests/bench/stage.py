@@ -1,0 +1,75 @@
+"""What a picture of the show costs: every mix and place at three sizes, and a look at the room.
+
+One thread, in its own processor time, so that what else runs counts little; 1280×720, 1920×1080, 3840×2160.
+
+python -m tests.bench.stage FILM
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from time import thread_time
+from typing import Any
+
+import cv2
+import numpy as np
+
+from livedream.flow import grey
+from livedream.frame import resize
+from livedream.settings import DreamSettings
+from livedream.sources import open_source
+from livedream.stage.composite import Composer
+from livedream.stage.room import LOOK_HZ, Room
+
+SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
+LOOKS: dict[str, dict[str, Any]] = {
+    "over": {},
+    "luminance": {"mix": "luminance"},
+    "dream": {"mix": "dream"},
+    "over, visitor": {"where": "visitor"},
+    "over, background, vignette": {"where": "background", "vignette": 0.5},
+    "dream, moving": {"mix": "dream", "where": "moving"},
+}
+FPS = 30
+PICTURES = 60
+
+
+def median_ms(step: Callable[[int], object]) -> float:
+    """The median of many steps, after a few that are not counted."""
+    times = []
+    for n in range(PICTURES):
+        start = thread_time()
+        step(n)
+        times.append((thread_time() - start) * 1e3)
+    return float(np.median(times[10:]))
+
+
+def main(film: str) -> None:
+    """Print one table."""
+    cv2.setNumThreads(1)
+    with open_source(film, realtime=False) as source:
+        frames = [frame.image for frame in islice(source, PICTURES)]
+    rng = np.random.default_rng(0)
+    residual = cv2.GaussianBlur(rng.normal(0, 120, (180, 320, 3)).astype(np.float32), (0, 0), 1.5)
+
+    def picture(composer: Composer, settings: DreamSettings, size: tuple[int, int], n: int) -> None:
+        composer.see(frames[n], n, 16 / 9, n / FPS)
+        composer.compose(residual, max(0, n - 1), size, settings)
+
+    median_ms(partial(picture, Composer(), DreamSettings(), SIZES[-1]))  # the first pictures find no memory
+    for name, look in LOOKS.items():
+        settings, row = DreamSettings(**look), []
+        for size in SIZES:
+            row.append(median_ms(partial(picture, Composer(), settings, size)))
+        sys.stdout.write(f"{name:28}" + "".join(f"{ms:8.2f}" for ms in row) + " ms\n")
+    room = Room()
+    greys = [grey(resize(frame, 320, 180)) for frame in frames]
+    look_ms = median_ms(lambda n: room.see(greys[n], n / LOOK_HZ))
+    sys.stdout.write(f"{'a look at the room':28}{look_ms:8.2f} ms\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,200 @@
+"""The player: keys, scenes and visitors change the settings, in fades, without waiting for a disk."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from livedream.controls.actions import Cycle, Nudge, Set
+from livedream.errors import UsageError
+from livedream.scenes import Scene, Scenes
+from livedream.settings import DreamSettings
+from livedream.show.player import Player, listing, possible
+from livedream.show.state import State
+
+FOG = 'title = "Fog"\nfade_s = 2.0\nkey = 4\n[settings]\nlayer = "edges"\nstrength = 2.0\nmix = "luminance"\n'
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Makes players whose scenes are in ``tmp_path``; the last is closed after the test."""
+    (tmp_path / "fog.toml").write_text(FOG)
+    (tmp_path / "attract.toml").write_text('fade_s = 2.0\n[settings]\nmix = "dream"\nzoom = 4.0\n')
+    players = []
+
+    def begin(**settings) -> Player:
+        players.append(Player(State.begin(DreamSettings(**settings), None), Scenes(tmp_path), 0.0))
+        return players[-1]
+
+    yield begin
+    for player in players:
+        player.close()
+
+
+def until_read(player: Player, now: float, somebody: bool | None = None) -> list[tuple[str, bool]]:
+    """Play at one moment until the disk has answered."""
+    deadline = time.monotonic() + 30
+    news = player.step(now, somebody)
+    while player.busy and time.monotonic() < deadline:
+        time.sleep(0.001)
+        news += player.step(now, somebody)
+    return news
+
+
+def test_a_recalled_scene_is_faded_to(play):
+    player = play(strength=1.0)
+    player.recall(4)
+    assert until_read(player, 10.0) == [("scene: Fog", False)]
+    assert (player.settings.layer, player.settings.mix, player.settings.strength) == (
+        "edges",
+        "luminance",
+        1.0,
+    )
+    player.step(11.0, None)
+    assert player.settings.strength == pytest.approx(1.5)
+    assert player.settings.crossfade_s == 2.0
+    player.step(12.0, None)
+    assert player.settings.strength == 2.0
+    assert player.scene == "fog"
+
+
+def test_a_key_during_a_fade_changes_what_is_faded_to(play):
+    player = play()
+    player.recall(4)
+    until_read(player, 10.0)
+    player.act(Nudge("steps", 3), 11.0, {})
+    player.act(Set("strength", 0.3), 11.0, {})
+    player.step(30.0, None)
+    assert (player.settings.steps, player.settings.strength, player.settings.layer) == (5, 0.3, "edges")
+
+
+def test_a_digit_without_a_scene_is_said(play, tmp_path, monkeypatch):
+    monkeypatch.setattr("livedream.scenes.SHIPPED_DIR", tmp_path)
+    player = play()
+    player.recall(9)
+    ((text, alarm),) = until_read(player, 1.0)
+    assert "key 9" in text
+    assert alarm
+
+
+def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
+    (tmp_path / "bad.toml").write_text('key = 7\n[settings]\nlayer = "inception9"\nsteps = 4\nfog = 1\n')
+    player = play()
+    player.recall(7)
+    news = until_read(player, 1.0)
+    assert any("layer: unknown layer 'inception9'" in text and alarm for text, alarm in news)
+    assert any("bad.toml: fog: unknown setting" in text and alarm for text, alarm in news)
+    player.step(20.0, None)
+    assert (player.settings.layer, player.settings.steps) == ("parts", 4)
+
+
+def test_what_is_shown_is_stored_and_comes_back(play, tmp_path):
+    player = play(strength=1.7)
+    player.store(8)
+    ((text, alarm),) = until_read(player, 1.0)
+    assert text == f"scene stored: {tmp_path / 'scene-8.toml'}"
+    assert not alarm
+    player.act(Set("strength", 0.1), 2.0, {})
+    player.recall(8)
+    until_read(player, 3.0)
+    player.step(30.0, None)
+    assert player.settings.strength == 1.7
+
+
+def test_an_empty_room_leads_into_the_attract_dream_and_a_visitor_back_within_a_second(play):
+    player = play(layer="textures", strength=1.5)
+    player.step(19.0, False)
+    assert player.settings.zoom == 0
+    until_read(player, 20.0, False)
+    player.step(21.0, False)
+    assert player.settings.mix == "dream"
+    assert 0 < player.settings.zoom < 4  # a fade
+    player.step(40.0, False)
+    assert player.settings.zoom == 4
+    player.step(41.0, True)
+    assert player.settings.mix == "over"
+    assert player.settings.zoom > 0  # a fade, too
+    player.step(41.8, True)
+    assert player.settings == State.begin(DreamSettings(layer="textures", strength=1.5), None).settings
+    assert player.attract.times == 1
+
+
+@pytest.mark.parametrize("dream_fps", [0.0, 5.0, 60.0])
+def test_little_of_the_attract_dream_is_left_after_a_second_however_slow_the_dream(play, dream_fps):
+    player = play()
+    until_read(player, 20.0, False)
+    player.step(30.0, False)
+    now, carried = 31.0, []
+    while now < 32.0:
+        player.step(now, True, dream_fps)
+        carried.append(player.settings.persistence)
+        now += 1 / max(dream_fps, 2.0)
+    assert math.prod(carried) < 0.25
+
+
+def test_a_key_ends_the_attract_dream_and_acts_on_what_was_before(play):
+    player = play(strength=1.5)
+    until_read(player, 20.0, False)
+    player.step(30.0, False)
+    player.act(Nudge("strength", 1), 31.0, {})
+    player.step(40.0, False)
+    assert (player.settings.strength, player.settings.zoom) == (1.6, 0.0)
+
+
+def test_somebody_who_comes_before_the_attract_scene_was_read_is_not_disturbed(play):
+    player = play()
+    player.step(20.0, False)
+    player.attract.wake(20.0)
+    until_read(player, 20.0, True)
+    assert player.settings == State.begin(DreamSettings(), None).settings
+
+
+def test_nobody_looks_for_visitors_in_a_film(play):
+    player = play()
+    player.step(1e6, None)
+    assert not player.attract.active
+
+
+def test_a_journey_for_visitors_lasts_as_long_as_they_stay(play):
+    player = play(journey_for_visitors=True)
+    journeys = []
+    for now, somebody in ((1.0, False), (2.0, True), (3.0, True), (4.0, False)):
+        player.step(now, somebody)
+        journeys.append(player.settings.journey)
+    assert journeys == [False, True, True, False]
+
+
+def test_leaving_a_journey_stays_at_its_layer(play):
+    player = play(journey=True)
+    player.act(Cycle("layer", 1), 1.0, {"shown": {"layer": "edges"}})
+    assert player.settings.layer == "textures"
+
+
+def test_an_impossible_setting_is_refused(play):
+    with pytest.raises(UsageError, match="unknown layer"):
+        play().act(Set("layer", "inception9"), 1.0, {})
+
+
+def test_a_scene_for_another_network_takes_its_layer_too():
+    scene = Scene("a", {"network": "bvlc_googlenet", "layer": "3b"})
+    found, problems = possible(scene, DreamSettings())
+    assert (found.network, found.layer, problems) == ("bvlc_googlenet", "inception_3b", ())
+
+
+def test_words_of_layers_hold_for_every_network():
+    found, problems = possible(Scene("a", {"layer": "textures"}), DreamSettings(network="bvlc_googlenet"))
+    assert (found.layer, problems) == ("inception_3b", ())
+
+
+def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
+    (tmp_path / "fog.toml").write_text(FOG)
+    (tmp_path / "bad.toml").write_text("[settings]\nfog = 1\n")
+    (tmp_path / "worse.toml").write_text("fog")
+    text = listing(Scenes(Path(tmp_path)))
+    assert f"  4  fog          Fog ({tmp_path / 'fog.toml'})" in text
+    assert "fog: unknown setting" in text
+    assert "worse.toml: cannot be read" in text
+    assert "attract" in text
