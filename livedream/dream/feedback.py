@@ -18,7 +18,7 @@ from livedream.settings import DreamSettings
 
 #: Ticks in which the youth of a dream falls to 1/e.
 _YOUTH_TICKS = 10.0
-#: How young a dream stays where the picture moves: directions are soon out of date there, and flicker is hidden.
+#: How young a dream stays where the picture moves: directions are soon out of date, and flicker is hidden.
 _MOVING_YOUTH = 0.4
 #: How much less a dream fades that is fully dived into.
 _DIVE_LASTS = 0.6
