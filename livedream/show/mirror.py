@@ -329,9 +329,7 @@ class Mirror:
             "steps": settings.steps,
             "tick_ms": dream.get("sections", {}),
             "source": self._workers.camera_status().get("source", ""),
-            "message": " · ".join(
-                dict.fromkeys(filter(None, (*self._said.values(), self._hud.alarm(now_s()))))
-            ),
+            "message": " · ".join(dict.fromkeys(filter(None, said))),
             "picture_size": list(self._outputs.size),
             "scene": self._player.scene,
             "presence": None if self._somebody() is None else round(room.presence, 2),
