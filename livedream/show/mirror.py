@@ -319,6 +319,7 @@ class Mirror:
     def _stats(self) -> dict[str, Any]:
         dream, settings = self._workers.dream_status(), self._player.settings
         room, attract = self._composer.room, self._player.attract
+        said = (*self._said.values(), self._hud.alarm(now_s()))
         return self._statistics.summary() | {
             "faults": self._workers.faults,
             "backend": dream.get("backend", ""),
