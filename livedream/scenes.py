@@ -19,6 +19,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,9 +161,10 @@ class Scenes:
         """The scene on a digit. Raises ``UsageError`` when there is none."""
         for folder in self._folders:
             for path in sorted(folder.glob("*.toml")):
-                # A scene that cannot be read may still have been meant by this key: its file says so.
-                if re.search(rf"^key\s*=\s*{key}\b", path.read_text("utf-8", "replace"), re.M):
-                    return read_scene(path)
+                # A scene with a mistake may still have been meant by this key: its file says so.
+                with suppress(OSError):
+                    if re.search(rf"^key\s*=\s*{key}\b", path.read_text("utf-8", "replace"), re.M):
+                        return read_scene(path)
         raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
 
     def store(self, settings: DreamSettings, key: int) -> Path:

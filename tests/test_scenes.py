@@ -99,6 +99,11 @@ def test_ones_own_scene_stands_before_a_shipped_one(tmp_path):
     assert Scenes(tmp_path).on_key(1).name == "scene-1" != shipped.name
 
 
+def test_a_key_passes_over_what_is_no_file(tmp_path):
+    (tmp_path / "aaa.toml").mkdir()
+    assert Scenes(tmp_path).on_key(1).key == 1
+
+
 def test_an_unknown_scene_is_refused_with_the_names_there_are(tmp_path):
     with pytest.raises(UsageError, match=r"unknown scene 'fog'; possible: .*attract"):
         Scenes(tmp_path).named("fog")

@@ -181,8 +181,8 @@ class Mirror:
 
     def _somebody(self) -> bool | None:
         """Whether somebody is there; None when what is shown is no place where somebody could be."""
-        kind = self._workers.camera_status().get("kind")
-        if self._player.settings.presence_from == "live" and kind not in _LIVE:
+        kind, settings = self._workers.camera_status().get("kind"), self._player.settings
+        if settings.freeze or (settings.presence_from == "live" and kind not in _LIVE):
             return None
         return self._composer.room.somebody
 

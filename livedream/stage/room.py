@@ -57,10 +57,6 @@ class Room:
         self.presence = 0.0
         self.somebody = False
         self.arrivals = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """The camera shows another place: learn anew. Presence stays, until the next looks."""
         self.moving: Array | None = None
         self.in_front: Array | None = None
         self._background: Array | None = None
