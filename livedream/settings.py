@@ -135,6 +135,12 @@ class DreamSettings:
     calm: float = _number(
         0.93, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
     )
+    pool_gradient: str = _other(
+        "exact",
+        "how gradients pass max-pools: exactly, or softly, for larger and more colourful forms",
+        "dream",
+        ("exact", "soft"),
+    )
     shaping: str = _other(
         "laplacian",
         "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",

@@ -219,7 +219,7 @@ class Dreamer:
         guide = None
         if target.guide:
             guide = self._guides.guide(target.guide, target.network, target.layer, backend)
-        return backend.gradient(image, target.layer, Objective(target.channels, guide))
+        return backend.gradient(image, target.layer, Objective(target.channels, guide, target.pool_gradient))
 
     def _ascend(self, frame: Image, settings: DreamSettings) -> tuple[Residual, Array]:
         """The residual and the momentum after this tick's steps on ``frame``."""

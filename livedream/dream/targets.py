@@ -16,12 +16,14 @@ _MOST_LEFT = 3
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to dream of: a layer of a network, some of its channels (none is all), or a guide picture."""
+    """One thing to dream of: a layer of a network, some of its channels (none is all) or a guide picture,
+    and how gradients pass its max-pools."""
 
     network: str
     layer: str
     channels: tuple[int, ...] = ()
     guide: str = ""
+    pool_gradient: str = "exact"
 
 
 #: Targets and their weights, which sum to 1.
@@ -33,7 +35,7 @@ def target_mix(settings: DreamSettings, channels: tuple[int, ...] = ()) -> Mix:
     blend = network_info(settings.network).blend(settings.layer)
     mix: Mix = {}
     for layer, weight in blend:
-        target = Target(settings.network, layer.name, channels, settings.guide)
+        target = Target(settings.network, layer.name, channels, settings.guide, settings.pool_gradient)
         mix[target] = mix.get(target, 0.0) + weight
     return mix
 
