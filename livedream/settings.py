@@ -133,7 +133,7 @@ class DreamSettings:
         0.985, 0.0, 0.999, 0.005, "", "how much of the last tick's dream is carried to the next"
     )
     calm: float = _number(
-        0.93, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
+        0.95, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
     )
     pool_gradient: str = _other(
         "exact",

@@ -175,7 +175,7 @@ class Dreamer:
         self, image: Image, settings: DreamSettings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one picture (RGB uint8) at its full size, with its own values."""
-        self._aim(image, settings, 0.0)
+        self._aim(image, settings.replace(crossfade_s=0.0), 0.0)
         dreamt = classic_dream(
             _tensor(np.asarray(image, np.float32) / 255, self._device),
             self._direction,
