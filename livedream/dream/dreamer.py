@@ -30,6 +30,8 @@ from livedream.timing import SectionTimer
 _RANKING_S = 20.0
 #: Above this mean youth the whole picture is young.
 _YOUNG = 0.35
+#: How young a dream becomes that fades to another.
+_STIRRED = 0.15
 #: After a pause, or at the first frame, whose time says nothing yet, nothing leaps.
 _LONGEST_TICK_S = 0.5
 
@@ -144,6 +146,8 @@ class Dreamer:
         self._aim(frame, settings, elapsed_s)
         with self.timer.section("carry"):
             self._feedback.follow(frame, settings, elapsed_s)
+            if self._fade.running:
+                self._feedback.stir(_STIRRED)
         residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps:
             with self.timer.section("ascent"):
@@ -155,7 +159,7 @@ class Dreamer:
         self, image: Image, settings: DreamSettings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one picture (RGB uint8) at its full size, with its own values."""
-        self._aim(image, settings, 0.0)
+        self._aim(image, settings.replace(crossfade_s=0.0), 0.0)
         dreamt = classic_dream(
             _tensor(np.asarray(image, np.float32) / 255, self._device),
             self._direction,
@@ -210,7 +214,7 @@ class Dreamer:
         # Where a dream is young it strikes: longer steps, which nothing slows down.
         lengths = 1 + np.float32(settings.strike - 1) * feedback.youth
         lengths *= np.float32(settings.step_size / 255)
-        calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.youth)
+        calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.youth**2)
         step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
         # A young dream begins with its largest octaves, where a step shows most; the small ones give it form.
         octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves

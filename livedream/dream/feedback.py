@@ -18,6 +18,8 @@ from livedream.settings import DreamSettings
 
 #: Ticks in which the youth of a dream falls to 1/e.
 _YOUTH_TICKS = 10.0
+#: How young a dream stays where the picture moves: directions are soon out of date, and flicker is hidden.
+_MOVING_YOUTH = 0.4
 #: How much less a dream fades that is fully dived into.
 _DIVE_LASTS = 0.6
 #: The share of the residual's slow colour washes that is taken off in each tick, and the grid that is slow.
@@ -66,6 +68,7 @@ class Feedback:
         warp, dive, (picture, before) = self._flow.warp, np.float32(settings.dive), last
         flow = self._flow(now, before)
         keep = surprise(now, warp(before, flow)) * np.float32(same_scene(now, before))
+        moving = np.float32(_MOVING_YOUTH) * motion(flow) if flow.any() else None
         if dive:
             flow *= 1 - dive
             keep += dive * (1 - keep)
@@ -84,6 +87,8 @@ class Feedback:
             self.residual = faded(self.residual, fade)
         self.momentum = faded(self.momentum, keep)
         np.maximum(self.youth, 1 - keep, out=self.youth)
+        if moving is not None:
+            np.maximum(self.youth, moving, out=self.youth)
 
     def _dived(self, frame: Image, before: Image, flow: Flow, fade: Array, dive: np.float32) -> Residual:
         """The residual when the last picture, not only the last residual, is fed back."""
@@ -94,6 +99,10 @@ class Feedback:
         mirrored = faded(self.residual, fade)
         mirrored += dive * (fed_back - mirrored)
         return mirrored
+
+    def stir(self, youth: float) -> None:
+        """Make the dream everywhere at least as young as ``youth`` (0..1), to take on something new."""
+        np.maximum(self.youth, np.float32(youth), out=self.youth)
 
     def settle(self, residual: Residual, momentum: Array, settings: DreamSettings) -> Residual:
         """Take what was dreamt in this tick, without its slow colour washes, and within its limit."""
@@ -122,6 +131,14 @@ def displacement(shape: tuple[int, int], settings: DreamSettings, elapsed_s: flo
     x = np.arange(width, dtype=np.float32)[None] - np.float32((width - 1) / 2) - right
     along, across = np.float32(scale * np.cos(angle) - 1), np.float32(scale * np.sin(angle))
     return np.stack([along * x + across * y - right, along * y - across * x - down], 2)
+
+
+def motion(flow: Flow) -> Array:
+    """Where the picture moves, (h, w) in 0..1, softly: 1 from one pixel a tick at a width of 320 on."""
+    height, width = flow.shape[:2]
+    small = cv2.resize(flow, (max(1, width // 8), max(1, height // 8)), interpolation=cv2.INTER_AREA)
+    speed = np.minimum(np.hypot(small[..., 0], small[..., 1]) * np.float32(320 / width), 1)
+    return cv2.resize(cv2.blur(speed, (3, 3)), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def washes(picture: Array) -> Array:

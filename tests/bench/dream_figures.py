@@ -20,7 +20,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ _STRENGTH_AT = (10, 30, 60, 120)
 _FLICKER_AT = range(60, 121, 3)
 _CLASSIC_FLICKER_AT = (60, 90, 120)
 _TURNS, _TICKS = 5, 20
+_CUT_LEVELS = 12.0
 _AFTER_CHANGE = (0, 10, 30, 60)
 
 
@@ -138,7 +139,6 @@ class Bench:
     def change(self, layer: str) -> dict[str, Any]:
         """Go on with another layer."""
         name = self.info.layer(layer).name
-        usual = _largest_change(self.live[-30:])
         start = len(self.live)
         faded = start + round(self.settings.crossfade_s * _FPS)
         for n in range(start, faded + _AFTER_CHANGE[-1] + 1):
@@ -150,8 +150,18 @@ class Bench:
                 / self.strength(self.classic_of(faded + n, name), faded + n, name)
                 for n in _AFTER_CHANGE
             },
-            "largest_change_over_usual": _largest_change(self.live[start - 1 :]) / usual,
+            "largest_change_over_usual": self._largest(range(start, len(self.live)))
+            / self._largest(range(start - 30, start)),
         }
+
+    def _largest(self, numbers: Sequence[int]) -> float:
+        """The largest change between two outputs beyond the camera's own; cuts in the film do not count."""
+
+        def change(pictures: Sequence[Image], n: int) -> float:
+            return float(cv2.absdiff(pictures[n], pictures[n - 1]).mean())
+
+        camera = {n: change(self.frames, n) for n in numbers}
+        return max(change(self.live, n) - camera[n] for n in numbers if camera[n] < _CUT_LEVELS)
 
     def sheet(self) -> Image:
         """Three rows: the camera, the live dream and the classic loop at each measured frame."""
@@ -161,10 +171,6 @@ class Bench:
 
 def _over(frame: Image, residual: Array) -> Image:
     return np.clip(frame + residual, 0, 255).astype(np.uint8)
-
-
-def _largest_change(pictures: Sequence[Image]) -> float:
-    return max(float(cv2.absdiff(now, before).mean()) for before, now in pairwise(pictures))
 
 
 def _rounded(value: Any) -> Any:

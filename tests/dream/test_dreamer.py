@@ -249,6 +249,12 @@ def test_the_classic_dream_is_a_picture_of_the_same_size(dreamer, picture):
     assert activation(dreamer, dreamt, "textures") > 1.2 * activation(dreamer, picture, "textures")
 
 
+def test_the_classic_dream_is_of_the_layer_that_was_asked_for_last(dreamer, picture):
+    for layer in ("textures", "edges"):
+        dreamer.classic(picture, FAST.replace(layer=layer))
+        assert dreamer.shown_words["layer"] == layer
+
+
 def test_an_unknown_layer_names_those_there_are(dreamer, picture):
     with pytest.raises(UsageError, match=r"unknown layer 'inception9'; dreamnet has: edges, textures"):
         dreamer(picture, FAST.replace(layer="inception9"))

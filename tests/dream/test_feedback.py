@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.dream.feedback import Feedback, displacement, washes
+from livedream.dream.feedback import Feedback, displacement, motion, washes
 from livedream.frame import Image
 from livedream.settings import DreamSettings
 
@@ -53,6 +53,17 @@ def test_where_something_new_appears_the_dream_is_young_again(picture):
     assert feedback.youth[10:50, 10:50].mean() > 0.5
     assert feedback.residual[90:, 100:].min() > 18
     assert feedback.youth[90:, 100:].max() < 0.05
+
+
+def test_where_the_picture_moves_the_dream_stays_young(picture):
+    still = np.zeros((80, 160, 2), np.float32)
+    still[:, 100:] = 3
+    assert motion(still)[:, :80].max() == 0
+    assert motion(still)[:, 120:].min() == 1
+    feedback = begun(picture)
+    for n in range(1, 60):
+        feedback.follow(np.roll(picture, 2 * n, 1), STILL, 0.03)
+    assert 0.2 < np.median(feedback.youth) < 0.5
 
 
 def test_another_scene_drops_the_whole_dream(picture):
