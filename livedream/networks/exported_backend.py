@@ -6,7 +6,9 @@ sizes of now first, then their neighbours in the layer list. The dream never wai
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -34,7 +36,9 @@ CACHE_ENTRIES, CACHE_BYTES = 32, 1 << 30
 _BYTES_OF_FILE = 2.0
 # What a runtime must reach against PyTorch on the picture of the moment, in whatever precision.
 _LEAST_COSINE = 0.9
-_CALIBRATION_RUNS = 5
+_CALIBRATION_ROUNDS = 10
+# PyTorch must be faster by this factor: it also takes time from the rest of the process, the others do not.
+_PYTORCH_HANDICAP = 0.8
 # The exporting process is sent home after so many seconds without work.
 _REST_S = 20.0
 
@@ -258,14 +262,13 @@ class ExportedBackend:
         channels = network_info(self._network).layer(spec.layer).channels
         second = torch.rand(channels, GUIDE_FEATURES) if objective is None else objective.weights(channels)
         second = second.to(self.device)
-        times: dict[str, float] = {}
-        sessions: dict[str, Session] = {}
 
         def eager() -> Tensor:
             return self._reference.gradient(image, spec.layer, Objective(pool_gradient=spec.pool_gradient))
 
         expected = eager()
-        times["pytorch"] = self._time(eager)
+        runs: dict[str, Callable[[], Tensor]] = {"pytorch": eager}
+        sessions: dict[str, Session] = {}
         for runtime in self._runtimes:
             try:
                 session = open_session(runtime, path, self._threads)
@@ -273,10 +276,12 @@ class ExportedBackend:
                 cosine = float(cosine_similarity(found.flatten(), expected.flatten(), 0))
                 if objective is not None and not cosine > _LEAST_COSINE:  # not: NaN is never larger
                     raise BackendError(f"its gradient is not PyTorch's (cosine {cosine:.3f})")
-                times[runtime] = self._time(lambda s=session: s(image, second))  # type: ignore[misc]
-                sessions[runtime] = session
             except BackendError as error:
                 self._report(f"{runtime} is left out: {error}", logging.WARNING)
+                continue
+            sessions[runtime] = session
+            runs[runtime] = functools.partial(session, image, second)
+        times = self._times(runs)
         order = sorted(times, key=times.__getitem__)
         log.info(
             "%s %s at %dx%d: %s",
@@ -284,19 +289,21 @@ class ExportedBackend:
             ", ".join(f"{name} {times[name] * 1e3:.1f} ms" for name in order),
         )
         self._calibrated = True
-        self._runtimes = order[: order.index("pytorch")]
+        limit = times["pytorch"] / _PYTORCH_HANDICAP
+        self._runtimes = [name for name in order if name != "pytorch" and times[name] < limit]
         return sessions[self._runtimes[0]] if self._runtimes else None
 
-    def _time(self, run: Callable[[], Tensor]) -> float:
-        """The best of a few runs, in seconds; the dream goes on beside it."""
-        times = []
-        for _ in range(_CALIBRATION_RUNS + 1):
-            start = time.perf_counter()
-            run()
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-        return min(times[1:])
+    def _times(self, runs: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
+        """The best of a few runs of each, in turns, in seconds; the dream goes on beside it."""
+        best = dict.fromkeys(runs, math.inf)
+        for _ in range(_CALIBRATION_ROUNDS):
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run()
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize()
+                best[name] = min(best[name], time.perf_counter() - start)
+        return best
 
     def _bytes(self) -> int:
         return sum(size for _, size in self._sessions.values())
