@@ -81,7 +81,15 @@ def _train(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from livedream.networks import dreamnet
-    from models.training.export import ancestor, export, score, script_commit, shipped_score, trained_so_far
+    from models.training.export import (
+        ancestor,
+        export,
+        remembered,
+        score,
+        script_commit,
+        shipped_score,
+        trained_so_far,
+    )
     from models.training.journal import FIELDS, OWN_FIELDS, Journal, plot
     from models.training.pictures import prepare
     from models.training.trainer import Recipe, Trainer
@@ -117,11 +125,13 @@ def _train(options: argparse.Namespace) -> None:
         if imitates:
             trainer.steps, trainer.crops, trainer.total_s = trained_so_far(options.start_from)
         logging.info("begun with %s, after %d steps", options.start_from, trainer.steps)
-    if start is not None and not imitates:
+    weights = out / "dreamnet.safetensors"
+    if not imitates and options.resume:
+        facts |= remembered(weights)
+    elif not imitates and start is not None:
         facts |= ancestor(options.start_from)
     journal = Journal(run / "metrics.csv", append=options.resume, fields=FIELDS if imitates else OWN_FIELDS)
 
-    weights = out / "dreamnet.safetensors"
     # At the start of a resumed run the weights get worse before they get better: the better ones stay.
     keeps = imitates and (options.resume or start is not None)
     best = shipped_score(weights) if keeps else math.inf

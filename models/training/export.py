@@ -104,6 +104,14 @@ def ancestor(weights: Path) -> dict[str, Any]:
     return {"started_from": facts}
 
 
+def remembered(weights: Path) -> dict[str, Any]:
+    """``{"started_from": …}`` as the sidecar of ``weights`` tells it, for a run that is resumed; or empty."""
+    try:
+        return {"started_from": json.loads(weights.with_suffix(".json").read_text())["started_from"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def score(metrics: dict[str, float]) -> float:
     """How far the network is from its teacher on held-out pictures: lower is better."""
     return sum(metrics[f"held_out_error_{name}"] - metrics[f"held_out_cosine_{name}"] for name in LAYERS)

@@ -1,13 +1,14 @@
-"""``python -m models.training.sheets``: pictures dreamt at all five layers, the teacher beside dreamnet.
+"""``python -m models.training.sheets``: pictures dreamt at all five layers.
 
 A file ``<prefix>-<name>.jpg`` in ``--out`` for each picture of ``--pictures``: photographs, ``clouds``, or a
-film with the number of a frame after an @. Without ``--teacher`` it shows dreamnet alone. The dream is the
-classic one of 2015.
+film with the number of a frame after an @. With ``--teacher`` its dreams stand beside the network's; with
+``--classes`` those of each class follow. The dream is the classic one of 2015.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -18,9 +19,9 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from livedream.errors import LivedreamError, OutputError, SourceError
+from livedream.errors import LivedreamError, NetworkError, OutputError, SourceError, UsageError
 from livedream.frame import Array, Image, resize
 from livedream.networks import bvlc_googlenet, dreamnet
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
@@ -32,6 +33,7 @@ LARGEST_BYTES = 250_000
 _PIXELS = 352 * 198  # of one picture: small enough that forms fill it, and that ten fit into a file
 _GAP_PX, _TITLE_PX = 6, 24
 _CLOUDS_FRAME = 30
+_MOST_CLASSES = 6
 
 
 def read_picture(spec: str) -> Image:
@@ -59,8 +61,50 @@ def read_picture(spec: str) -> Image:
     return rgb
 
 
-def sheet(network: DreamNet, teacher: BvlcGoogLeNet | None, picture: Image) -> Image:
-    """The picture and its five dreams in three columns; with a ``teacher`` pairs of dreams in two."""
+#: class -> layer -> first channel, and the one after the last
+ClassChannels = dict[str, dict[str, tuple[int, int]]]
+
+
+def class_channels(weights: Path, layer: str) -> ClassChannels:
+    """Which channels of ``layer`` are whose, as the sidecar of a network trained with labels tells.
+
+    Raises ``NetworkError`` when it tells nothing of that.
+    """
+    try:
+        classes: ClassChannels = json.loads(weights.with_suffix(".json").read_text())["classes"]
+        for channels in classes.values():
+            _, _ = channels[layer]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NetworkError(
+            f"{weights.with_suffix('.json')} tells of no classes at {layer!r}; possible: a network trained "
+            f"with --labels, at {', '.join(list(LAYERS)[1:])}"
+        ) from error
+    return classes
+
+
+class _Channels(nn.Module):
+    """Some channels of what ``part`` gives."""
+
+    def __init__(self, part: nn.Module, first: int, end: int) -> None:
+        super().__init__()
+        self.part, self.first, self.end = part, first, end
+
+    def forward(self, x: Tensor) -> Tensor:
+        activation: Tensor = self.part(x)
+        return activation[:, self.first : self.end]
+
+
+def sheet(
+    network: DreamNet,
+    teacher: BvlcGoogLeNet | None,
+    picture: Image,
+    classes: ClassChannels | None = None,
+    class_layer: str = "textures",
+) -> Image:
+    """The picture and its five dreams in three columns; with a ``teacher`` pairs of dreams in two.
+
+    With ``classes``, a dream follows for each of the first six, of its channels at ``class_layer``.
+    """
     aspect = picture.shape[1] / picture.shape[0]
     small = resize(picture, round((_PIXELS * aspect) ** 0.5), round((_PIXELS / aspect) ** 0.5))
     if teacher is None:
@@ -74,7 +118,11 @@ def sheet(network: DreamNet, teacher: BvlcGoogLeNet | None, picture: Image) -> I
             dreams.insert(0, _dream(teacher.truncate(TEACHER_LAYERS[layer]), small))
             title = f"{layer} ({TEACHER_LAYERS[layer]})"
         cells.append(_cell(dreams, title))
+    for name, channels in list((classes or {}).items())[:_MOST_CLASSES]:
+        part = _Channels(network.truncate(class_layer), *channels[class_layer])
+        cells.append(_cell([_dream(part, small)], f"{class_layer}: {name}"))
     columns = 3 if teacher is None else 2
+    cells += [np.full_like(cells[-1], 255)] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
     return np.ascontiguousarray(np.vstack(rows))
 
@@ -133,6 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--teacher", type=Path, metavar="FILE", help="bvlc_googlenet as .npz")
     p.add_argument("--weights", type=Path, metavar="FILE", help="dreamnet's weights (those that are shipped)")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument(
+        "--classes", choices=list(LAYERS)[1:], metavar="LAYER", help="also each class's channels of a layer"
+    )
     p.add_argument("--prefix", default="dreams", help="of the files' names (dreams)")
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     options = p.parse_args(arguments)
@@ -143,10 +194,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network = dreamnet.load(options.weights)
         teacher = None if options.teacher is None else bvlc_googlenet.load(options.teacher)
         pictures = {Path(spec.partition("@")[0]).stem: read_picture(spec) for spec in options.pictures}
+        classes = None
+        if options.classes:
+            if teacher is not None:
+                raise UsageError("--classes and --teacher cannot go together; possible: one of them")
+            classes = class_channels(options.weights or dreamnet.WEIGHTS, options.classes)
         options.out.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             path = options.out / f"{options.prefix}-{name}.jpg"
-            quality = write_jpeg(path, sheet(network, teacher, picture))
+            quality = write_jpeg(path, sheet(network, teacher, picture, classes, options.classes))
             logging.info("%s, quality %d", path, quality)
     except LivedreamError as error:
         logging.error("%s", error)

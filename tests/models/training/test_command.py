@@ -79,6 +79,7 @@ def test_labels_are_taken_from_the_folders(garden: list[str], tmp_path: Path) ->
     assert main([*garden, "--labels", "--resume"]) == 0
     facts = json.loads((tmp_path / "run" / "dreamnet.json").read_text())
     assert facts["metrics"]["steps"] == 2
+    assert facts["started_from"]["file"] == "begin.safetensors"
     assert 0.0 <= facts["metrics"]["held_out_accuracy_parts"] <= 1.0
     assert (tmp_path / "run" / "metrics.png").exists()
 

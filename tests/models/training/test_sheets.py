@@ -48,6 +48,23 @@ def test_without_a_teacher_each_dream_has_a_cell_of_its_own() -> None:
     assert min(differences) > 1.0
 
 
+def test_classes_have_dreams_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    weights = tmp_path / "dreamnet.safetensors"
+    classes = {"roses": {"textures": [0, 240]}, "tulips": {"textures": [240, 480]}}
+    export(DreamNet().requires_grad_(False), weights, [], {"classes": classes}, teacher=False)
+    (tmp_path / "cat.jpg").write_bytes(jpeg(0))
+    arguments = ["--pictures", str(tmp_path / "cat.jpg"), "--weights", str(weights), "--out", str(tmp_path)]
+    assert main([*arguments, "--classes", "textures", "--prefix", "mine"]) == 0
+    drawn = cv2.imread(str(tmp_path / "mine-cat.jpg"))
+    assert drawn is not None
+    height, width = drawn.shape[0] // 3, drawn.shape[1] // 3
+    roses, tulips, empty = (drawn[2 * height + 26 : -10, i * width : (i + 1) * width - 14] for i in range(3))
+    assert np.abs(roses.astype(int) - tulips).mean() > 1.0
+    assert empty.min() > 240  # JPEG
+    assert main([*arguments, "--classes", "objects"]) == 1
+    assert "no classes at 'objects'" in caplog.text
+
+
 def test_a_frame_of_a_film_is_found_by_its_number(tmp_path: Path) -> None:
     film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for level in (0, 80, 160, 240):
