@@ -185,6 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--classes", choices=list(LAYERS)[1:], metavar="LAYER", help="also each class's channels of a layer"
     )
     p.add_argument("--prefix", default="dreams", help="of the files' names (dreams)")
+    p.add_argument(
+        "--largest-kb", type=int, default=LARGEST_BYTES // 1000, help=f"of a file ({LARGEST_BYTES // 1000})"
+    )
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     options = p.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -202,7 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             path = options.out / f"{options.prefix}-{name}.jpg"
-            quality = write_jpeg(path, sheet(network, teacher, picture, classes, options.classes))
+            drawn = sheet(network, teacher, picture, classes, options.classes)
+            quality = write_jpeg(path, drawn, 1000 * options.largest_kb)
             logging.info("%s, quality %d", path, quality)
     except LivedreamError as error:
         logging.error("%s", error)
