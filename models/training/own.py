@@ -167,7 +167,7 @@ class OwnPictures:
         both = torch.cat((x, worse)).to(memory_format=torch.channels_last).requires_grad_()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
             outs = student(both)
-        good, bad = strength(outs[layer]).split(recipe.batch)
+        good, bad = strength(outs[layer]).chunk(2)
         spoilt = F.softplus(_SHARPNESS * (bad[:, None] - good[None])).mean()
         loss = _STRENGTH_WEIGHT * spoilt + _DRIFT_WEIGHT * good.mean().square()
         metrics = {"loss_spoilt": float(spoilt.detach())}
@@ -181,7 +181,7 @@ class OwnPictures:
 
         def after() -> None:
             assert both.grad is not None
-            ours, theirs = both.grad.split(recipe.batch)
+            ours, theirs = both.grad.chunk(2)
             # The loss falls with the strength of pictures and rises with that of dreams.
             pool.give_back(batch, theirs.float(), theirs.float())
             if self.classes is not None:

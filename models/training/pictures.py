@@ -76,12 +76,13 @@ def prepare(sources: Sequence[Path], cache: Path) -> Pictures:
             held = np.arange(len(names)) == len(names) - 1
         order = np.argsort(~held, kind="stable")  # those held out first, so that both parts are views
         np.save(array_path, np.stack(squares)[order])
-        folders = [PurePosixPath(names[i]).parent.name for i in order]
+        lain = [PurePosixPath(names[i]).parent.name for i in order]
         # Last: its presence says that the array is complete.
-        list_path.write_text(json.dumps({"held_out": int(held.sum()), "folders": folders}))
+        list_path.write_text(json.dumps({"held_out": int(held.sum()), "folders": lain}))
     array = np.load(array_path, mmap_mode="r")
     listed = json.loads(list_path.read_text())
-    count, folders = listed["held_out"], tuple(listed["folders"])
+    count: int = listed["held_out"]
+    folders: tuple[str, ...] = tuple(listed["folders"])
     if len(array) < 2:
         raise SourceError(f"one picture only in {', '.join(map(str, sources))}; training needs at least two")
     return Pictures(array[count:], array[:count], folders[count:], folders[:count])

@@ -49,9 +49,9 @@ def read_picture(spec: str) -> Image:
     if at:
         film = cv2.VideoCapture(name)
         film.set(cv2.CAP_PROP_POS_FRAMES, int(frame) if frame.isdecimal() else -1)
-        found, image = film.read() if frame.isdecimal() else (False, None)
+        image = film.read()[1] if frame.isdecimal() else None
         film.release()
-        if not found:
+        if image is None:
             raise SourceError(f"no frame {frame} in {name}; possible: FILM@NUMBER, counted from 0")
     else:
         image = cv2.imread(spec, cv2.IMREAD_COLOR)

@@ -42,7 +42,8 @@ def scramble(picture: Tensor, rng: np.random.Generator) -> Tensor:
     phase = torch.fft.rfft2(noise)
     phase = phase / phase.abs().clamp_min(1e-9)
     phase[0, 0] = 1.0
-    return torch.fft.irfft2(torch.fft.rfft2(picture) * phase, s=(height, width))
+    spoilt: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture) * phase, s=(height, width))
+    return spoilt
 
 
 def blur(picture: Tensor, rng: np.random.Generator) -> Tensor:
