@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,35 +31,85 @@ KNOWN_DATA = {
     },
 }
 
+_IMITATION = {
+    "origin": "trained by models.training of the livedream project to imitate its teacher",
+    "licence": "MIT",
+    "teacher": {
+        "name": "bvlc_googlenet",
+        "origin": "Berkeley Vision and Learning Center, Caffe model zoo",
+        "licence": "released for unrestricted use",
+    },
+}
+_OWN = {
+    "origin": "trained by models.training of the livedream project without a teacher, on the pictures below",
+    "licence": "for whoever trained it to say",
+}
 
-def export(network: DreamNet, path: Path, sources: list[Path], facts: dict[str, Any]) -> None:
-    """Write ``path`` (fp16 safetensors) and, ending in ``.json``, its origin, data, metrics and hash."""
+
+def export(
+    network: DreamNet, path: Path, sources: Sequence[Path], facts: dict[str, Any], *, teacher: bool = True
+) -> None:
+    """Write ``path`` (fp16 safetensors) and, ending in ``.json``, its origin, data and hash, and ``facts``.
+
+    ``teacher`` says whether the network imitates bvlc_googlenet, or was trained on pictures alone.
+    """
     tensors = {name: t.detach().to(torch.float16).contiguous() for name, t in network.state_dict().items()}
     partial = path.with_suffix(".partial")
     data = save(tensors)
     partial.write_bytes(data)
     os.replace(partial, path)
     known = [KNOWN_DATA.get(source.stem, {"title": source.name, "licence": "unknown"}) for source in sources]
+    layers: dict[str, dict[str, Any]] = {
+        layer: {"channels": channels, "stride": stride} for layer, (channels, stride) in LAYERS.items()
+    }
+    if teacher:
+        for layer, theirs in TEACHER_LAYERS.items():
+            layers[layer]["teacher_layer"] = theirs
     sidecar = {
         "name": path.stem,
         "file": path.name,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "origin": "trained by models.training of the livedream project to imitate its teacher",
-        "licence": "MIT",
-        "teacher": {
-            "name": "bvlc_googlenet",
-            "origin": "Berkeley Vision and Learning Center, Caffe model zoo",
-            "licence": "released for unrestricted use",
-        },
+        **(_IMITATION if teacher else _OWN),
         "training_data": known,
-        "layers": {
-            layer: {"channels": channels, "stride": stride, "teacher_layer": TEACHER_LAYERS[layer]}
-            for layer, (channels, stride) in LAYERS.items()
-        },
+        "layers": layers,
         "shape": SHAPE,
         "parameters": sum(t.numel() for t in tensors.values()),
     } | facts
     _write(path.with_suffix(".json"), sidecar)
+
+
+def script_commit() -> dict[str, str]:
+    """``{"commit": …}`` of this script, ending in ``-dirty`` when files differ; empty outside of git."""
+    here = ["git", "-C", str(Path(__file__).parent)]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        # A copy of the project inside another checkout is not that checkout's.
+        for command in (["ls-files", "--error-unmatch", Path(__file__).name], describe):
+            done = subprocess.run([*here, *command], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"commit": done.stdout.strip()}
+
+
+def ancestor(weights: Path) -> dict[str, Any]:
+    """``{"started_from": …}``: a weight file's name and hash, and what its sidecar says it was trained on."""
+    facts: dict[str, Any] = {"file": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    try:
+        sidecar = json.loads(weights.with_suffix(".json").read_text())
+        if sidecar["sha256"] == facts["sha256"]:
+            told = ("origin", "training_data", "started_from")
+            facts |= {key: sidecar[key] for key in told if key in sidecar}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a network without a sidecar is told by its hash alone
+    return {"started_from": facts}
+
+
+def remembered(weights: Path) -> dict[str, Any]:
+    """``{"started_from": …}`` as the sidecar of ``weights`` tells it, for a run that is resumed; or empty."""
+    try:
+        return {"started_from": json.loads(weights.with_suffix(".json").read_text())["started_from"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def score(metrics: dict[str, float]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,25 +11,29 @@ import numpy as np
 
 from livedream.networks.dreamnet import LAYERS
 
-FIELDS = (
-    ["steps", "crops", "minutes", "learning_rate"]
-    + [f"error_{layer}" for layer in LAYERS]
-    + [f"cosine_{layer}" for layer in LAYERS]
-    + [f"held_out_error_{layer}" for layer in LAYERS]
-    + [f"held_out_cosine_{layer}" for layer in LAYERS]
-)
+_COUNTS = ["steps", "crops", "minutes", "learning_rate"]
+#: The columns of a training with a teacher, and of one without.
+FIELDS = _COUNTS + [
+    f"{kind}_{layer}" for kind in ("error", "cosine", "held_out_error", "held_out_cosine") for layer in LAYERS
+]
+OWN_FIELDS = [
+    *_COUNTS,
+    "loss_spoilt",
+    "loss_label",
+    *(f"{kind}_{layer}" for kind in ("held_out_spoilt", "held_out_accuracy") for layer in LAYERS),
+]
 # One colour (BGR) per layer, edges to objects.
 _COLOURS = [(200, 120, 0), (150, 160, 0), (60, 170, 60), (0, 140, 230), (60, 60, 220)]
 
 
 class Journal:
-    """Collects what the steps return and writes their means to a CSV file, a row of ``FIELDS`` at a time."""
+    """Collects what the steps return and writes their means to a CSV file, a row of ``fields`` at a time."""
 
-    def __init__(self, path: Path, *, append: bool) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, append: bool, fields: Sequence[str] = FIELDS) -> None:
+        self._path, self._fields = path, fields
         self._sums: dict[str, list[float]] = {}
         if not append or not path.exists():
-            path.write_text(",".join(FIELDS) + "\n")
+            path.write_text(",".join(fields) + "\n")
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Collect the metrics of one step."""
@@ -42,19 +46,20 @@ class Journal:
         self._sums = {}
         written = dict(row) | means
         with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, FIELDS).writerow({k: f"{v:.6g}" for k, v in written.items()})
+            csv.DictWriter(file, self._fields).writerow({k: f"{v:.6g}" for k, v in written.items()})
         return written
 
 
 def plot(csv_path: Path, png_path: Path) -> None:
-    """Draw held-out errors (left) and gradient cosines (right) over the steps, one line per layer."""
+    """Draw what was measured on held-out pictures: a panel for each measure, a line for each layer."""
     with csv_path.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["held_out_error_edges"]]
+        rows = list(csv.DictReader(file))
     if len(rows) < 2:
         return
     steps = np.array([float(row["steps"]) for row in rows])
-    panels = [_panel(rows, steps, f"held_out_{kind}") for kind in ("error", "cosine")]
-    cv2.imwrite(str(png_path), np.hstack(panels))
+    measured = [name for name, value in rows[-1].items() if name.startswith("held_out") and value]
+    kinds = dict.fromkeys(name.rsplit("_", 1)[0] for name in measured)
+    cv2.imwrite(str(png_path), np.hstack([_panel(rows, steps, kind) for kind in kinds]))
 
 
 def _panel(rows: list[dict[str, str]], steps: np.ndarray, prefix: str) -> np.ndarray:
@@ -68,7 +73,9 @@ def _panel(rows: list[dict[str, str]], steps: np.ndarray, prefix: str) -> np.nda
     title = f"{prefix.replace('_', ' ')} over {steps[-1]:.0f} steps"
     cv2.putText(panel, title, (margin, 24), font, 0.5, grey, 1, cv2.LINE_AA)
     for i, (layer, colour) in enumerate(zip(LAYERS, _COLOURS, strict=True)):
-        values = np.clip([float(row[f"{prefix}_{layer}"]) for row in rows], 0.0, 1.0)
+        if not rows[-1][f"{prefix}_{layer}"]:
+            continue
+        values = np.clip([float(row[f"{prefix}_{layer}"] or 0.0) for row in rows], 0.0, 1.0)
         x = margin + steps / steps[-1] * (width - 2 * margin)
         heights = values * (height - 2 * margin)
         points = np.stack((x, height - margin - heights), 1).round().astype(np.int32)

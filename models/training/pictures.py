@@ -7,6 +7,7 @@ of them, chosen by a hash of the file's name, is *held out*: never trained on, o
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -32,10 +33,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pictures:
-    """``train`` and ``held_out``: RGB uint8 (N, SIDE_PX, SIDE_PX, 3), never sharing a picture."""
+    """``train`` and ``held_out``: RGB uint8 (N, SIDE_PX, SIDE_PX, 3), never sharing a picture.
+
+    ``train_folders`` and ``held_out_folders`` name each picture's folder, "" where it lay in none.
+    """
 
     train: NDArray[np.uint8]
     held_out: NDArray[np.uint8]
+    train_folders: tuple[str, ...] = ()
+    held_out_folders: tuple[str, ...] = ()
 
 
 def is_held_out(name: str) -> bool:
@@ -50,8 +56,8 @@ def prepare(sources: Sequence[Path], cache: Path) -> Pictures:
     Raises ``SourceError`` for a source that is missing or unreadable, and when there are no pictures.
     """
     key = hashlib.sha256(str([(str(s.resolve()), _stamp(s)) for s in sources]).encode()).hexdigest()[:16]
-    array_path, count_path = cache / f"pictures-{key}.npy", cache / f"held-out-{key}.txt"
-    if not count_path.exists():
+    array_path, list_path = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
+    if not list_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         names: list[str] = []
         squares: list[NDArray[np.uint8]] = []
@@ -70,12 +76,16 @@ def prepare(sources: Sequence[Path], cache: Path) -> Pictures:
             held = np.arange(len(names)) == len(names) - 1
         order = np.argsort(~held, kind="stable")  # those held out first, so that both parts are views
         np.save(array_path, np.stack(squares)[order])
-        count_path.write_text(str(held.sum()))  # last: its presence says that the array is complete
+        lain = [PurePosixPath(names[i]).parent.name for i in order]
+        # Last: its presence says that the array is complete.
+        list_path.write_text(json.dumps({"held_out": int(held.sum()), "folders": lain}))
     array = np.load(array_path, mmap_mode="r")
-    count = int(count_path.read_text())
+    listed = json.loads(list_path.read_text())
+    count: int = listed["held_out"]
+    folders: tuple[str, ...] = tuple(listed["folders"])
     if len(array) < 2:
         raise SourceError(f"one picture only in {', '.join(map(str, sources))}; training needs at least two")
-    return Pictures(array[count:], array[:count])
+    return Pictures(array[count:], array[:count], folders[count:], folders[:count])
 
 
 def _stamp(source: Path) -> tuple[int, int]:
@@ -91,7 +101,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.suffix.lower() in _ENDINGS:
-                yield str(path.relative_to(source)), path.read_bytes()
+                yield path.relative_to(source).as_posix(), path.read_bytes()
         return
     if not tarfile.is_tarfile(source):
         raise SourceError(f"{source} is no tar file; possible: a folder or a .tar file of pictures")
@@ -116,14 +126,21 @@ def _square(bgr: Array) -> Array:
 
 
 def crops(
-    pictures: NDArray[np.uint8], rng: np.random.Generator, count: int, size_px: int
+    pictures: NDArray[np.uint8],
+    rng: np.random.Generator,
+    count: int,
+    size_px: int,
+    which: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """``count`` random crops, float32 (count, 3, size_px, size_px) in [0, 1]: any scale, flipped, relit."""
+    """``count`` random crops, float32 (count, 3, size_px, size_px) in [0, 1]: any scale, flipped, relit.
+
+    They are cut from the pictures numbered ``which``, or from any.
+    """
     if size_px > 2 * SIDE_PX:
         raise UsageError(f"crops of {size_px} px cannot be cut; possible: up to {2 * SIDE_PX} px")
     out = np.empty((count, size_px, size_px, 3), np.float32)
     for i in range(count):
-        picture = pictures[rng.integers(len(pictures))]
+        picture = pictures[rng.integers(len(pictures)) if which is None else which[i]]
         low, high = np.log(_CROP_SIDES_PX)
         side = round(float(np.exp(rng.uniform(low, high))))
         top, left = rng.integers(0, SIDE_PX - side + 1, 2)

@@ -1,4 +1,4 @@
-"""The training loop: batches of photographs and dreams, two losses, checkpoints that a later run resumes."""
+"""The training loop: lessons of a school, averaged weights, checkpoints that a later run resumes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.errors import NetworkError
-from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
-from livedream.networks.dreamnet import LAYERS, DreamNet
-from models.training.distil import (
-    Scales,
-    activation_errors,
-    adopt_stem,
-    gradient_cosine,
-    gradient_error,
-    student_gradient,
-    teach,
-)
-from models.training.dreams import MARGIN_PX, DreamPool
-from models.training.pictures import Pictures, crops
+from livedream.errors import LivedreamError, NetworkError
+from livedream.networks.dreamnet import DreamNet
 
-# How often each layer's gradient is taught. The deeper the layer, the longer it takes to learn.
-_LAYER_SHARES = {"edges": 0.15, "textures": 0.15, "patterns": 0.15, "parts": 0.25, "objects": 0.3}
 # One step that takes longer than this was a pause (a stopped process, a sleeping laptop): it does not count.
 _LONGEST_STEP_S = 5.0
 
@@ -57,13 +42,43 @@ class Recipe:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """One batch: its ``loss``, what to note of it, and what is to be done ``after`` the step."""
+
+    loss: Tensor
+    metrics: dict[str, float]
+    after: Callable[[], None]
+
+
+class School(Protocol):
+    """What a student learns from: a teacher (``imitation.py``), or pictures alone (``own.py``)."""
+
+    def begin(self, student: DreamNet) -> None:
+        """Prepare a fresh student, in place."""
+
+    def adopt(self, network: DreamNet) -> None:
+        """Turn a finished network into a student, in place."""
+
+    def finish(self, network: DreamNet) -> None:
+        """Turn a student into a finished network, in place."""
+
+    def lesson(self, student: DreamNet) -> Lesson:
+        """The next batch."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the student."""
+
+    def restore(self, state: dict[str, Any], steps: int) -> None:
+        """Take back what :meth:`state` gave, after ``steps`` steps."""
+
+
 class Trainer:
     """One run. ``step()`` trains on one batch; ``train()`` loops until the time is over or it is stopped."""
 
     def __init__(
         self,
-        teacher: BvlcGoogLeNet,
-        pictures: Pictures,
+        school: School,
         minutes: float,
         recipe: Recipe | None = None,
         device: str = "cpu",
@@ -71,35 +86,20 @@ class Trainer:
     ) -> None:
         self.recipe = recipe = Recipe() if recipe is None else recipe
         self.device = torch.device(device)
-        self.pictures = pictures
+        self.school = school
         self.minutes = minutes
-        self._rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
-        self._dtype = torch.bfloat16 if recipe.bf16 else torch.float32
-        self.teacher = teacher.to(self.device, self._dtype).to(memory_format=torch.channels_last)
         self.student = (DreamNet() if student is None else student).to(self.device)
         self.student = self.student.to(memory_format=torch.channels_last)
-        adopt_stem(self.student, self.teacher, self._fresh().to(self._dtype))
+        school.begin(self.student)
         self.ema = copy.deepcopy(self.student).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), recipe.learning_rate, (0.9, 0.99), weight_decay=recipe.weight_decay
         )
-        self._pools = {
-            layer: DreamPool(recipe.pool, recipe.crop_px, self._rng, self.device) for layer in _LAYER_SHARES
-        }
         self.steps = 0
         self.crops = 0
         self.elapsed_s = 0.0  # of this run; earlier runs are in total_s
         self.total_s = 0.0
-        self.scales = self._measure_scales()
-
-    def _fresh(self) -> Tensor:
-        cut = crops(self.pictures.train, self._rng, self.recipe.batch, self.recipe.crop_px + MARGIN_PX)
-        return torch.from_numpy(cut).to(self.device)
-
-    def _measure_scales(self) -> Scales:
-        batches = [teach(self.teacher, self._fresh().to(self._dtype), "edges").activations for _ in range(4)]
-        return Scales({layer: torch.cat([b[layer] for b in batches]) for layer in LAYERS})
 
     def learning_rate(self) -> float:
         """Of the next step: a warm-up, then a cosine to nearly nothing at the end of this run's minutes."""
@@ -109,39 +109,26 @@ class Trainer:
         return self.recipe.learning_rate * max(0.01, factor)
 
     def step(self) -> dict[str, float]:
-        """One batch. Returns ``error_<layer>`` for all, ``cosine_<layer>`` for the layer of this batch."""
+        """One batch. Returns the lesson's metrics."""
         start = time.monotonic()
-        layer = str(self._rng.choice(list(_LAYER_SHARES), p=list(_LAYER_SHARES.values())))
-        pool = self._pools[layer]
-        x, batch = pool.take(round(self.recipe.dream_share * self.recipe.batch), self._fresh())
-        x = x.to(memory_format=torch.channels_last)
-        lesson = teach(self.teacher, x.to(self._dtype), layer)
-        x.requires_grad_()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16):
-            outs = self.student(x)
-        outs = {name: out.float() for name, out in outs.items()}
-        ours = student_gradient(outs[layer], self.scales.of[layer], x, create_graph=True)
-        errors = activation_errors(outs, lesson, self.scales)
-        cosine = gradient_cosine(ours.detach(), lesson.gradient)
-        loss = torch.stack(list(errors.values())).mean()
-        loss = loss + self.recipe.gradient_weight * gradient_error(ours, lesson.gradient)
+        lesson = self.school.lesson(self.student)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        lesson.loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         if not torch.isfinite(norm):
-            raise NetworkError(f"the training diverged at step {self.steps}: the loss is {float(loss)}")
+            loss = float(lesson.loss)
+            raise NetworkError(f"the training diverged at step {self.steps}: the loss is {loss}")
         self.optimiser.step()
         self._average()
-        pool.give_back(batch, lesson.gradient.float(), ours.detach())
+        lesson.after()
         self.steps += 1
         self.crops += self.recipe.batch
         passed = min(_LONGEST_STEP_S, time.monotonic() - start)
         self.elapsed_s += passed
         self.total_s += passed
-        metrics = {f"error_{name}": float(error.detach()) for name, error in errors.items()}
-        return metrics | {f"cosine_{layer}": float(cosine)}
+        return lesson.metrics
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -150,9 +137,9 @@ class Trainer:
             mean.lerp_(value, 1.0 - decay)
 
     def folded(self) -> DreamNet:
-        """The averaged weights as a finished network, on the CPU, that predicts the teacher's activations."""
+        """The averaged weights as a finished network, on the CPU."""
         network = copy.deepcopy(self.ema).cpu().to(memory_format=torch.contiguous_format)
-        self.scales.fold(network)
+        self.school.finish(network)
         return network
 
     def train(
@@ -181,7 +168,7 @@ class Trainer:
             "student": self.student.state_dict(),
             "ema": self.ema.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "scales": self.scales.of,
+            **self.school.state(),
             "counts": {"steps": self.steps, "crops": self.crops, "total_s": self.total_s},
         }
         partial = path.with_suffix(".partial")
@@ -192,7 +179,7 @@ class Trainer:
     def start_from(self, network: DreamNet) -> None:
         """Begin with the weights of a finished network (on the CPU) instead of fresh ones."""
         network = copy.deepcopy(network)
-        self.scales.unfold(network)
+        self.school.adopt(network)
         for mine in (self.student, self.ema):
             mine.load_state_dict(network.state_dict())
 
@@ -206,14 +193,12 @@ class Trainer:
             self.student.load_state_dict(state["student"])
             self.ema.load_state_dict(state["ema"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.scales.of = state["scales"]
             counts = state["counts"]
+            self.school.restore(state, counts["steps"])
         except FileNotFoundError:
             raise NetworkError(f"no checkpoint at {path}; start without --resume first") from None
+        except LivedreamError:
+            raise
         except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
             raise NetworkError(f"{path} cannot be resumed from: {error}") from error
         self.steps, self.crops, self.total_s = counts["steps"], counts["crops"], counts["total_s"]
-        # Other crops than those that the earlier run began with.
-        self._rng.bit_generator.state = np.random.default_rng(
-            [self.recipe.seed, self.steps]
-        ).bit_generator.state

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from pathlib import Path
 
 import cv2
+import pytest
 import torch
 
 from livedream.networks import dreamnet
 from livedream.networks.dreamnet import LAYERS, DreamNet
-from models.training.export import export, record, score, shipped_score
+from models.training import export as export_module
+from models.training.export import ancestor, export, record, score, script_commit, shipped_score
 from models.training.journal import FIELDS, Journal, plot
 
 
@@ -58,3 +61,35 @@ def test_the_journal_writes_means_and_a_plot(tmp_path: Path) -> None:
     drawn = cv2.imread(str(tmp_path / "metrics.png"))
     assert drawn is not None
     assert drawn.std() > 5
+
+
+def test_the_sidecar_tells_the_scripts_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*words: str) -> str:
+        names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.run(
+            ["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True, text=True
+        ).stdout
+
+    script = tmp_path / "export.py"
+    script.write_text("one")
+    monkeypatch.setattr(export_module, "__file__", str(script))
+    assert script_commit() == {}  # no checkout
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "another project")
+    assert script_commit() == {}  # a copy inside somebody else's
+    git("add", "export.py")
+    git("commit", "-q", "-m", "the script")
+    assert script_commit() == {"commit": git("rev-parse", "HEAD").strip()}
+    script.write_text("two")
+    assert script_commit() == {"commit": git("rev-parse", "HEAD").strip() + "-dirty"}
+
+
+def test_a_network_remembers_where_it_began(tmp_path: Path) -> None:
+    path = tmp_path / "first.safetensors"
+    export(DreamNet(), path, [Path("flowers.tar")], {}, teacher=False)
+    assert "teacher" not in json.loads(path.with_suffix(".json").read_text())
+    told = ancestor(path)["started_from"]
+    assert told["file"] == "first.safetensors"
+    assert told["training_data"][0]["title"] == "tf_flowers"
+    path.write_bytes(b"another network")  # then the sidecar beside it tells of something else
+    assert set(ancestor(path)["started_from"]) == {"file", "sha256"}

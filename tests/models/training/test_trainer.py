@@ -14,6 +14,7 @@ from livedream.errors import NetworkError
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.dreamnet import LAYERS, DreamNet
 from models.training import trainer
+from models.training.imitation import Imitation
 from models.training.pictures import Pictures
 from models.training.trainer import Recipe, Trainer
 
@@ -22,7 +23,7 @@ TINY = Recipe(batch=3, crop_px=32, pool=8)
 
 @pytest.fixture
 def small(teacher: BvlcGoogLeNet, pictures: Pictures) -> Trainer:
-    return Trainer(teacher, pictures, minutes=1.0, recipe=TINY)
+    return Trainer(Imitation(teacher, pictures, TINY), minutes=1.0, recipe=TINY)
 
 
 def test_training_lowers_the_error(small: Trainer) -> None:
@@ -43,7 +44,8 @@ def test_a_resumed_run_goes_on_where_the_last_one_stopped(
     for _ in range(3):
         small.step()
     small.save(tmp_path / "checkpoint.pt")
-    other = Trainer(teacher, pictures, minutes=1.0, recipe=Recipe(batch=3, crop_px=32, pool=8, seed=7))
+    seeded = Recipe(batch=3, crop_px=32, pool=8, seed=7)
+    other = Trainer(Imitation(teacher, pictures, seeded), minutes=1.0, recipe=seeded)
     assert not _same(other.student, small.student)
     other.resume(tmp_path / "checkpoint.pt")
     assert _same(other.student, small.student)

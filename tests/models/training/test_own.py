@@ -1,0 +1,132 @@
+"""Training on pictures alone, with and without labels, on generated pictures."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livedream.errors import NetworkError, SourceError
+from livedream.networks.dreamnet import LAYERS, DreamNet
+from models.training.own import (
+    LABELLED_LAYERS,
+    Classes,
+    OwnPictures,
+    channels_of,
+    class_strengths,
+    classes_of,
+    strength,
+)
+from models.training.pictures import SIDE_PX, Pictures
+from models.training.trainer import Recipe, Trainer
+from tests.models.training.pictures import blobs
+
+TINY = Recipe(batch=6, crop_px=48, pool=8, learning_rate=1e-3)
+
+
+def _striped(count: int, seed: int) -> np.ndarray:
+    """Stripes, across for even numbers and along for odd ones, RGB uint8 (count, SIDE_PX, SIDE_PX, 3)."""
+    rng = np.random.default_rng(seed)
+    lines = np.repeat(rng.integers(0, 256, (count, SIDE_PX // 8, 1, 3), np.uint8), 8, 1)
+    pictures = np.repeat(lines, SIDE_PX, 2)
+    pictures[1::2] = pictures[1::2].transpose(0, 2, 1, 3)
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def striped() -> Pictures:
+    folders = ("across", "along")
+    return Pictures(_striped(40, 0), _striped(16, 1), folders * 20, folders * 8)
+
+
+def test_labels_are_learnt_and_pictures_told_from_spoilt_ones(striped: Pictures) -> None:
+    school = OwnPictures(striped, TINY, classes_of(striped, "stripes"))
+    trainer = Trainer(school, minutes=1.0, recipe=TINY)
+    trainer.elapsed_s = 3.0  # past the warm-up
+    losses = [trainer.step() for _ in range(60)]
+    assert np.mean([step["loss_label"] for step in losses[-10:]]) < 0.6
+    assert np.mean([step["loss_spoilt"] for step in losses[-10:]]) < np.mean(
+        [step["loss_spoilt"] for step in losses[:10]]
+    )
+    metrics = school.measure(trainer.folded())
+    assert set(metrics) == {f"held_out_spoilt_{layer}" for layer in LAYERS} | {
+        f"held_out_accuracy_{layer}" for layer in LABELLED_LAYERS
+    }
+    assert metrics["held_out_accuracy_objects"] > 0.8  # chance is 0.5
+    assert np.mean([metrics[f"held_out_spoilt_{layer}"] for layer in LABELLED_LAYERS]) > 0.6
+
+
+def test_without_labels_only_the_strength_is_learnt(striped: Pictures) -> None:
+    school = OwnPictures(striped, TINY)
+    trainer = Trainer(school, minutes=1.0, recipe=TINY)
+    assert set(trainer.step()) == {"loss_spoilt"}
+    assert set(school.measure(trainer.folded())) == {f"held_out_spoilt_{layer}" for layer in LAYERS}
+
+
+def test_dreams_of_the_batch_climb_their_layer(striped: Pictures) -> None:
+    school = OwnPictures(striped, TINY)
+    trainer = Trainer(school, minutes=1.0, recipe=TINY)
+    x = torch.rand(6, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    lesson = school.lesson(trainer.student)
+    lesson.loss.backward()
+    seen: list[torch.Tensor] = []
+    for pool in school._pools.values():
+        give_back = pool.give_back
+        pool.give_back = lambda batch, a, b, give_back=give_back: seen.append(a) or give_back(batch, a, b)  # type: ignore[method-assign]
+    lesson.after()
+    assert len(seen) == 1
+    assert seen[0].shape == x.shape
+    assert seen[0].abs().sum() > 0
+
+
+def test_each_class_begins_with_the_channels_that_it_excites(striped: Pictures) -> None:
+    classes = classes_of(striped, "stripes")
+    network = DreamNet().requires_grad_(False)
+    before = OwnPictures(striped, TINY, classes).measure(network)
+    OwnPictures(striped, TINY, classes).begin(network)
+    after = OwnPictures(striped, TINY, classes).measure(network)
+    for layer in ("textures", "patterns"):
+        assert after[f"held_out_accuracy_{layer}"] > before[f"held_out_accuracy_{layer}"]
+
+
+@pytest.mark.parametrize("count", [2, 5, 101])
+def test_all_channels_are_divided_among_the_classes(count: int) -> None:
+    a = torch.rand(2, LAYERS["parts"][0], 3, 3)
+    shares = channels_of("parts", count)
+    assert [shares[0][0], shares[-1][1]] == [0, LAYERS["parts"][0]]
+    assert all(end == start for (_, end), (start, _) in pairwise(shares))
+    first, last = shares[1]
+    torch.testing.assert_close(class_strengths(a, count)[:, 1], strength(a[:, first:last]))
+
+
+def test_a_checkpoint_of_other_classes_is_refused(striped: Pictures, tmp_path: Path) -> None:
+    classes = classes_of(striped, "stripes")
+    Trainer(OwnPictures(striped, TINY, classes), 1.0, TINY).save(tmp_path / "checkpoint.pt")
+    renamed = Classes(("steep", "flat"), classes.train, classes.held_out)
+    with pytest.raises(NetworkError, match=r"'across', 'along'.*'steep', 'flat'"):
+        Trainer(OwnPictures(striped, TINY, renamed), 1.0, TINY).resume(tmp_path / "checkpoint.pt")
+    same = Trainer(OwnPictures(striped, TINY, classes), 1.0, TINY)
+    same.resume(tmp_path / "checkpoint.pt")
+    same.step()
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (("roses",) * 30, r"found 1, roses \(30\).*--self-supervised"),
+        (("roses",) * 28 + ("daisies",) * 2, r"daisies \(2\).*at least 5"),
+        (tuple(str(i) for i in range(481)), "found 481"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused(folders: tuple[str, ...], said: str) -> None:
+    pictures = Pictures(np.zeros((len(folders), 1, 1, 3), np.uint8), blobs(1), folders, folders[:1])
+    with pytest.raises(SourceError, match=said):
+        classes_of(pictures, "garden")
+
+
+def test_too_few_pictures_are_refused() -> None:
+    with pytest.raises(SourceError, match=r"found 7 pictures.*at least 20"):
+        OwnPictures(Pictures(blobs(7), blobs(1)), TINY)
