@@ -95,7 +95,7 @@ def main() -> None:
     sys.stdout = sys.stderr  # whatever a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the show's
     if hasattr(os, "nice"):
-        os.nice(5)
+        os.nice(2)  # after the picture and the dream, but not never
     import torch
 
     torch.set_num_threads(1)
