@@ -41,7 +41,8 @@ LABELLED_LAYERS = ("textures", "patterns", "parts", "objects")
 # How much certainty a difference in strength stands for: a factor of 1.3 is odds of 3 to 1.
 _SHARPNESS = 4.0
 _STRENGTH_WEIGHT, _DRIFT_WEIGHT = 0.5, 0.05
-_ADVERSARY_LEVELS = (1.0, 6.0)  # of 255, root mean square
+# Of 255, root mean square. With 1 to 6 the classes are learnt later and dreamt more faintly.
+_ADVERSARY_LEVELS = (0.3, 2.0)
 _MEASURED, _TINY = 96, 1e-6
 
 
