@@ -81,12 +81,14 @@ class ExportedBackend:
         self._thread: threading.Thread | None = None
         self._ran = reference.name
         self._closed = False
+        self._preparing = False
         self.message = ""
 
     @property
     def name(self) -> str:
-        """What ran the last gradient."""
-        return self._ran
+        """What ran the last gradient, and whether something faster is on its way."""
+        waiting = self._ran == self._reference.name and self._preparing
+        return f"{self._ran}, preparing a faster one" if waiting else self._ran
 
     def activation(self, image: Tensor, layer: str) -> Tensor:
         """See :class:`livedream.networks.backend.Backend`; always PyTorch's."""
@@ -158,6 +160,7 @@ class ExportedBackend:
                 return self._sessions[spec][0]
             if not self._runtimes or spec in self._unfit:
                 return None
+            self._preparing = True
             self._wanted[spec] = image.detach().clone()
             self._wanted.move_to_end(spec)
             if self._thread is None:
@@ -178,6 +181,7 @@ class ExportedBackend:
             with self._news:
                 job = self._next()
                 if job is None and not self._closed:
+                    self._preparing = False
                     self._news.wait(1.0)
             if job is None:
                 if time.monotonic() - last > _REST_S:
@@ -218,6 +222,7 @@ class ExportedBackend:
         try:
             path = find_exported(spec, self._sha256, self._folder)
             if path is None:
+                log.log(logging.INFO if self._wait else logging.DEBUG, "exporting %s, once", spec.stem)
                 path = self._worker.export(spec, self._weights, self._folder)
             session = self._opened(spec, path, image)
         except LivedreamError as error:

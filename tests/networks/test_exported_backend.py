@@ -89,10 +89,10 @@ def test_until_a_graph_is_ready_pytorch_dreams(reference, backend, image, monkey
     torch.testing.assert_close(
         fast.gradient(image, LAYER, LAYER_L2), reference.gradient(image, LAYER, LAYER_L2)
     )
-    assert fast.name == reference.name
+    assert fast.name == f"{reference.name}, preparing a faster one"
     opened.append(True)
     deadline = time.monotonic() + 60
-    while fast.name == reference.name and time.monotonic() < deadline:
+    while fast.name.startswith("PyTorch") and time.monotonic() < deadline:
         fast.gradient(image, LAYER, LAYER_L2)
     assert fast.name == "ONNX Runtime cpu"
 
