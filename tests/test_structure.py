@@ -79,3 +79,21 @@ def test_loading_the_shipped_network_does_not_load_torchs_compiler():
 
 def test_the_camera_never_imports_torch():
     assert not _loaded_by("import livedream.sources.process") & {"torch", "torchvision", "pygame", "aiohttp"}
+
+
+def test_openvino_reports_to_nobody():
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, torch; from livedream.networks.runtimes import candidates;"
+            "found = candidates(torch.device('cpu')); import openvino;"
+            "print(found, *(name for name, module in sys.modules.items() if module is not None))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    ).stdout
+    assert "openvino.tools.ovc.telemetry_stub" in loaded
+    assert "openvino_telemetry" not in loaded

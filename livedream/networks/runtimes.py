@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,23 @@ class Session(ABC):
         """
 
 
+def _openvino() -> Any:
+    """OpenVINO, kept from reporting to its makers over the internet that it was imported, as it does by itself.
+
+    Without that package it takes an empty stub instead (``openvino.tools.ovc.telemetry_utils``).
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 class OpenVINO(Session):
     """Intel's runtime: the fast path on CPUs, in bf16 where the processor has units for it, and on Intel's
     graphics. Source: docs.openvino.ai, "CPU device"."""
 
     def __init__(self, path: Path, threads: int, device: str = "CPU", half: bool = True) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = _openvino().Core()
         if device not in core.available_devices:
             raise BackendError(f"OpenVINO has no device {device}; possible: {core.available_devices}")
         precision, name = ("bf16", "BF16") if device == "CPU" else ("f16", "FP16")
@@ -128,6 +138,7 @@ class OnnxRuntimeGpu(Session):
 def _onnx_session(path: Path, threads: int, providers: list[Any]) -> Any:
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # Windows builds log their use
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -147,10 +158,8 @@ def candidates(device: torch.device) -> list[str]:
         return []
     found = []
     if importlib.util.find_spec("openvino") is not None:
-        import openvino
-
         # Intel's graphics are called GPU, or GPU.0 beside another.
-        gpus = [name for name in openvino.Core().available_devices if name.startswith("GPU")]
+        gpus = [name for name in _openvino().Core().available_devices if name.startswith("GPU")]
         found += ["openvino-gpu"] * bool(gpus) + ["openvino"]
     if importlib.util.find_spec("onnxruntime") is not None:
         found.append("onnxruntime")
