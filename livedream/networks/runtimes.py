@@ -34,7 +34,7 @@ class Session(ABC):
 
 
 def _openvino() -> Any:
-    """OpenVINO, kept from reporting to its makers over the internet that it was imported, as it does by itself.
+    """OpenVINO, kept from reporting over the internet that it was imported, as it does by itself.
 
     Without that package it takes an empty stub instead (``openvino.tools.ovc.telemetry_utils``).
     """

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from livedream.errors import NetworkError
 from livedream.networks import export as exporting
 from livedream.networks.catalogue import NETWORKS, network_info
 from livedream.networks.classifier import Classifier
@@ -14,6 +15,9 @@ from livedream.networks.load import Trunk, load_network
 from tests.networks.classifiers import seeded
 
 SIZES = ((96, 64), (131, 77))  # (width, height)
+#: With seeded values its gradient grows by 4e5 on the way to the picture: more than half precision holds, so
+#: the export is refused.
+_TOO_STEEP = ("mobilenet_v3_large", "features.15.block.1")
 #: Their smallest picture is larger than those.
 LARGER = {"inception_v3": ((160, 96), (151, 97))}
 
@@ -35,7 +39,9 @@ def cases():
             for size in LARGER.get(name, SIZES):
                 for half in (False, True):
                     quick = layer == layers[1] and size[0] % 2 == 1 and not half
-                    marks = () if quick else pytest.mark.slow
+                    marks = [] if quick else [pytest.mark.slow]
+                    if half and (name, layer) == _TOO_STEEP:
+                        marks.append(pytest.mark.xfail(raises=NetworkError, strict=True))
                     yield pytest.param(name, layer, *size, half, marks=marks)
 
 
