@@ -44,19 +44,20 @@ def striped() -> Pictures:
 
 def test_labels_are_learnt_and_pictures_told_from_spoilt_ones(striped: Pictures) -> None:
     school = OwnPictures(striped, TINY, classes_of(striped, "stripes"))
-    trainer = Trainer(school, minutes=1.0, recipe=TINY)
-    trainer.elapsed_s = 3.0  # past the warm-up
-    losses = [trainer.step() for _ in range(60)]
-    assert np.mean([step["loss_label"] for step in losses[-10:]]) < 0.6
-    assert np.mean([step["loss_spoilt"] for step in losses[-10:]]) < np.mean(
-        [step["loss_spoilt"] for step in losses[:10]]
-    )
+    trainer = Trainer(school, minutes=1e6, recipe=TINY)
+    trainer.elapsed_s = 3e6  # past the warm-up; the learning rate stays, however fast the machine is
+    before = school.measure(trainer.folded())
+    losses = [trainer.step() for _ in range(80)]
+    assert np.mean([step["loss_label"] for step in losses[-10:]]) < 0.4
     metrics = school.measure(trainer.folded())
     assert set(metrics) == {f"held_out_spoilt_{layer}" for layer in LAYERS} | {
         f"held_out_accuracy_{layer}" for layer in LABELLED_LAYERS
     }
     assert metrics["held_out_accuracy_objects"] > 0.8  # chance is 0.5
-    assert np.mean([metrics[f"held_out_spoilt_{layer}"] for layer in LABELLED_LAYERS]) > 0.6
+    after, at_first = (
+        np.mean([m[f"held_out_spoilt_{layer}"] for layer in LAYERS]) for m in (metrics, before)
+    )
+    assert after > max(0.7, at_first)
 
 
 def test_without_labels_only_the_strength_is_learnt(striped: Pictures) -> None:
