@@ -19,7 +19,7 @@ from livedream.dream.guides import Guides
 from livedream.dream.journey import Journey
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
-from livedream.dream.targets import Crossfade, Mix, Target, target_mix
+from livedream.dream.targets import Crossfade, Mix, Target, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
 from livedream.networks.backend import Backend, choose_device
 from livedream.networks.exported_backend import open_backend
@@ -234,12 +234,14 @@ class Dreamer:
         step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
         # A young dream begins with its largest octaves, where a step shows most; the small ones give it form.
         octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves
+        strokes = sum(weight for target, weight in self._fade.shown.items() if sees_strokes(target))
         height, width = frame.shape[:2]
         for _ in range(settings.steps):
             size = octave_size(height, width, self._octave % octaves, settings.octave_scale)
             self._octave += 1
             shift = random_shift(settings.jitter, self._generator)
-            direction = shaped(jittered(self._direction, quickly_resized(x, size), shift), settings.shaping)
+            direction = jittered(self._direction, quickly_resized(x, size), shift)
+            direction = shaped(direction, settings.shaping, strokes)
             momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
             x = torch.addcmul(x, step, momentum)
         dreamt = _array((x - base) * 255)

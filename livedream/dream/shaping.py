@@ -24,10 +24,15 @@ _NATURAL = (
 _LEVELS = 3
 
 
-def shaped(direction: Tensor, shaping: str) -> Tensor:
-    """``direction`` (1, 3, H, W) shaped (``none``, ``smooth``, ``laplacian``, ``colour``), of mean size 1."""
+def shaped(direction: Tensor, shaping: str, strokes: float = 0.0) -> Tensor:
+    """``direction`` (1, 3, H, W) shaped (``none``, ``smooth``, ``laplacian``, ``colour``), of mean size 1.
+
+    ``strokes``, 0 to 1, is how much of it comes from layers that see no more than strokes.
+    """
     if shaping == "none":
         return direction
+    if shaping == "laplacian" and strokes > 0:
+        direction = direction - strokes * _coarse_colours(direction)
     if shaping == "smooth":
         direction = _smooth(direction)
     elif shaping == "laplacian" and direction.device.type == "cpu":
@@ -39,6 +44,13 @@ def shaped(direction: Tensor, shaping: str) -> Tensor:
         natural = torch.tensor(_NATURAL, dtype=direction.dtype, device=direction.device)
         direction = torch.einsum("ij,bjhw->bihw", natural, direction)
     return direction / direction.abs().mean().clamp_min(1e-12)
+
+
+def _coarse_colours(x: Tensor) -> Tensor:
+    """The colours of ``x``, but for the finest. A layer of strokes has little to say of them, and always the
+    same: balanced with the rest they would paint a calm wall pink and green."""
+    colours = avg_pool2d(x - x.mean(1, keepdim=True), 2, 2, ceil_mode=True, count_include_pad=False)
+    return interpolate(colours, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _smooth(x: Tensor) -> Tensor:

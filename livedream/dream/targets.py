@@ -26,6 +26,11 @@ class Target:
     pool_gradient: str = "exact"
 
 
+def sees_strokes(target: Target) -> bool:
+    """Whether its layer is so far down that it sees strokes and no forms: a stride of 4 pixels at most."""
+    return network_info(target.network).layer(target.layer).stride <= 4
+
+
 #: Targets and their weights, which sum to 1.
 Mix = dict[Target, float]
 

@@ -49,3 +49,14 @@ def test_colours_come_closer_to_grey(noise):
         return float((x - x.mean(1, keepdim=True)).square().mean() / x.square().mean())
 
     assert chroma(shaped(noise, "colour")) < 0.3 * chroma(noise)
+
+
+def test_strokes_keep_their_fine_colours_and_lose_the_coarse(noise):
+    def coarse_chroma(x: torch.Tensor) -> float:
+        return coarse_share(x - x.mean(1, keepdim=True))
+
+    balanced, strokes = (shaped(noise, "laplacian", share) for share in (0.0, 1.0))
+    assert coarse_chroma(strokes) < 0.2 * coarse_chroma(balanced)
+    grey = [x.mean(1, keepdim=True) for x in (balanced, strokes)]
+    assert float(torch.cosine_similarity(grey[0].flatten(), grey[1].flatten(), 0)) > 0.95
+    assert torch.equal(shaped(noise, "none", 1.0), noise)
