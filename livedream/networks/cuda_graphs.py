@@ -6,6 +6,7 @@ Source: PyTorch's notes on CUDA semantics, "CUDA Graphs" (whole-network capture)
 from __future__ import annotations
 
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
@@ -24,6 +25,7 @@ class Graphs:
 
     def __init__(self) -> None:
         self._captured: OrderedDict[Hashable, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = OrderedDict()
+        self._turn = threading.Lock()
         self.working = True
 
     def __call__(self, key: Hashable, x: Tensor, step: Callable[[Tensor], Tensor]) -> Tensor:
@@ -31,8 +33,10 @@ class Graphs:
 
         ``x`` and the result are on the GPU; the result belongs to the caller.
         """
-        if not self.working:
-            return step(x)
+        with self._turn:  # a graph has one input and one output, whoever runs it
+            return self._run(key, x, step) if self.working else step(x)
+
+    def _run(self, key: Hashable, x: Tensor, step: Callable[[Tensor], Tensor]) -> Tensor:
         if key not in self._captured:
             try:
                 self._captured[key] = self._capture(x, step)
