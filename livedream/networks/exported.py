@@ -10,7 +10,7 @@ import functools
 import json
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Sidecar:
     weights_sha256: str
     tolerance: dict[str, float]
     made_by: str = "command"
-    exporter: int = field(default=EXPORTER)
+    exporter: int = EXPORTER
 
     def write(self, path: Path) -> None:
         """Write it beside ``path`` (the ``.onnx`` file), at once or not at all."""

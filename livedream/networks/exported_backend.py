@@ -25,7 +25,7 @@ from livedream.networks.catalogue import BACKENDS, network_info
 from livedream.networks.export_worker import ExportWorker
 from livedream.networks.exported import GUIDE_FEATURES, GraphSpec, exported_dir, find_exported, weights_hash
 from livedream.networks.load import load_network
-from livedream.networks.objective import LAYER_L2, Objective
+from livedream.networks.objective import LAYER_L2, Guide, Objective
 from livedream.networks.runtimes import Session, candidates, open_session
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class ExportedBackend:
         self._news = threading.Condition()
         self._worker = ExportWorker()
         self._thread: threading.Thread | None = None
+        self._thinned: tuple[Guide, Tensor] | None = None
         self._ran = reference.name
         self._closed = False
         self._preparing = False
@@ -137,9 +138,11 @@ class ExportedBackend:
 
     def _second_input(self, layer: str, objective: Objective) -> Tensor:
         if objective.guide is not None:
-            features = objective.guide.features
-            chosen = torch.linspace(0, features.shape[1] - 1, GUIDE_FEATURES).round().long()
-            return features.float()[:, chosen.to(features.device)]
+            if self._thinned is None or self._thinned[0] is not objective.guide:
+                features = objective.guide.features.float()
+                chosen = torch.linspace(0, features.shape[1] - 1, GUIDE_FEATURES).round().long()
+                self._thinned = objective.guide, features[:, chosen.to(features.device)]
+            return self._thinned[1]
         key = layer, objective.channels
         if key not in self._weights_of:
             channels = network_info(self._network).layer(layer).channels
