@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from livedream.errors import UsageError
 from livedream.networks.weights import fill, read_tensors
 
-# Widths of the branches: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
-_INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
+#: Widths of the branches: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
+INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
     "inception_3a": (64, 96, 128, 16, 32, 32),
     "inception_3b": (128, 128, 192, 32, 96, 64),
     "inception_4a": (192, 96, 208, 16, 48, 64),
@@ -36,7 +36,7 @@ _INCEPTION: dict[str, tuple[int, int, int, int, int, int]] = {
 
 #: layer -> (channels, stride in pixels)
 LAYERS: dict[str, tuple[int, int]] = {"conv1": (64, 2), "conv2": (192, 4)} | {
-    name: (w[0] + w[2] + w[4] + w[5], {"3": 8, "4": 16, "5": 32}[name[10]]) for name, w in _INCEPTION.items()
+    name: (w[0] + w[2] + w[4] + w[5], {"3": 8, "4": 16, "5": 32}[name[10]]) for name, w in INCEPTION.items()
 }
 
 # Our names of an inception's convolutions and Caffe's.
@@ -138,7 +138,7 @@ class BvlcGoogLeNet(nn.Module):
             "pool2": _pool(),
         }
         inputs = 192
-        for name, widths in _INCEPTION.items():
+        for name, widths in INCEPTION.items():
             if name in ("inception_4a", "inception_5a"):
                 stages[f"pool{int(name[10]) - 1}"] = _pool()
             stages[name] = Inception(inputs, widths)
@@ -198,7 +198,7 @@ def parameters(network: BvlcGoogLeNet) -> dict[str, nn.Parameter]:
         "conv2/3x3": network.stages["conv2"],
         "loss3/classifier": network.classifier,
     }
-    for name in _INCEPTION:
+    for name in INCEPTION:
         for branch, caffe in _BRANCHES.items():
             layers[f"{name}/{caffe}"] = network.stages[name].get_submodule(branch)
     named = {name: dict(layer.named_parameters()) for name, layer in layers.items()}

@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     p.add_argument("--batch", type=int, default=12, help="crops per step (12; 256 and more on a GPU)")
     p.add_argument(
-        "--learning-rate", type=float, help="at its peak (0.002; 0.0005 without a teacher after --start-from)"
+        "--learning-rate",
+        type=float,
+        help="at its peak (0.001; without a teacher 0.002, and 0.0005 after --start-from)",
     )
     p.add_argument("--fp32", action="store_true", help="full precision, where bf16 is slow")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -108,7 +110,7 @@ def _train(options: argparse.Namespace) -> None:
     recipe = Recipe(
         batch=options.batch,
         pool=8 * options.batch,
-        learning_rate=options.learning_rate or (2e-3 if imitates or start is None else 5e-4),
+        learning_rate=options.learning_rate or (1e-3 if imitates else 2e-3 if start is None else 5e-4),
         bf16=not options.fp32,
     )
     school, measure, facts = _school(options, pictures, recipe, device)
@@ -125,6 +127,8 @@ def _train(options: argparse.Namespace) -> None:
         if imitates:
             trainer.steps, trainer.crops, trainer.total_s = trained_so_far(options.start_from)
         logging.info("begun with %s, after %d steps", options.start_from, trainer.steps)
+    else:
+        trainer.begin()
     weights = out / "dreamnet.safetensors"
     if not imitates and options.resume:
         facts |= remembered(weights)
@@ -178,17 +182,13 @@ def _school(
         judge = bvlc_googlenet.load(options.teacher)
         school = Imitation(bvlc_googlenet.load(options.teacher), pictures, recipe, device)
         return school, lambda network: held_out_metrics(network, judge, pictures.held_out), {}
-    from models.training.own import LABELLED_LAYERS, OwnPictures, channels_of, classes_of
+    from models.training.own import OwnPictures, classes_of
 
     classes = classes_of(pictures, ", ".join(map(str, options.images))) if options.labels else None
     own = OwnPictures(pictures, recipe, classes, device)
     facts: dict[str, Any] = {"method": "labels" if classes else "self-supervised"}
     if classes is not None:
-        # Whoever wants to dream of one class finds its channels here.
-        facts["classes"] = {
-            name: {layer: channels_of(layer, len(classes.names))[k] for layer in LABELLED_LAYERS}
-            for k, name in enumerate(classes.names)
-        }
+        facts["classes"] = classes.names  # in order: whoever wants to dream of one finds its channels by it
     return own, own.measure, facts
 
 

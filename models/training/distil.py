@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, cosine_similarity
 
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
-from livedream.networks.dreamnet import DEVIATION, TEACHER_LAYERS, DreamNet
+from livedream.networks.dreamnet import LAYERS, TEACHER_LAYERS, DreamNet
 
 # A channel that hardly ever fires must not count for more than the others when its error is divided by its
 # own mean square: this share of the layer's mean square is added.
@@ -52,21 +52,7 @@ def teach(teacher: BvlcGoogLeNet, pictures: Tensor, layer: str) -> Lesson:
     return Lesson(activations, gradient)
 
 
-@torch.no_grad()
-def adopt_stem(student: DreamNet, teacher: BvlcGoogLeNet, pictures: Tensor) -> None:
-    """Start ``student`` with the teacher's first filters, scaled so that each fires with mean square about 1.
-
-    ``pictures`` (B, 3, H, W) are what that is measured on.
-    """
-    weight, bias = student.stem.parameters()
-    their_weight, their_bias = teacher.stages["conv1"].parameters()
-    rms = _root_mean_square(teacher.truncate("conv1")(pictures))
-    to_unit = (255.0 * DEVIATION) / rms.view(-1, 1, 1, 1)  # from levels of 255 to our normalised picture
-    weight.copy_(their_weight.float().flip(1) * to_unit)  # from BGR to RGB
-    bias.copy_(their_bias.float() / rms.flatten())
-
-
-def _root_mean_square(a: Tensor) -> Tensor:
+def root_mean_square(a: Tensor) -> Tensor:
     """Of each channel of (B, C, H, W), as (1, C, 1, 1)."""
     square = a.float().square().mean((0, 2, 3), keepdim=True)
     return (square + _QUIET_CHANNEL_SHARE * square.mean()).sqrt()
@@ -75,29 +61,25 @@ def _root_mean_square(a: Tensor) -> Tensor:
 class Scales:
     """The root mean square of each of the teacher's channels: {layer: (1, C, 1, 1)}.
 
-    While it trains, a head predicts *activation / scale*: the teacher's activations are in the hundreds,
-    which no optimiser likes. :func:`fold` puts the scale into the head's weights.
+    While it trains, a student predicts *activation / scale*: the teacher's activations are in the hundreds,
+    which no optimiser likes. :func:`fold` makes them the teacher's.
     """
 
     def __init__(self, activations: dict[str, Tensor]) -> None:
-        self.of = {layer: _root_mean_square(a) for layer, a in activations.items()}
+        self.of = {layer: root_mean_square(a) for layer, a in activations.items()}
 
     @torch.no_grad()
     def fold(self, network: DreamNet) -> None:
         """Make ``network`` (in place) predict the activations themselves."""
-        self._scale(network, self.of)
-
-    @torch.no_grad()
-    def unfold(self, network: DreamNet) -> None:
-        """Undo :meth:`fold` (in place): back to predicting *activation / scale*."""
-        self._scale(network, {layer: 1.0 / scale for layer, scale in self.of.items()})
+        for layer, scale in self.of.items():
+            network.scales[layer].scale.copy_(scale)
 
     @staticmethod
-    def _scale(network: DreamNet, factors: dict[str, Tensor]) -> None:
-        for layer, factor in factors.items():
-            weight, bias = network.heads[layer].parameters()
-            weight.mul_(factor.view(-1, 1, 1, 1).to(weight.device))
-            bias.mul_(factor.view(-1).to(bias.device))
+    @torch.no_grad()
+    def unfold(network: DreamNet) -> None:
+        """Undo :meth:`fold` (in place): back to predicting *activation / scale*."""
+        for layer in LAYERS:
+            network.scales[layer].scale.fill_(1.0)
 
 
 def student_gradient(out: Tensor, scale: Tensor, x: Tensor, *, create_graph: bool) -> Tensor:

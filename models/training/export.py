@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 
 from livedream.errors import NetworkError
-from livedream.networks.dreamnet import LAYERS, SHAPE, TEACHER_LAYERS, DreamNet
+from livedream.networks.dreamnet import EDGES_RANK, INCEPTIONS, LAYERS, STEM_RANK, TEACHER_LAYERS, DreamNet
 
 #: Known training data, by a part of the source's name: title, licence, whom to thank.
 KNOWN_DATA = {
@@ -72,8 +72,8 @@ def export(
         **(_IMITATION if teacher else _OWN),
         "training_data": known,
         "layers": layers,
-        "shape": SHAPE,
-        "parameters": sum(t.numel() for t in tensors.values()),
+        "shape": {"stem_rank": STEM_RANK, "edges_rank": EDGES_RANK, **INCEPTIONS},
+        "parameters": sum(p.numel() for p in network.parameters()),
     } | facts
     _write(path.with_suffix(".json"), sidecar)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from livedream.networks.dreamnet import LAYERS, DreamNet
 from models.training.distil import (
     Scales,
     activation_errors,
-    adopt_stem,
     gradient_cosine,
     gradient_error,
     student_gradient,
@@ -21,10 +21,13 @@ from models.training.distil import (
 )
 from models.training.dreams import MARGIN_PX, DreamPool
 from models.training.pictures import Pictures, crops
+from models.training.thinning import thin_out
 from models.training.trainer import Lesson, Recipe
 
 # How often each layer's gradient is taught. The deeper the layer, the longer it takes to learn.
 _LAYER_SHARES = {"edges": 0.15, "textures": 0.15, "patterns": 0.15, "parts": 0.25, "objects": 0.3}
+# How many crops the teacher is thinned out on, and their size in pixels.
+_THINNED_ON = (64, 192)
 
 
 class Imitation:
@@ -53,11 +56,12 @@ class Imitation:
         return Scales({layer: torch.cat([b[layer] for b in batches]) for layer in LAYERS})
 
     def begin(self, student: DreamNet) -> None:
-        """Give a fresh student the teacher's first filters."""
-        adopt_stem(student, self.teacher, self._fresh().to(self._dtype))
+        """Make a fresh student a thinned teacher."""
+        cut = crops(self.pictures.train, self._rng, *_THINNED_ON)
+        thin_out(student, copy.deepcopy(self.teacher).float(), torch.from_numpy(cut).to(self.device))
 
     def adopt(self, network: DreamNet) -> None:
-        """Turn a finished network (in place) into a student: its heads predict activation / scale."""
+        """Turn a finished network (in place) into a student, that predicts activation / scale."""
         self.scales.unfold(network)
 
     def finish(self, network: DreamNet) -> None:

@@ -6,8 +6,8 @@ What a dream raises is the *strength* of a layer, its mean squared activation. S
   be higher for pictures than for their spoilt copies, and than for what the network dreams on those. To
   follow it uphill then means to put back what makes the pictures what they are. It is an energy-based model
   with short-run ascent: Du and Mordatch, "Implicit generation and modeling with energy-based models" (2019).
-* **labels**: the channels of each head are divided among the classes, and the class whose channels are
-  strongest is the answer. Over all classes that is the layer's strength again, so one number says what a
+* **labels**: the channels of each layer are dealt out to the classes in turns, and the class whose channels
+  are strongest is the answer. Over all classes that is the layer's strength again, so one number says what a
   picture shows and whether it is one (Grathwohl et al., "Your classifier is secretly an energy based model",
   2020), and a dream of one class's channels is a dream of that class. Half of the pictures have taken a
   step against their own answer, which the loss's gradient gives for free: gradients of networks that
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from livedream.errors import NetworkError, SourceError
 from livedream.networks.dreamnet import LAYERS, DreamNet
+from models.training.distil import root_mean_square
 from models.training.dreams import MARGIN_PX, DreamPool
 from models.training.pictures import Pictures, crops
 from models.training.spoiling import spoil
@@ -91,16 +92,12 @@ def strength(activation: Tensor) -> Tensor:
 
 
 def class_strengths(activation: Tensor, count: int) -> Tensor:
-    """:func:`strength` of each class's share of the channels of (B, C, H, W), as (B, count)."""
+    """:func:`strength` of each class's channels of (B, C, H, W), as (B, count).
+
+    Those of class ``k`` are ``k``, ``k + count``, ``k + 2 * count``, …
+    """
     squares = activation.float().square().mean((2, 3))
-    shares = [share.mean(1) for share in squares.tensor_split(count, 1)]
-    return (torch.stack(shares, 1) + _TINY).log()
-
-
-def channels_of(layer: str, count: int) -> list[tuple[int, int]]:
-    """First channel and the one after the last, of each class in turn."""
-    ends = np.cumsum([len(share) for share in np.array_split(np.arange(LAYERS[layer][0]), count)]).tolist()
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+    return (torch.stack([squares[:, k::count].mean(1) for k in range(count)], 1) + _TINY).log()
 
 
 class OwnPictures:
@@ -129,25 +126,10 @@ class OwnPictures:
 
     @torch.no_grad()
     def begin(self, student: DreamNet) -> None:
-        """Scale the heads of ``student`` so that each channel's mean square is about 1.
-
-        With classes, sort each head's channels so that every class gets those that it excites most already.
-        """
-        x, which = self._cut(_MEASURED, self.recipe.crop_px)
-        for layer, a in student(x.to(student.stem.weight.device)).items():
-            squares = a.square().mean((2, 3))  # (B, C)
-            mean = squares.mean(0)
-            # Channels that hardly ever fire stay quiet.
-            root = (mean + 0.05 * mean.mean() + _TINY).sqrt()
-            weight, bias = student.heads[layer].parameters()
-            order = torch.arange(len(root), device=root.device)
-            if self.classes is not None and layer in LABELLED_LAYERS:
-                shown = torch.from_numpy(self.classes.train[which]).to(root.device)
-                members = [squares[shown == k] for k in range(len(self.classes.names))]
-                means = torch.stack([m.mean(0) if len(m) else mean for m in members])
-                order = torch.tensor(_shared_out(means / (mean + _TINY)), device=root.device)
-            weight.copy_((weight / root.view(-1, 1, 1, 1))[order])
-            bias.copy_((bias / root)[order])
+        """Scale what ``student`` gives so that each channel's mean square is about 1."""
+        x, _ = self._cut(_MEASURED, self.recipe.crop_px)
+        for layer, a in student(x.to(student.scales["edges"].scale.device)).items():
+            student.scales[layer].scale.div_(root_mean_square(a))
 
     adopt = begin
 
@@ -222,19 +204,3 @@ class OwnPictures:
         if ours != theirs:
             raise NetworkError(f"the checkpoint was trained with the classes {theirs}, asked for were {ours}")
         self._rng.bit_generator.state = np.random.default_rng([self.recipe.seed, steps]).bit_generator.state
-
-
-def _shared_out(liking: Tensor) -> list[int]:
-    """The channels of (classes, C) in an order that gives each class, in turns, the best one that is left."""
-    count = len(liking)
-    wanted = liking.argsort(1, descending=True).tolist()
-    room = [len(share) for share in np.array_split(np.arange(liking.shape[1]), count)]
-    given: list[list[int]] = [[] for _ in range(count)]
-    taken: set[int] = set()
-    while len(taken) < liking.shape[1]:
-        for k in range(count):
-            if len(given[k]) < room[k]:
-                best = next(c for c in wanted[k] if c not in taken)
-                taken.add(best)
-                given[k].append(best)
-    return [channel for channels in given for channel in channels]

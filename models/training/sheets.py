@@ -61,44 +61,36 @@ def read_picture(spec: str) -> Image:
     return rgb
 
 
-#: class -> layer -> first channel, and the one after the last
-ClassChannels = dict[str, dict[str, tuple[int, int]]]
-
-
-def class_channels(weights: Path, layer: str) -> ClassChannels:
-    """Which channels of ``layer`` are whose, as the sidecar of a network trained with labels tells.
+def class_names(weights: Path) -> list[str]:
+    """The classes of a network that was trained with labels, in order, as its sidecar tells.
 
     Raises ``NetworkError`` when it tells nothing of that.
     """
     try:
-        classes: ClassChannels = json.loads(weights.with_suffix(".json").read_text())["classes"]
-        for channels in classes.values():
-            _, _ = channels[layer]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [str(name) for name in json.loads(weights.with_suffix(".json").read_text())["classes"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise NetworkError(
-            f"{weights.with_suffix('.json')} tells of no classes at {layer!r}; possible: a network trained "
-            f"with --labels, at {', '.join(list(LAYERS)[1:])}"
+            f"{weights.with_suffix('.json')} tells of no classes; possible: a network trained with --labels"
         ) from error
-    return classes
 
 
 class _Channels(nn.Module):
-    """Some channels of what ``part`` gives."""
+    """The channels ``first``, ``first + step``, … of what ``part`` gives."""
 
-    def __init__(self, part: nn.Module, first: int, end: int) -> None:
+    def __init__(self, part: nn.Module, first: int, step: int) -> None:
         super().__init__()
-        self.part, self.first, self.end = part, first, end
+        self.part, self.first, self.step = part, first, step
 
     def forward(self, x: Tensor) -> Tensor:
         activation: Tensor = self.part(x)
-        return activation[:, self.first : self.end]
+        return activation[:, self.first :: self.step]
 
 
 def sheet(
     network: DreamNet,
     teacher: BvlcGoogLeNet | None,
     picture: Image,
-    classes: ClassChannels | None = None,
+    classes: Sequence[str] = (),
     class_layer: str = "textures",
 ) -> Image:
     """The picture and its five dreams in three columns; with a ``teacher`` pairs of dreams in two.
@@ -118,8 +110,8 @@ def sheet(
             dreams.insert(0, _dream(teacher.truncate(TEACHER_LAYERS[layer]), small))
             title = f"{layer} ({TEACHER_LAYERS[layer]})"
         cells.append(_cell(dreams, title))
-    for name, channels in list((classes or {}).items())[:_MOST_CLASSES]:
-        part = _Channels(network.truncate(class_layer), *channels[class_layer])
+    for k, name in enumerate(classes[:_MOST_CLASSES]):
+        part = _Channels(network.truncate(class_layer), k, len(classes))
         cells.append(_cell([_dream(part, small)], f"{class_layer}: {name}"))
     columns = 3 if teacher is None else 2
     cells += [np.full_like(cells[-1], 255)] * (-len(cells) % columns)
@@ -197,11 +189,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network = dreamnet.load(options.weights)
         teacher = None if options.teacher is None else bvlc_googlenet.load(options.teacher)
         pictures = {Path(spec.partition("@")[0]).stem: read_picture(spec) for spec in options.pictures}
-        classes = None
+        classes: list[str] = []
         if options.classes:
             if teacher is not None:
                 raise UsageError("--classes and --teacher cannot go together; possible: one of them")
-            classes = class_channels(options.weights or dreamnet.WEIGHTS, options.classes)
+            classes = class_names(options.weights or dreamnet.WEIGHTS)
         options.out.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             path = options.out / f"{options.prefix}-{name}.jpg"

@@ -91,7 +91,6 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.student = (DreamNet() if student is None else student).to(self.device)
         self.student = self.student.to(memory_format=torch.channels_last)
-        school.begin(self.student)
         self.ema = copy.deepcopy(self.student).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             self.student.parameters(), recipe.learning_rate, (0.9, 0.99), weight_decay=recipe.weight_decay
@@ -100,6 +99,11 @@ class Trainer:
         self.crops = 0
         self.elapsed_s = 0.0  # of this run; earlier runs are in total_s
         self.total_s = 0.0
+
+    def begin(self) -> None:
+        """Prepare the fresh student as its school does it, if it is not to start from another network."""
+        self.school.begin(self.student)
+        self.ema.load_state_dict(self.student.state_dict())
 
     def learning_rate(self) -> float:
         """Of the next step: a warm-up, then a cosine to nearly nothing at the end of this run's minutes."""
@@ -118,7 +122,7 @@ class Trainer:
         lesson.loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         if not torch.isfinite(norm):
-            loss = float(lesson.loss)
+            loss = float(lesson.loss.detach())
             raise NetworkError(f"the training diverged at step {self.steps}: the loss is {loss}")
         self.optimiser.step()
         self._average()

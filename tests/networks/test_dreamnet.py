@@ -15,7 +15,14 @@ from torch import Tensor
 from livedream.errors import NetworkError, UsageError
 from livedream.networks import dreamnet
 from livedream.networks.catalogue import network_info
-from livedream.networks.dreamnet import LAYERS, WEIGHTS, DreamNet
+from livedream.networks.dreamnet import (
+    LAYERS,
+    WEIGHTS,
+    DivisiveNorm,
+    DreamNet,
+    SmoothPool,
+    ThinConvolution,
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def test_forward_gives_what_truncation_gives(network: DreamNet) -> None:
 
 def test_what_follows_the_layer_is_dropped_and_weights_are_shared(network: DreamNet) -> None:
     part = network.truncate("textures")
-    assert [name for name, _ in part.named_children()] == ["normalise", "stem", "edges", "textures", "head"]
+    assert [name for name, _ in part.named_children()] == ["normalise", "edges", "textures", "scale"]
     assert {p.data_ptr() for p in part.parameters()} < {p.data_ptr() for p in network.parameters()}
 
 
@@ -103,13 +110,44 @@ def test_a_file_that_does_not_fit_is_refused_in_one_line(network: DreamNet, tmp_
     whole = _tensors(network)
     save_file({"conv.weight": torch.zeros(3)}, path)
     _refused(path, r"not dreamnet.*'trunk.*conv\.weight")
-    save_file(whole | {"heads.parts.bias": torch.zeros(3)}, path)
-    _refused(path, r"heads\.parts\.bias.*\(3,\).*\(512,\)")
-    save_file(whole | {"heads.parts.bias": torch.full((512,), torch.inf)}, path)
-    _refused(path, r"damaged.*heads\.parts\.bias")
+    save_file(whole | {"scales.parts.scale": torch.zeros(3)}, path)
+    _refused(path, r"scales\.parts\.scale.*\(3,\).*\(1, 512, 1, 1\)")
+    save_file(whole | {"scales.parts.scale": torch.full((1, 512, 1, 1), torch.inf)}, path)
+    _refused(path, r"damaged.*scales\.parts\.scale")
 
 
 def _refused(path: Path, words: str) -> None:
     with pytest.raises(NetworkError, match=words) as caught:
         dreamnet.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_smooth_pool_lies_between_the_mean_and_the_largest_and_all_that_fires_gets_its_gradient() -> None:
+    x = torch.rand(1, 4, 9, 12, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    y = SmoothPool()(x)
+    largest, mean = (pool(x, 3, 2, ceil_mode=True) for pool in (F.max_pool2d, F.avg_pool2d))
+    assert y.shape == largest.shape == (1, 4, 4, 6)
+    assert (mean[..., :-1] < y[..., :-1]).all()
+    assert (y < largest).all()
+    y.sum().backward()
+    assert x.grad is not None
+    assert (x.grad > 0).all()
+
+
+def test_divisive_normalisation_leaves_faint_places_and_tames_bold_ones() -> None:
+    x = torch.rand(1, 8, 4, 4, generator=torch.Generator().manual_seed(0)) + 0.1
+    norm = DivisiveNorm()
+    torch.testing.assert_close(norm(1e-3 * x), 1e-3 * x, rtol=1e-5, atol=0)
+    assert norm(100 * x).max() < 10 * norm(x).max()
+    torch.testing.assert_close(norm(x) / norm(x).norm(dim=1), x / x.norm(dim=1))  # the direction stays
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_thin_convolution_goes_through_as_many_channels_as_its_rank(rank: int) -> None:
+    part = ThinConvolution(8, rank, 16, 3, 2).requires_grad_(False)
+    assert part(torch.rand(1, 8, 9, 12)).shape == (1, 16, 5, 6)
+    before = torch.rand(1, 8, 32, 32)
+    for layer in list(part)[:-1]:
+        before = layer(before)
+    before = before.flatten(2)[0]
+    assert torch.linalg.matrix_rank(before - before.mean(1, keepdim=True), rtol=1e-4) == (rank or 16)

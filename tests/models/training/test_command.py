@@ -12,7 +12,7 @@ from torch import Tensor
 from livedream.networks import bvlc_googlenet, dreamnet
 from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.dreamnet import LAYERS, DreamNet
-from models.training import evaluate, own
+from models.training import evaluate, imitation, own
 from models.training.__main__ import main
 from models.training.export import export
 from tests.models.training.pictures import jpeg
@@ -28,6 +28,7 @@ def workshop(tmp_path: Path, teacher: BvlcGoogLeNet, monkeypatch: pytest.MonkeyP
         (tmp_path / "photos" / f"{i}.jpg").write_bytes(jpeg(i))
     monkeypatch.setattr(evaluate, "_CROPS", 2)
     monkeypatch.setattr(evaluate, "_CROP_PX", 48)
+    monkeypatch.setattr(imitation, "_THINNED_ON", (2, 48))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     paths = {"teacher": "teacher.npz", "images": "photos", "run": "run", "out": "out", "cache": "cache"}
     return [word for name, value in paths.items() for word in (f"--{name}", str(tmp_path / value))]
@@ -68,10 +69,7 @@ def test_labels_are_taken_from_the_folders(garden: list[str], tmp_path: Path) ->
     assert main([*garden, "--labels", "--start-from", str(weights)]) == 0
     facts = json.loads((tmp_path / "run" / "dreamnet.json").read_text())
     assert facts["method"] == "labels"
-    assert facts["classes"] == {
-        "daisies": {"textures": [0, 240], "patterns": [0, 256], "parts": [0, 256], "objects": [0, 416]},
-        "roses": {"textures": [240, 480], "patterns": [256, 512], "parts": [256, 512], "objects": [416, 832]},
-    }
+    assert facts["classes"] == ["daisies", "roses"]
     assert facts["training_data"] == [{"title": "garden", "licence": "unknown"}]
     assert facts["started_from"]["training_data"][0]["title"] == "Caltech-101"
     assert "teacher" not in facts

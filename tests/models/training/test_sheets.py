@@ -50,8 +50,7 @@ def test_without_a_teacher_each_dream_has_a_cell_of_its_own() -> None:
 
 def test_classes_have_dreams_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = tmp_path / "dreamnet.safetensors"
-    classes = {"roses": {"textures": [0, 240]}, "tulips": {"textures": [240, 480]}}
-    export(DreamNet().requires_grad_(False), weights, [], {"classes": classes}, teacher=False)
+    export(DreamNet().requires_grad_(False), weights, [], {"classes": ["roses", "tulips"]}, teacher=False)
     (tmp_path / "cat.jpg").write_bytes(jpeg(0))
     arguments = ["--pictures", str(tmp_path / "cat.jpg"), "--weights", str(weights), "--out", str(tmp_path)]
     assert main([*arguments, "--classes", "textures", "--prefix", "mine"]) == 0
@@ -61,8 +60,9 @@ def test_classes_have_dreams_of_their_own(tmp_path: Path, caplog: pytest.LogCapt
     roses, tulips, empty = (drawn[2 * height + 26 : -10, i * width : (i + 1) * width - 14] for i in range(3))
     assert np.abs(roses.astype(int) - tulips).mean() > 1.0
     assert empty.min() > 240  # JPEG
+    export(DreamNet().requires_grad_(False), weights, [], {}, teacher=False)
     assert main([*arguments, "--classes", "objects"]) == 1
-    assert "no classes at 'objects'" in caplog.text
+    assert "no classes; possible: a network trained with --labels" in caplog.text
 
 
 def test_a_frame_of_a_film_is_found_by_its_number(tmp_path: Path) -> None:

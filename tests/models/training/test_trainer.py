@@ -27,6 +27,7 @@ def small(teacher: BvlcGoogLeNet, pictures: Pictures) -> Trainer:
 
 
 def test_training_lowers_the_error(small: Trainer) -> None:
+    small.minutes, small.elapsed_s = 1e6, 3e6  # past the warm-up, however fast the machine is
     losses = [small.step() for _ in range(40)]
     errors = [np.mean([step[f"error_{layer}"] for layer in LAYERS]) for step in losses]
     assert np.mean(errors[-8:]) < 0.8 * np.mean(errors[:4])
