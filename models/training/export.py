@@ -32,7 +32,7 @@ KNOWN_DATA = {
 }
 
 _IMITATION = {
-    "origin": "trained by models.training of the livedream project to imitate its teacher",
+    "origin": "its teacher, thinned out, and trained to imitate it by models.training of livedream",
     "licence": "MIT",
     "teacher": {
         "name": "bvlc_googlenet",
