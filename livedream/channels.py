@@ -1,8 +1,13 @@
-"""The words of the setting ``channels``: none (the whole layer), a set (``11,42``), or a rank (``top 3``)."""
+"""The words of the setting ``channels``: none (the whole layer), a set, or a rank (``top 3``).
+
+A set has numbers and ranges, also of every so many: ``11,42``, ``0-99``, ``1-511/5``.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from livedream.errors import UsageError
 
@@ -13,7 +18,13 @@ RANKS = 24
 CHOICES = ("", *(f"top {rank}" for rank in range(1, RANKS + 1)))
 
 _LAST = 4095
-_POSSIBLE = f"nothing for the whole layer, numbers such as 11,42 (0 to {_LAST}), or top 1 to top {RANKS}"
+#: More channels than this are said as a range, if they are one.
+_LISTED = 3
+_RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4})(?:/(\d{1,4}))?)?", re.ASCII)
+_POSSIBLE = (
+    f"nothing for the whole layer, numbers and ranges such as 11,42 or 0-99 or 1-511/5 (0 to {_LAST}),"
+    f" or top 1 to top {RANKS}"
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,26 @@ def parse_channels(text: str) -> Channels:
     rank = words.removeprefix("top").strip()
     if words != rank and rank.isdecimal() and 1 <= int(rank) <= RANKS:
         return Channels(rank=int(rank))
-    numbers = [word.strip() for word in words.split(",")]
-    if not all(number.isdecimal() and int(number) <= _LAST for number in numbers):
+    ranges = [_range(word.strip()) for word in words.split(",")]
+    if not all(ranges):
         raise UsageError(f"setting channels cannot be {text!r}; possible: {_POSSIBLE}")
-    return Channels(tuple(sorted({int(number) for number in numbers})))
+    return Channels(tuple(sorted({number for part in ranges for number in part})))
+
+
+def _range(word: str) -> range:
+    """The numbers that a word means; none for a word that means none."""
+    found = _RANGE.fullmatch(word)
+    if found is None:
+        return range(0)
+    first, last, step = found[1], found[2] or found[1], found[3] or "1"
+    return range(int(first), int(last) + 1, int(step)) if int(last) <= _LAST and int(step) else range(0)
 
 
 def channels_text(channels: Channels) -> str:
     """The opposite of :func:`parse_channels`."""
-    return f"top {channels.rank}" if channels.rank else ",".join(map(str, channels.numbers))
+    numbers = channels.numbers
+    steps = {b - a for a, b in pairwise(numbers)}
+    if len(numbers) > _LISTED and len(steps) == 1:
+        step = steps.pop()
+        return f"{numbers[0]}-{numbers[-1]}" + (f"/{step}" if step > 1 else "")
+    return f"top {channels.rank}" if channels.rank else ",".join(map(str, numbers))

@@ -119,7 +119,8 @@ class DreamSettings:
     )
     channels: str = _other(
         "",
-        "only some channels of the layer, such as 11,42, or the third most active of the picture: top 3",
+        "only some channels of the layer, such as 11,42 or 0-99 or 1-511/5 (every fifth),"
+        " or the third most active of the picture: top 3",
         "dream",
     )
     guide: str = _other("", "dream of this picture, or of the first picture in this folder", "dream")

@@ -15,6 +15,9 @@ from livedream.errors import UsageError
         ("  ", Channels()),
         ("11", Channels((11,))),
         ("42, 11,42", Channels((11, 42))),
+        ("3-5, 9", Channels((3, 4, 5, 9))),
+        ("0-99", Channels(tuple(range(100)))),
+        ("1-511/5", Channels(tuple(range(1, 512, 5)))),
         ("top 3", Channels(rank=3)),
         ("Top3", Channels(rank=3)),
     ],
@@ -24,10 +27,37 @@ def test_the_words_are_understood_and_said_again(text, channels):
     assert parse_channels(channels_text(channels)) == channels
 
 
-@pytest.mark.parametrize("text", ["-1", "1,", "4096", "1.5", "eleven", "top", "top 0", "top 99", "11 42"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-1",
+        "1,",
+        "4096",
+        "1.5",
+        "eleven",
+        "top",
+        "top 0",
+        "top 99",
+        "11 42",
+        "9-3",
+        "1-",
+        "1-9/",
+        "1-9/0",
+        "0-4096",
+        "-",
+        "1-2-3",
+        "٣",
+    ],
+)
 def test_other_words_are_refused(text):
     with pytest.raises(UsageError, match=r"setting channels cannot be .*; possible: nothing for the whole"):
         parse_channels(text)
+
+
+def test_a_range_is_said_as_one():
+    assert channels_text(Channels(tuple(range(1, 512, 5)))) == "1-511/5"
+    assert channels_text(Channels((2, 3, 4, 5))) == "2-5"
+    assert channels_text(Channels((3, 4, 5, 9))) == "3,4,5,9"
 
 
 def test_a_control_steps_through_valid_words():
