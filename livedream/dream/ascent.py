@@ -15,6 +15,9 @@ from torch.nn.functional import interpolate
 
 from livedream.frame import SMALLEST_SIDE_PX
 
+#: 1 / g and 1 / g², where g³ = g + 1.
+_EVENLY = 1.32471795724474602596 ** -np.array([1.0, 2.0])
+
 Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normalised direction, same shape
 
 
@@ -49,6 +52,17 @@ def random_shift(jitter_px: int, generator: torch.Generator) -> tuple[int, int]:
     if jitter_px == 0:
         return 0, 0
     rows, columns = torch.randint(-jitter_px, jitter_px + 1, (2,), generator=generator).tolist()
+    return rows, columns
+
+
+def even_shift(jitter_px: int, number: int, start: tuple[float, float]) -> tuple[int, int]:
+    """Shift ``number`` (rows, columns), in ±``jitter_px``, of a sequence that covers all of them evenly.
+
+    So its mean has less noise than that of random ones. ``start`` is any point in [0, 1)². Source: Martin
+    Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018 (R2).
+    """
+    places = (np.array(start) + number * _EVENLY) % 1
+    rows, columns = (np.floor(places * (2 * jitter_px + 1)) - jitter_px).astype(int).tolist()
     return rows, columns
 
 
