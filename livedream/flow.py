@@ -20,7 +20,7 @@ _STILL_PX, _MOVING_PX = 0.05, 0.25
 #: the mean of a window of so many cells, each of so many pixels. Noise alone is explained by a tenth.
 _LEAST_GAIN, _FULL_GAIN = 0.15, 0.35
 _WINDOW, _CELL_PX = (7, 7), 4
-_DESCENT_STEPS = 6
+_DESCENT_STEPS, _STRIDE_PX = 6, 5
 
 
 def grey(image: Image) -> Image:
@@ -62,6 +62,7 @@ class FlowEstimator:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
         self._dis.setGradientDescentIterations(_DESCENT_STEPS)
+        self._dis.setPatchStride(_STRIDE_PX)
         self._here = np.zeros((0, 0, 2), np.float32)  # each pixel's own (x, y)
 
     def __call__(self, now: Image, before: Image) -> Flow:

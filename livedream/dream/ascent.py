@@ -71,7 +71,12 @@ def jittered(gradient: Gradient, image: Tensor, shift: tuple[int, int]) -> Tenso
     rows, columns = shift
     if rows == columns == 0:
         return gradient(image)
-    return gradient(image.roll((rows, columns), (-2, -1))).roll((-rows, -columns), (-2, -1))
+    return _rolled(gradient(_rolled(image, rows, columns)), -rows, -columns)
+
+
+def _rolled(x: Tensor, rows: int, columns: int) -> Tensor:
+    """``x`` rolled, its channels last in memory, as networks and OpenCV want them."""
+    return x.permute(0, 2, 3, 1).roll((rows, columns), (1, 2)).permute(0, 3, 1, 2)
 
 
 def classic_dream(
