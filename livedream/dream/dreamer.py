@@ -238,7 +238,8 @@ class Dreamer:
         strokes = sum(weight for target, weight in self._fade.shown.items() if sees_strokes(target))
         height, width = frame.shape[:2]
         sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
-        # A step goes as far as its octave is large: fine detail is what is lost first, and seen from near.
+        # A step goes as far as its octave is large: fine detail is what is lost first. Layers of strokes have
+        # enough of it.
         mean_side = sum(side for side, _ in sizes) / len(sizes)
         for _ in range(settings.steps):
             turn, octave = divmod(self._octave, octaves)
@@ -246,7 +247,8 @@ class Dreamer:
             self._octave += 1
             shift = even_shift(settings.jitter, turn, self._first_shift)
             direction = jittered(self._direction, quickly_resized(x, size), shift)
-            direction = shaped(direction, settings.shaping, strokes) * (size[0] / mean_side)
+            reach = strokes + (1 - strokes) * size[0] / mean_side
+            direction = shaped(direction, settings.shaping, strokes) * reach
             momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
             x = torch.addcmul(x, step, momentum)
         dreamt = _array((x - base) * 255)
