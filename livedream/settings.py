@@ -126,10 +126,12 @@ class DreamSettings:
     guide: str = _other("", "dream of this picture, or of the first picture in this folder", "dream")
     steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
     octaves: int = _number(4, 1, 6, 1, "", "sizes that the steps cycle through")
-    octave_scale: float = _number(1.4, 1.1, 2.0, 0.1, "×", "ratio between two octaves")
-    step_size: float = _number(1.2, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
+    octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
+    step_size: float = _number(1.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
     strike: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
-    jitter: int = _number(16, 0, 64, 1, "px", "random shift in each step, undone after it")
+    jitter: int = _number(
+        16, 0, 64, 1, "px", "shift in each step, undone after it; evenly spread over all directions"
+    )
     persistence: float = _number(
         0.985, 0.0, 0.999, 0.005, "", "how much of the last tick's dream is carried to the next"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,11 +18,28 @@ def test_a_known_translation_is_found_within_a_pixel(picture, motion):
     np.testing.assert_allclose(found, (-right, -down), atol=1)
 
 
-def test_a_still_scene_with_camera_noise_does_not_move_at_all(picture):
+def test_a_slow_motion_is_found_too(picture):
+    slow = cv2.warpAffine(picture, np.float32([[1, 0, 0.4], [0, 1, 0]]), (160, 120), flags=cv2.INTER_CUBIC)
+    flow = FlowEstimator()(grey(slow), grey(picture))
+    np.testing.assert_allclose(np.median(flow[20:-20, 20:-20].reshape(-1, 2), axis=0), (-0.4, 0), atol=0.15)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4, 8])
+def test_a_still_scene_with_camera_noise_does_not_move_at_all(picture, levels):
     rng = np.random.default_rng(1)
-    noisy = np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
-    flow = FlowEstimator()(grey(noisy), grey(picture))
+    now, before = (
+        np.clip(picture + rng.normal(0, levels, picture.shape), 0, 255).astype(np.uint8) for _ in range(2)
+    )
+    flow = FlowEstimator()(grey(now), grey(before))
     assert (np.abs(flow).max(2) == 0).mean() > 0.9
+
+
+def test_of_two_things_only_the_one_that_moves_is_moved(picture):
+    now = picture.copy()
+    now[:, 80:] = np.roll(picture[:, 80:], 3, 1)
+    flow = FlowEstimator()(grey(now), grey(picture))
+    assert (np.abs(flow[:, :50]).max(2) == 0).mean() > 0.9
+    assert np.median(flow[20:-20, 110:-10, 0]) == pytest.approx(-3, abs=0.5)
 
 
 def test_what_is_warped_stays_attached_to_the_picture(picture):

@@ -15,6 +15,9 @@ from torch.nn.functional import interpolate
 
 from livedream.frame import SMALLEST_SIDE_PX
 
+#: 1 / g and 1 / g², where g³ = g + 1.
+_EVENLY = 1.32471795724474602596 ** -np.array([1.0, 2.0])
+
 Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normalised direction, same shape
 
 
@@ -52,12 +55,28 @@ def random_shift(jitter_px: int, generator: torch.Generator) -> tuple[int, int]:
     return rows, columns
 
 
+def even_shift(jitter_px: int, number: int, start: tuple[float, float]) -> tuple[int, int]:
+    """Shift ``number`` (rows, columns), in ±``jitter_px``, of a sequence that covers all of them evenly.
+
+    So its mean has less noise than that of random ones. ``start`` is any point in [0, 1)². Source: Martin
+    Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018 (R2).
+    """
+    places = (np.array(start) + number * _EVENLY) % 1
+    rows, columns = (np.floor(places * (2 * jitter_px + 1)) - jitter_px).astype(int).tolist()
+    return rows, columns
+
+
 def jittered(gradient: Gradient, image: Tensor, shift: tuple[int, int]) -> Tensor:
     """The gradient of the picture rolled by ``shift`` (rows, columns), rolled back exactly."""
     rows, columns = shift
     if rows == columns == 0:
         return gradient(image)
-    return gradient(image.roll((rows, columns), (-2, -1))).roll((-rows, -columns), (-2, -1))
+    return _rolled(gradient(_rolled(image, rows, columns)), -rows, -columns)
+
+
+def _rolled(x: Tensor, rows: int, columns: int) -> Tensor:
+    """``x`` rolled, its channels last in memory, as networks and OpenCV want them."""
+    return x.permute(0, 2, 3, 1).roll((rows, columns), (1, 2)).permute(0, 3, 1, 2)
 
 
 def classic_dream(

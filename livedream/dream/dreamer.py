@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from livedream.channels import RANKS, parse_channels
-from livedream.dream.ascent import classic_dream, jittered, octave_size, quickly_resized, random_shift
+from livedream.dream.ascent import classic_dream, even_shift, jittered, octave_size, quickly_resized
 from livedream.dream.feedback import Feedback
 from livedream.dream.guides import Guides
 from livedream.dream.journey import Journey
@@ -83,6 +83,7 @@ class Dreamer:
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
         self._octave = 0
+        self._first_shift = tuple(torch.rand(2, generator=self._generator).tolist())
         self._now_s = 0.0
 
     def close(self) -> None:
@@ -236,12 +237,18 @@ class Dreamer:
         octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves
         strokes = sum(weight for target, weight in self._fade.shown.items() if sees_strokes(target))
         height, width = frame.shape[:2]
+        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
+        # A step goes as far as its octave is large: fine detail is what is lost first. Layers of strokes have
+        # enough of it.
+        mean_side = sum(side for side, _ in sizes) / len(sizes)
         for _ in range(settings.steps):
-            size = octave_size(height, width, self._octave % octaves, settings.octave_scale)
+            turn, octave = divmod(self._octave, octaves)
+            size = sizes[octave]
             self._octave += 1
-            shift = random_shift(settings.jitter, self._generator)
+            shift = even_shift(settings.jitter, turn, self._first_shift)
             direction = jittered(self._direction, quickly_resized(x, size), shift)
-            direction = shaped(direction, settings.shaping, strokes)
+            reach = strokes + (1 - strokes) * size[0] / mean_side
+            direction = shaped(direction, settings.shaping, strokes) * reach
             momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
             x = torch.addcmul(x, step, momentum)
         dreamt = _array((x - base) * 255)

@@ -12,9 +12,10 @@ from livedream.frame import Array, Image
 
 Residual = Array  # float32 (h, w, 3), levels of 255
 
-#: Difference, in levels, between the picture and its motion-compensated predecessor at which half of the
-#: residual is dropped: the flow has failed there, or something new has come into view.
-_SURPRISE_LEVELS = 40.0
+#: Difference, in levels, between the picture and its motion-compensated predecessor that says nothing; and
+#: how much more it is where half of the residual is dropped: the flow has failed there, or something new has
+#: come into view.
+_USUAL_LEVELS, _SURPRISE_LEVELS = 6.0, 40.0
 #: A picture with less contrast than this has no structure.
 _NOISE_LEVELS = 6.0
 _THUMBNAIL = (32, 18)
@@ -22,7 +23,8 @@ _THUMBNAIL = (32, 18)
 
 def surprise(now: Image, before_warped: Image) -> Array:
     """How much of the residual to keep at each pixel, (h, w) in 0..1: 1 where the flow explains ``now``."""
-    error = cv2.blur(cv2.absdiff(now, before_warped).astype(np.float32), (9, 9)) / _SURPRISE_LEVELS
+    error = cv2.blur(cv2.absdiff(now, before_warped).astype(np.float32), (9, 9))
+    error = np.maximum(error - _USUAL_LEVELS, 0) / _SURPRISE_LEVELS
     keep: Array = 1.0 / (1.0 + error * error)
     return keep
 

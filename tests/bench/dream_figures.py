@@ -9,8 +9,9 @@ The live dream runs at its default settings, but for ``--set``; the film's frame
 320×180. Strength: the log of the layer's activation norm in the output over that in the frame, under jitter.
 Flicker is the mean difference of an output from the one before, moved along by the camera's own motion,
 outside of what was hidden, in levels of 255: for every third frame from the 60th to the 120th; the classic
-loop's at three of them. Cost is processor time, of both by turns. Last comes another layer, ``--then``; its
-frames count from the end of the fade.
+loop's at three of them. Motion counts where it explains the camera's pictures better than standing still;
+``by_flow_alone`` counts all of it. Cost is processor time, of both by turns. Last comes another layer,
+``--then``; its frames count from the end of the fade.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from livedream.dream.ascent import classic_dream
 from livedream.dream.dreamer import Dreamer
 from livedream.errors import LivedreamError, UsageError
 from livedream.frame import Array, Image, crop_to_aspect, resize
-from livedream.networks.catalogue import network_info
+from livedream.networks.catalogue import BACKENDS, network_info
 from livedream.networks.objective import LAYER_L2
 from livedream.settings import DreamSettings, parse_assignment
 from livedream.sources import open_source
@@ -97,7 +98,7 @@ class Bench:
             "classic_ms_over_tick": classic_ms / tick_ms,
             "strength_per_ms_over_classic": gain / classic_gain * classic_ms / tick_ms,
             "ms": {"tick": tick_ms, "classic": classic_ms, "parts": self._parts()},
-            "flicker": self._flicker(),
+            "flicker": self._flicker() | {"by_flow_alone": self._flicker(alone=True)},
             "legibility": np.mean([legibility(live[n], frames[n]) for n in settled]),
             "clipped": max(clipped(live[n], frames[n]) for n in settled),
         }
@@ -119,11 +120,13 @@ class Bench:
     def _parts(self) -> dict[str, float]:
         return {name: ms["p50"] for name, ms in self.dreamer.timer.summary().items()}
 
-    def _flicker(self) -> dict[str, float]:
+    def _flicker(self, alone: bool = False) -> dict[str, Any]:
         motions = {n: Motion(self.frames[n], self.frames[n - 1]) for n in _FLICKER_AT}
 
         def mean(pictures: Sequence[Image] | dict[int, Image], numbers: Sequence[int]) -> float:
-            return float(np.mean([motions[n].change(pictures[n], pictures[n - 1]) for n in numbers]))
+            flows = {n: motions[n].flow_alone if alone else None for n in numbers}
+            changes = [motions[n].change(pictures[n], pictures[n - 1], flow) for n, flow in flows.items()]
+            return float(np.mean(changes))
 
         live, camera = mean(self.live, _FLICKER_AT), mean(self.frames, _FLICKER_AT)
         classic = mean(self.classic, _CLASSIC_FLICKER_AT)
@@ -195,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--network", default="bvlc_googlenet")
     parser.add_argument("--weights", type=Path, metavar="FILE")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--backend", default="pytorch", choices=["auto", *BACKENDS], help="what runs both")
     parser.add_argument("--layer", default="4c")
     parser.add_argument("--then", metavar="LAYER", help="change to this layer afterwards")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
@@ -213,12 +217,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             count += round(settings.crossfade_s * _FPS) + _AFTER_CHANGE[-1] + 1
         bench = Bench(
             _frames(options.source, count),
-            Dreamer(options.network, weights=options.weights, device=options.device),
+            dreamer := Dreamer(
+                options.network,
+                weights=options.weights,
+                device=options.device,
+                backend=options.backend,
+                threads=options.threads,
+            ),
             settings,
         )
-        found = {"source": Path(options.source).name, "backend": bench.dreamer.backend.name} | bench.run()
-        if options.then:
-            found["change"] = bench.change(options.then)
+        try:
+            found = {"source": Path(options.source).name} | bench.run() | {"backend": dreamer.backend.name}
+            if options.then:
+                found["change"] = bench.change(options.then)
+        finally:
+            dreamer.close()
     except LivedreamError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

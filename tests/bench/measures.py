@@ -15,6 +15,9 @@ _JITTER_PX = 16
 #: Pixels whose way there and back again misses by more than this were hidden in one of the two pictures.
 _LOST_PX = 1.0
 _BORDER_PX = 8
+#: A flow that leaves, in the mean of such a window, no less than this share of the difference that there is
+#: without it has found nothing: on a flat wall any flow explains the picture.
+_WINDOW, _FOUND_NOTHING, _NO_DIFFERENCE = (21, 21), 1 / 1.2, 0.05
 
 
 def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: int = 0) -> float:
@@ -31,22 +34,36 @@ def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: i
 
 
 class Motion:
-    """The motion between two camera pictures, by a slower and better flow than the dream's own."""
+    """The motion between two camera pictures, by a slower and better flow than the dream's own.
+
+    Where it explains the pictures no better than standing still does, it is zero; ``flow_alone`` is without
+    this.
+    """
 
     def __init__(self, now: Image, before: Image) -> None:
         there, back = _flow(now, before), _flow(before, now)
         lost = np.linalg.norm(there + _warped(back, there), axis=2) > _LOST_PX
         lost = cv2.dilate(lost.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        self._flow = there
+        self.flow, self.flow_alone = there.copy(), there
+        moved, stood = (_difference(now, picture) for picture in (_warped(_float(before), there), before))
+        self.flow[moved >= _FOUND_NOTHING * (stood - _NO_DIFFERENCE)] = 0
         self.seen = ~lost  # (h, w): what is in both pictures
         self.seen[:_BORDER_PX] = self.seen[-_BORDER_PX:] = False
         self.seen[:, :_BORDER_PX] = self.seen[:, -_BORDER_PX:] = False
         self.speed_px = float(np.linalg.norm(there, axis=2)[self.seen].mean())
 
-    def change(self, now: Image, before: Image) -> float:
+    def change(self, now: Image, before: Image, flow: Flow | None = None) -> float:
         """Flicker: mean difference of ``now`` from ``before`` moved along, in levels of 255."""
-        moved = _warped(before.astype(np.float32), self._flow)
-        return float(np.abs(now.astype(np.float32) - moved)[self.seen].mean())
+        moved = _warped(_float(before), self.flow if flow is None else flow)
+        return float(np.abs(_float(now) - moved)[self.seen].mean())
+
+
+def _difference(now: Image, other: Array) -> Array:
+    return cv2.blur(np.abs(_float(now) - _float(other)).mean(2), _WINDOW)
+
+
+def _float(picture: Array) -> Array:
+    return picture.astype(np.float32)
 
 
 def _flow(now: Image, before: Image) -> Flow:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
-from livedream.dream.ascent import classic_dream, jittered, octave_size, random_shift, resized
+from livedream.dream.ascent import classic_dream, even_shift, jittered, octave_size, random_shift, resized
 
 
 @pytest.fixture
@@ -26,6 +28,14 @@ def test_the_shift_stays_within_the_jitter_and_reaches_both_ends(generator):
     shifts = {n for _ in range(300) for n in random_shift(3, generator)}
     assert shifts == set(range(-3, 4))
     assert random_shift(0, generator) == (0, 0)
+
+
+def test_even_shifts_cover_everything_as_often():
+    assert even_shift(0, 7, (0.3, 0.9)) == (0, 0)
+    times = Counter(even_shift(1, n, (0.3, 0.9)) for n in range(90))
+    assert set(times) == {(rows, columns) for rows in (-1, 0, 1) for columns in (-1, 0, 1)}
+    assert min(times.values()) >= 8
+    assert max(times.values()) <= 12
 
 
 def test_jitter_is_undone_exactly():

@@ -190,6 +190,13 @@ def test_the_dream_strikes_where_it_is_young_and_settles(dreamer, picture):
     assert changes(pictures)[40:].mean() < changes(pictures)[:5].mean() / 2
 
 
+def test_a_step_goes_as_far_as_its_octave_is_large(dreamer, picture):
+    settings = FAST.replace(steps=1, strike=1.0, calm=0.0, persistence=0.999, octaves=2, octave_scale=1.5)
+    first = dreamer.tick(picture, settings).copy()
+    second = dreamer.tick(picture, settings) - first
+    assert np.abs(first).mean() == pytest.approx(1.5 * np.abs(second).mean(), rel=0.2)
+
+
 def dreamer_reset(dreamer: Dreamer) -> Dreamer:
     dreamer.reset()
     return dreamer

@@ -43,6 +43,12 @@ def test_a_picture_that_the_flow_explains_keeps_its_dream():
     assert surprise(image, image).min() == 1
 
 
+def test_noise_and_a_flow_that_is_nearly_right_fade_nothing():
+    noise = np.random.default_rng(0).normal(0, 3, (2, 60, 60))
+    now, before = np.clip(100 + noise, 0, 255).astype(np.uint8)
+    assert surprise(now, before).min() == 1
+
+
 def test_something_new_drops_the_dream_only_where_it_is():
     before = np.full((60, 60), 40, np.uint8)
     now = before.copy()
