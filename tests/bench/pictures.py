@@ -40,7 +40,7 @@ SCENES = {
     "fur": ("chelsea.png", 120),
     "garden": ("webcam_signing.mp4@0", 60),
     "ghost": ("webcam_signing.mp4@180", 60),
-    "journey": ("astronaut.png", 150),
+    "journey": ("astronaut.png", 400),
     "only-you": ("webcam_signing.mp4@0", 70),
     "zoom": ("clouds", 200),
 }
