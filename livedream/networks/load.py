@@ -61,4 +61,4 @@ def read_weights(name: str, path: Path) -> dict[str, Tensor]:
         return dict(bvlc_googlenet.parameters(bvlc_googlenet.load(path)))
     from livedream.networks import dreamnet
 
-    return dict(dreamnet.load(path).named_parameters())
+    return dreamnet.load(path).state_dict()

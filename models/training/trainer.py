@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run; the defaults are what dreamnet was trained with."""
+    """The numbers of a training run."""
 
     batch: int = 12
     crop_px: int = 112

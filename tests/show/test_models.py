@@ -24,7 +24,7 @@ def test_an_import_says_what_it_did_and_the_list_shows_it(
     assert main(["models", "import", str(weights), "--as", "dreamnet"]) == 0
     said = capsys.readouterr().out
     assert "mine.safetensors fits dreamnet" in said
-    assert f"wrote {models / 'dreamnet.safetensors'} (10 MB, sha256 " in said
+    assert f"wrote {models / 'dreamnet.safetensors'} (7 MB, sha256 " in said
     assert "live.py --network dreamnet" in said
     assert main(["models", "list", "dreamnet"]) == 0
     assert "imported   from 'mine.safetensors'" in capsys.readouterr().out
