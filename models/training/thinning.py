@@ -72,11 +72,13 @@ def _responses(teacher: BvlcGoogLeNet, pictures: Tensor) -> Responses:
 
 
 def _fit(part: ThinConvolution, inputs: tuple[Tensor], response: Tensor) -> None:
-    *down, up = (layer for layer in part if isinstance(layer, nn.Conv2d))
-    first, last = [*down, up][0], up
-    matrix, thin, bias = _regression(first, inputs[0], response, len(last.weight[0]) if down else None)
-    first.weight.copy_((matrix if down else matrix @ thin).T.reshape(first.weight.shape))
-    if down:
+    convolutions = [layer for layer in part if isinstance(layer, nn.Conv2d)]
+    first, last = convolutions[0], convolutions[-1]
+    matrix, thin, bias = _regression(
+        first, inputs[0], response, None if first is last else first.out_channels
+    )
+    first.weight.copy_(matrix.T.reshape(first.weight.shape))
+    if first is not last:
         last.weight.copy_(thin.T[..., None, None])
     assert last.bias is not None
     last.bias.copy_(bias)

@@ -114,7 +114,10 @@ class Pictures:
     def _frames(self, source: str) -> Iterator[Frame]:
         name, _, first = source.partition("@")
         if name != "clouds":
-            name = str(next(self._data.rglob(name)))
+            found = next(self._data.rglob(name), None)
+            if found is None:
+                raise SystemExit(f"no {name} in {self._data}; --help names what is needed")
+            name = str(found)
         with open_source(name, loop=False, realtime=False) as opened:
             if opened.kind == "photo":
                 image = next(opened).image[: _ROWS.get(source)]
