@@ -28,16 +28,22 @@ class Worker:
     """One supervised child process, ``target(*args)``, started with ``spawn``.
 
     ``stalled(running_s)`` says why a living child must be taken for dead, or gives "" when it is well;
-    ``running_s`` is how long it has run. An exit with code 0 is an end, not a failure.
+    ``running_s`` is how long it has run. An exit is a failure, unless its code is 0 and ``ended()`` agrees
+    that the child has nothing left to do.
     """
 
     def __init__(
-        self, name: str, target: Callable[..., None], args: tuple[Any, ...], stalled: Callable[[float], str]
+        self,
+        name: str,
+        target: Callable[..., None],
+        args: tuple[Any, ...],
+        stalled: Callable[[float], str],
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.faults = 0
         self.started = False
-        self._target, self._args, self._stalled = target, args, stalled
+        self._target, self._args, self._stalled, self._ended = target, args, stalled, ended
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
         self._started_s = 0.0
@@ -70,7 +76,7 @@ class Worker:
         if self._process is None:
             return ""
         code = self._process.exitcode
-        if code == 0:
+        if code == 0 and self._ended():
             return ""
         why = f"ended with exit code {code}" if code is not None else self._stalled(now - self._started_s)
         if not why:

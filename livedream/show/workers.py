@@ -81,7 +81,7 @@ class Workers:
             log_level=launch.log_level,
         )
         source = (launch.source, self.frames.name, camera.name, launch.log_level)
-        self._camera = Worker("camera", run_source, source, self._camera_stalled)
+        self._camera = Worker("camera", run_source, source, self._camera_stalled, self._source_failed)
         self._dream = Worker("dream", run_dream, (job,), self._dream_stalled)
         self._workers = (self._camera, self._dream)
         for worker in self._workers:
@@ -103,6 +103,10 @@ class Workers:
         if not self._dream.started and (self.frames.seq or now >= self._dream_due_s):
             self._dream.start(now)
         return [fault for worker in self._workers if (fault := worker.check(now))]
+
+    def _source_failed(self) -> bool:
+        """A source that could not be opened at the start has told why, which ends the show."""
+        return bool(self.camera_status().get("error"))
 
     def _camera_stalled(self, running_s: float) -> str:
         if self.camera_status().get("stalled") and running_s > _CAMERA_SILENT_S:

@@ -33,7 +33,8 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
 
     ``frames`` and ``status`` name the :class:`Slot` s to attach to: RGB uint8 pictures, indexed without gaps
     and stamped with their capture time, and the JSON state that :meth:`Feed.state` describes. Returns only
-    when a film or photo cannot be opened at the start; the state then holds the ``error``. Ends with its
+    when a film or photo cannot be opened at the very start of the show, before any picture was published,
+    by whichever process; the state then holds the ``error``. Later it is retried for ever. Ends with its
     parent, at once on SIGTERM, and leaves Ctrl-C to the parent.
     """
     settle_in("camera", log_level)
@@ -45,7 +46,7 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
             asked, failure = SourceSpec("film", spec), str(error)
         reader = Reader(partial(open_source, spec))
         feed = Feed(asked, reader, frame_slot, status_slot, now=time.monotonic())
-        if failure is not None:
+        if failure is not None and not frame_slot.seq:
             feed.report_failure(failure)
             return
         reader.start()
@@ -68,7 +69,6 @@ class Feed:
         self._pacer = Pacer(CLOUDS_FPS)
         previous = frames.read()  # of the process before this one, which had to be killed
         self._index = 0 if previous is None else previous.index + 1
-        self._first = previous is None
         # The picture has stood still since then: no more patience with a driver that hung.
         patient_since_s = now if previous is None or not self._live else now - Watch.OPEN_S
         self._watch = Watch(patient_since_s, still_s=STILL_S if asked.kind == "camera" else None)
@@ -79,7 +79,7 @@ class Feed:
         self._reported_s = 0.0
 
     def run(self) -> None:
-        """Publish until the source has failed at its start; for ever with cameras and streams."""
+        """Publish until the source has failed at the start; for ever once there has been a picture."""
         seen = 0
         while self.step(time.monotonic()):
             now = time.monotonic()
@@ -97,7 +97,7 @@ class Feed:
                 self._publish(frame.image, frame.time_s, now)
             else:
                 reader.reopen()
-        if error is not None and not self._live and not watch.seen and self._first:
+        if error is not None and not self._live and not self._frames.seq:
             self.report_failure(error)
             return False
         lost = watch.lost(now, failed=error is not None)

@@ -43,8 +43,8 @@ def test_restarts_wait_longer_and_longer_but_never_for_ever():
 def worker_of():
     workers = []
 
-    def make(target, stalled=well) -> Worker:
-        worker = Worker("child", target, (), stalled)
+    def make(target, stalled=well, **more) -> Worker:
+        worker = Worker("child", target, (), stalled, **more)
         workers.append(worker)
         worker.start(0.0)
         return worker
@@ -69,11 +69,24 @@ def test_a_crash_is_a_fault_and_is_started_again(worker_of):
     assert worker._process is not None
 
 
-def test_a_quiet_end_is_no_fault(worker_of):
-    worker = worker_of(end)
+def test_an_end_that_was_to_be_is_no_fault(worker_of):
+    worker = worker_of(end, ended=lambda: True)
     wait_for(lambda: worker.pid is None)
     assert worker.check(1.0) == ""
     assert worker.faults == 0
+
+
+def test_a_quiet_end_without_a_reason_is_a_fault_and_is_started_again(worker_of):
+    worker = worker_of(end)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 0"
+    assert worker.faults == 1
+
+
+def test_a_crash_is_a_fault_even_where_an_end_is_due(worker_of):
+    worker = worker_of(crash, ended=lambda: True)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 3"
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(worker_of):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -179,6 +180,16 @@ def test_a_film_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_p
     assert stage.step(START_S + 4.0)[0]["kind"] == "film"
 
 
+def test_a_film_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path):
+    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
+    assert stage.step(START_S + 1.5)[1] is not None  # slow to open: clouds
+    stage.reader.error = "film 'film.mp4' cannot be opened"
+    state, value = stage.step(START_S + 2.0)
+    assert stage.goes_on
+    assert value is not None
+    assert state["error"] is None
+
+
 def test_the_heart_beats_when_nothing_changes_and_changes_are_told_at_once(stage):
     stage = stage()
     stage.step(START_S)
@@ -210,7 +221,7 @@ def process():
     with Slot.create() as frames, Slot.create(1 << 16) as status:
         started = []
 
-        def start(spec):
+        def start(spec, frames=frames):
             context = multiprocessing.get_context("spawn")
             child = context.Process(target=run_source, args=(spec, frames.name, status.name), daemon=True)
             child.start()
@@ -248,6 +259,23 @@ def test_a_real_process_says_why_it_cannot_and_ends(process):
     assert child.exitcode == 0
     assert status.read_json()[1]["error"].startswith("source 'none.mp4': found no such file; possible: ")
     assert frames.seq == 0
+
+
+def test_a_film_that_is_away_when_a_process_is_replaced_is_played_once_it_is_back(process, tmp_path):
+    film = tmp_path / "film.mp4"
+    with Slot.create() as frames:
+        frames.publish(GREY, index=41)  # by the process before
+        child, _, status = process(str(film), frames)
+        clouds = frames.wait(1, 30)
+        assert clouds.index == 42
+        assert status.wait(0, 30) is not None
+        assert status.read_json()[1]["error"] is None
+        make_film(tmp_path / "copy.mp4").rename(film)
+        value, deadline = clouds, time.monotonic() + 30
+        while value.array.shape != (48, 64, 3):
+            value = frames.wait(value.seq, 30)
+            assert time.monotonic() < deadline, "30 s without the film"
+        assert child.is_alive()
 
 
 def test_the_process_ends_with_its_parent():
