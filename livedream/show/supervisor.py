@@ -27,9 +27,9 @@ def restart_delay_s(failures: int) -> float:
 class Worker:
     """One supervised child process, ``target(*args)``, started with ``spawn``.
 
-    ``stalled(running_s)`` says why a living child must be taken for dead, or gives "" when it is well;
-    ``running_s`` is how long it has run. An exit is a failure, unless its code is 0 and ``ended()`` agrees
-    that the child has nothing left to do.
+    ``stalled(now, started_s)`` says why a living child must be taken for dead, or gives "" when it is well;
+    ``started_s`` is when this very child was started. An exit is a failure, unless its code is 0 and
+    ``ended()`` agrees that the child has nothing left to do.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Worker:
         name: str,
         target: Callable[..., None],
         args: tuple[Any, ...],
-        stalled: Callable[[float], str],
+        stalled: Callable[[float, float], str],
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
@@ -78,7 +78,7 @@ class Worker:
         code = self._process.exitcode
         if code == 0 and self._ended():
             return ""
-        why = f"ended with exit code {code}" if code is not None else self._stalled(now - self._started_s)
+        why = f"ended with exit code {code}" if code is not None else self._stalled(now, self._started_s)
         if not why:
             return ""
         if now - self._started_s >= _HEALTHY_S:

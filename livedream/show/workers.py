@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,8 @@ from livedream.timing import now_s
 
 #: Loading torch takes a core for two seconds: the camera and the window go first, at most for so long.
 _HEAD_START_S = 1.5
+#: A child that has not said anything yet: a slow disk, or all programs starting at once after the boot.
+_STARTING_S = 60.0
 #: The camera process beats twice a second; this long without a beat, it hangs as a whole.
 _CAMERA_SILENT_S = 10.0
 #: The slowest tick that is still work: 20 steps at 1280 pixels on one slow core.
@@ -45,9 +48,33 @@ class Status:
             self._seq, self._values = newer
         return self._values
 
-    def age_s(self, running_s: float) -> float:
-        """Seconds since the last sign of life of a process that has run for ``running_s``."""
-        return min(running_s, now_s() - float(self().get("time_s", 0.0)))
+    def since(self, started_s: float) -> dict[str, Any]:
+        """The newest status that the process started at ``started_s`` wrote; empty before its first one.
+
+        The slot also keeps the last words of the process before, which was dead by then.
+        """
+        values = self()
+        return values if float(values.get("time_s", 0.0)) >= started_s else {}
+
+
+def camera_stalled(status: Status, now: float, started_s: float) -> str:
+    """Why the camera process that was started at ``started_s`` must be taken for dead, or ""."""
+    own = status.since(started_s)
+    if own.get("stalled") and now - started_s > _CAMERA_SILENT_S:
+        return "does not answer"
+    return _silence(own, now, started_s, _CAMERA_SILENT_S)
+
+
+def dream_stalled(status: Status, now: float, started_s: float) -> str:
+    """Why the dream process that was started at ``started_s`` must be taken for dead, or ""."""
+    own = status.since(started_s)
+    return _silence(own, now, started_s, _DREAM_SILENT_S if own.get("state") == "ready" else _LOADING_S)
+
+
+def _silence(own: dict[str, Any], now: float, started_s: float, patience_s: float) -> str:
+    if not own:
+        return f"has not started in {_STARTING_S:.0f} s" if now - started_s > _STARTING_S else ""
+    return "is silent" if now - own["time_s"] > patience_s else ""
 
 
 class Workers:
@@ -81,8 +108,9 @@ class Workers:
             log_level=launch.log_level,
         )
         source = (launch.source, self.frames.name, camera.name, launch.log_level)
-        self._camera = Worker("camera", run_source, source, self._camera_stalled, self._source_failed)
-        self._dream = Worker("dream", run_dream, (job,), self._dream_stalled)
+        stalled = partial(camera_stalled, self.camera_status)
+        self._camera = Worker("camera", run_source, source, stalled, self._source_failed)
+        self._dream = Worker("dream", run_dream, (job,), partial(dream_stalled, self.dream_status))
         self._workers = (self._camera, self._dream)
         for worker in self._workers:
             self._stack.callback(worker.close)
@@ -107,15 +135,6 @@ class Workers:
     def _source_failed(self) -> bool:
         """A source that could not be opened at the start has told why, which ends the show."""
         return bool(self.camera_status().get("error"))
-
-    def _camera_stalled(self, running_s: float) -> str:
-        if self.camera_status().get("stalled") and running_s > _CAMERA_SILENT_S:
-            return "does not answer"
-        return "is silent" if self.camera_status.age_s(running_s) > _CAMERA_SILENT_S else ""
-
-    def _dream_stalled(self, running_s: float) -> str:
-        patience_s = _DREAM_SILENT_S if self.dream_status().get("state") == "ready" else _LOADING_S
-        return "is silent" if self.dream_status.age_s(running_s) > patience_s else ""
 
     def close(self) -> None:
         """End the processes and free the shared memory. May be called twice."""

@@ -11,7 +11,7 @@ from livedream.show.supervisor import Worker, restart_delay_s
 from livedream.timing import now_s
 
 
-def well(_running_s: float) -> str:
+def well(_now: float, _started_s: float) -> str:
     return ""
 
 
@@ -90,7 +90,7 @@ def test_a_crash_is_a_fault_even_where_an_end_is_due(worker_of):
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(worker_of):
-    worker = worker_of(sleep, lambda running_s: "is silent" if running_s > 5 else "")
+    worker = worker_of(sleep, lambda now, started_s: "is silent" if now - started_s > 5 else "")
     assert worker.check(4.0) == ""
     first = worker.pid
     assert worker.check(6.0) == "child is silent"
