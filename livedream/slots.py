@@ -11,7 +11,9 @@ believes it only if both stamps still agree (a *seqlock*).
 
 from __future__ import annotations
 
+import errno
 import json
+import mmap
 import time
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES, Array
 
 _CELLS = 3
@@ -29,6 +32,32 @@ _DTYPES = [np.dtype(name) for name in ("uint8", "int16", "float16", "float32")]
 _MAX_DIMS = 4
 # Words of a cell's head (int64): begin stamp, end stamp, index, time (float64), nbytes, dtype, ndim, dims…
 _BEGIN, _END, _INDEX, _TIME, _NBYTES, _DTYPE, _NDIM, _DIMS = range(8)
+_HELPS = {
+    errno.ENOENT: "mount a tmpfs on /dev/shm",
+    errno.EACCES: "make /dev/shm writable",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENOMEM: "allow more memory (ulimit -v), or free some",
+}
+
+
+def slot_bytes(capacity_bytes: int) -> int:
+    """The shared memory that a slot for values of at most ``capacity_bytes`` takes once it is full."""
+    pages = -(-_slot_bytes(capacity_bytes) // mmap.PAGESIZE)
+    return pages * mmap.PAGESIZE
+
+
+def slot_capacity(memory_bytes: int) -> int:
+    """The largest values, in bytes, of a slot that takes at most ``memory_bytes``; may be negative."""
+    whole_pages = memory_bytes // mmap.PAGESIZE * mmap.PAGESIZE
+    return ((whole_pages - _HEAD_BYTES) // _CELLS - _CELL_HEAD_BYTES) // 64 * 64
+
+
+def _cell_bytes(capacity_bytes: int) -> int:
+    return _CELL_HEAD_BYTES + -(-capacity_bytes // 64) * 64
+
+
+def _slot_bytes(capacity_bytes: int) -> int:
+    return _HEAD_BYTES + _CELLS * _cell_bytes(capacity_bytes)
 
 
 @dataclass(frozen=True)
@@ -52,13 +81,12 @@ class Slot:
         if create_bytes is None:
             self._memory = SharedMemory(name)
         else:
-            cell_bytes = _CELL_HEAD_BYTES + -(-create_bytes // 64) * 64
-            self._memory = SharedMemory(None, create=True, size=_HEAD_BYTES + _CELLS * cell_bytes)
+            self._memory = _new_memory(_slot_bytes(create_bytes))
         buffer = self._memory.buf
         assert buffer is not None
         self._head = np.frombuffer(buffer, np.int64, _HEAD_BYTES // 8)
         if create_bytes is not None:
-            self._head[1], self._head[2] = cell_bytes, create_bytes
+            self._head[1], self._head[2] = _cell_bytes(create_bytes), create_bytes
         # Read from the head, not from the memory's size: some systems round that up to whole pages.
         cell_bytes, self.capacity_bytes = int(self._head[1]), int(self._head[2])
         starts = [_HEAD_BYTES + i * cell_bytes for i in range(_CELLS)]
@@ -71,7 +99,10 @@ class Slot:
 
     @classmethod
     def create(cls, capacity_bytes: int = MAX_FRAME_BYTES) -> Slot:
-        """A new, empty slot for values of at most ``capacity_bytes``; memory is used as it is written."""
+        """A new, empty slot for values of at most ``capacity_bytes``; memory is used as it is written.
+
+        Raises ``OutputError`` when the system gives no shared memory.
+        """
         return cls("", create_bytes=capacity_bytes)
 
     @property
@@ -160,3 +191,15 @@ class Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _new_memory(size_bytes: int) -> SharedMemory:
+    try:
+        return SharedMemory(None, create=True, size=size_bytes)
+    except (OSError, MemoryError) as error:
+        number = error.errno if isinstance(error, OSError) else errno.ENOMEM
+        reason = getattr(error, "strerror", None) or "out of memory"
+        helps = _HELPS.get(number or 0, "free some of it")
+        raise OutputError(
+            f"no shared memory of {size_bytes / 1e6:.1f} MB: {reason}; possible: {helps}"
+        ) from error

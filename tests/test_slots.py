@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import multiprocessing
 import threading
 
 import numpy as np
 import pytest
 
-from livedream.slots import Slot
+from livedream import slots
+from livedream.errors import OutputError
+from livedream.slots import Slot, slot_bytes, slot_capacity
 
 
 def test_an_empty_slot_has_nothing():
@@ -126,3 +130,27 @@ def test_a_spawned_process_writes_and_its_end_leaves_the_slot():
         value = slot.read()
         assert value is not None
         assert value.array.tolist() == [[9, 9], [9, 9]]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; possible: .*ulimit -n"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), "possible: mount a tmpfs on /dev/shm"),
+        (MemoryError(), "out of memory; possible: .*ulimit -v"),
+    ],
+)
+def test_a_system_without_shared_memory_is_said_in_one_line(monkeypatch, error, said):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(slots, "SharedMemory", refuse)
+    with pytest.raises(OutputError, match=rf"^no shared memory of 0.3 MB: .*{said}"):
+        Slot.create(100_000)
+
+
+@pytest.mark.parametrize("memory_bytes", [100_000, 1_000_001, 7_864_320])
+def test_the_largest_slot_for_some_memory_fits_and_a_larger_one_would_not(memory_bytes):
+    capacity = slot_capacity(memory_bytes)
+    assert slot_bytes(capacity) <= memory_bytes
+    assert slot_bytes(capacity + mmap.PAGESIZE) > memory_bytes

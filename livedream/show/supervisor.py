@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from livedream.child import endings_ignored
+from livedream.errors import LivedreamError
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,13 @@ _KILLED_S = 0.5
 def restart_delay_s(failures: int) -> float:
     """Seconds to wait before the restart after so many failures in a row: at once, then 1, 2, 4 … 60."""
     return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** (failures - 2))
+
+
+def exit_reason(code: int) -> str:
+    """What an exit code says about a process's end."""
+    if code == -getattr(signal, "SIGBUS", 0) != 0:
+        return "died of SIGBUS: no shared memory left (/dev/shm is full or too small)"
+    return f"ended with exit code {code}"
 
 
 class Worker:
@@ -51,13 +60,18 @@ class Worker:
         self._restart_at_s: float | None = None
 
     def start(self, now: float) -> None:
-        """Start the process."""
-        self._process = self._context.Process(
-            target=self._target, args=self._args, name=self.name, daemon=True
-        )
-        # Until the child has settled in it knows no better than to die of a Ctrl-C.
-        with endings_ignored():
-            self._process.start()
+        """Start the process. Raises ``LivedreamError`` when the system does not let it."""
+        process = self._context.Process(target=self._target, args=self._args, name=self.name, daemon=True)
+        try:
+            # Until the child has settled in it knows no better than to die of a Ctrl-C.
+            with endings_ignored():
+                process.start()
+        except (OSError, MemoryError) as error:
+            raise LivedreamError(
+                f"no process for the {self.name}: {getattr(error, 'strerror', None) or 'out of memory'};"
+                " possible: allow more open files (ulimit -n), processes (ulimit -u) or memory (ulimit -v)"
+            ) from error
+        self._process = process
         self.started = True
         self._started_s = now
         self._restart_at_s = None
@@ -71,18 +85,24 @@ class Worker:
         """Look after the process; call it a few times a second. What went wrong just now, or ""."""
         if self._restart_at_s is not None:
             if now >= self._restart_at_s:
-                self.start(now)
+                try:
+                    self.start(now)
+                except LivedreamError as error:
+                    return self._failed(now, f"cannot start: {error}")
             return ""
         if self._process is None:
             return ""
         code = self._process.exitcode
         if code == 0 and self._ended():
             return ""
-        why = f"ended with exit code {code}" if code is not None else self._stalled(now, self._started_s)
+        why = exit_reason(code) if code is not None else self._stalled(now, self._started_s)
         if not why:
             return ""
         if now - self._started_s >= _HEALTHY_S:
             self._failures = 0
+        return self._failed(now, why)
+
+    def _failed(self, now: float, why: str) -> str:
         self._failures += 1
         self.faults += 1
         delay = restart_delay_s(self._failures)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import resource_tracker
@@ -11,14 +11,18 @@ from types import TracebackType
 from typing import Any
 
 from livedream.child import endings_ignored
+from livedream.errors import OutputError
 from livedream.frame import LARGEST_SIDE_PX
 from livedream.settings import DreamSettings
 from livedream.show.dream_process import DreamJob, run_dream
 from livedream.show.launch import Launch
+from livedream.show.shared_memory import frame_capacity
 from livedream.show.supervisor import Worker
 from livedream.slots import Slot
 from livedream.sources.process import run_source
 from livedream.timing import now_s
+
+log = logging.getLogger(__name__)
 
 #: Loading torch takes a core for two seconds: the camera and the window go first, at most for so long.
 _HEAD_START_S = 1.5
@@ -78,23 +82,27 @@ def _silence(own: dict[str, Any], now: float, started_s: float, patience_s: floa
 
 
 class Workers:
-    """Starts the camera and the dream process; a context manager that ends them, and leaves none behind."""
+    """Starts the camera and the dream process; a context manager that ends them, and leaves none behind.
+
+    Raises ``LivedreamError`` when the system has no shared memory or no process for them.
+    """
 
     def __init__(self, launch: Launch, settings: DreamSettings) -> None:
         self._stack = ExitStack()
-        if os.name == "posix":
-            with endings_ignored():  # Python's own process that frees the memory of a show that was killed
-                resource_tracker.ensure_running()
+        try:
+            self._start(launch, settings)
+        except BaseException:
+            self.close()
+            raise
 
-        def slot(capacity_bytes: int | None = None) -> Slot:
-            create: Callable[[], Slot] = (
-                Slot.create if capacity_bytes is None else lambda: Slot.create(capacity_bytes)
-            )
-            return self._stack.enter_context(create())
-
-        self.frames, self.residuals = slot(), slot(_RESIDUAL_BYTES)
-        self.orders = slot(_STATUS_BYTES)
-        camera, dream = slot(_STATUS_BYTES), slot(_STATUS_BYTES)
+    def _start(self, launch: Launch, settings: DreamSettings) -> None:
+        _ensure_tracker()
+        others = [_RESIDUAL_BYTES, _STATUS_BYTES, _STATUS_BYTES, _STATUS_BYTES]
+        capacity_bytes, self._warning = frame_capacity(others)
+        if self._warning:
+            log.warning("%s", self._warning)
+        slots = [self._stack.enter_context(Slot.create(n)) for n in (capacity_bytes, *others)]
+        self.frames, self.residuals, self.orders, camera, dream = slots
         self.camera_status, self.dream_status = Status(camera), Status(dream)
         job = DreamJob(
             frames=self.frames.name,
@@ -130,7 +138,9 @@ class Workers:
         """Start the dream when it is due, restart what died or hangs; what went wrong just now."""
         if not self._dream.started and (self.frames.seq or now >= self._dream_due_s):
             self._dream.start(now)
-        return [fault for worker in self._workers if (fault := worker.check(now))]
+        warning, self._warning = self._warning, ""
+        faults = [worker.check(now) for worker in self._workers]
+        return [text for text in (warning, *faults) if text]
 
     def _source_failed(self) -> bool:
         """A source that could not be opened at the start has told why, which ends the show."""
@@ -147,3 +157,17 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ensure_tracker() -> None:
+    """Start Python's own process that frees the memory of a show that was killed. Raises ``OutputError``."""
+    if os.name != "posix":
+        return
+    try:
+        with endings_ignored():
+            resource_tracker.ensure_running()
+    except (OSError, MemoryError) as error:
+        raise OutputError(
+            f"no process to look after the shared memory: {error}; possible: allow more open files"
+            " (ulimit -n), processes (ulimit -u) or memory (ulimit -v)"
+        ) from error

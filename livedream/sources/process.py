@@ -15,7 +15,7 @@ from livedream.frame import Image
 from livedream.slots import Slot
 from livedream.sources.clouds import CLOUDS_FPS, Clouds
 from livedream.sources.reader import Reader, Watch
-from livedream.sources.source import public_name
+from livedream.sources.source import fitted, public_name, size_within
 from livedream.sources.spec import SourceSpec, open_source, parse_spec
 from livedream.timing import Pacer, RateMeter
 
@@ -148,6 +148,8 @@ class Feed:
             self._status.publish_json(state)
 
     def _publish(self, image: Image, time_s: float, now: float) -> None:
+        # Smaller than 4K where there is little shared memory; the show has said so.
+        image = fitted(image, size_within(image.shape[1], image.shape[0], self._frames.capacity_bytes))
         self._frames.publish(image, index=self._index, time_s=time_s)
         self._index += 1
         self._rate.tick(now)

@@ -116,10 +116,15 @@ def slot_size(width: int, height: int, name: str) -> tuple[int, int]:
     """(width, height), or a smaller size of the same shape when a slot could not hold it; that is logged."""
     if width * height * 3 <= MAX_FRAME_BYTES:
         return width, height
-    shrink = (MAX_FRAME_BYTES / (width * height * 3)) ** 0.5
-    smaller = max(1, int(width * shrink)), max(1, int(height * shrink))
+    smaller = size_within(width, height, MAX_FRAME_BYTES)
     log.warning("%s is %d×%d, more than 4K: scaled down to %d×%d", name, width, height, *smaller)
     return smaller
+
+
+def size_within(width: int, height: int, limit_bytes: int) -> tuple[int, int]:
+    """(width, height), made smaller in the same shape when an RGB picture of it has over ``limit_bytes``."""
+    shrink = min(1.0, (limit_bytes / (width * height * 3)) ** 0.5)
+    return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
 def fitted(image: Array, size: tuple[int, int]) -> Image:

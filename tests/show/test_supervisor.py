@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import time
+from multiprocessing.process import BaseProcess
 
 import pytest
 
+from livedream.errors import LivedreamError
 from livedream.show.supervisor import Worker, restart_delay_s
 from livedream.timing import now_s
 
@@ -17,6 +21,10 @@ def well(_now: float, _started_s: float) -> str:
 
 def crash() -> None:
     os._exit(3)
+
+
+def outgrow_memory() -> None:
+    os.kill(os.getpid(), signal.SIGBUS)
 
 
 def end() -> None:
@@ -87,6 +95,32 @@ def test_a_crash_is_a_fault_even_where_an_end_is_due(worker_of):
     worker = worker_of(crash, ended=lambda: True)
     wait_for(lambda: worker.pid is None)
     assert worker.check(1.0) == "child ended with exit code 3"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="this system has no SIGBUS")
+def test_a_child_without_shared_memory_is_said_to_be_that(worker_of):
+    worker = worker_of(outgrow_memory)
+    wait_for(lambda: worker.pid is None)
+    assert "no shared memory left (/dev/shm is full or too small)" in worker.check(1.0)
+
+
+def test_a_child_that_cannot_be_started_is_one_line_at_first_and_retried_later(worker_of, monkeypatch):
+    worker = worker_of(crash)
+    wait_for(lambda: worker.pid is None)
+    worker.check(1.0)
+
+    def refuse(_process):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseProcess, "start", refuse)
+        assert "child cannot start: no process for the child: Too many open files" in worker.check(1.0)
+        with pytest.raises(LivedreamError, match=r"Too many open files; possible: .*ulimit -n"):
+            Worker("other", end, (), well).start(1.0)
+    assert worker.check(1.9) == ""
+    assert worker.pid is None
+    worker.check(2.0)
+    wait_for(lambda: worker.check(2.0) == "child ended with exit code 3")
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(worker_of):

@@ -190,6 +190,18 @@ def test_a_film_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path
     assert state["error"] is None
 
 
+def test_pictures_too_large_for_the_slot_are_scaled_down(stage):
+    with Slot.create(320 * 180 * 3) as frames:
+        stage = stage("auto")
+        stage.frames = frames
+        stage.feed = Feed(parse_spec("auto"), stage.reader, frames, stage.status, now=START_S)
+        state, value = stage.step(START_S + 1.5)
+        assert value.array.shape == (180, 320, 3)
+        assert (state["kind"], state["size"]) == ("clouds", [320, 180])
+        stage.reader.take(START_S + 1.6)  # small enough
+        assert stage.step(START_S + 1.6)[1].array.shape == GREY.shape
+
+
 def test_the_heart_beats_when_nothing_changes_and_changes_are_told_at_once(stage):
     stage = stage()
     stage.step(START_S)
