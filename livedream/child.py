@@ -43,12 +43,12 @@ def settle_in(name: str, log_level: int) -> None:
 
 
 def configure_logging(name: str, level: int) -> None:
-    """Log to the standard error, each line with the process's name."""
+    """Log to the standard error, each line with date, time and the process's name."""
     logging.basicConfig(
         level=level,
         stream=sys.stderr,
         format=f"%(asctime)s {name}: %(message)s",
-        datefmt="%H:%M:%S",
+        datefmt="%Y-%m-%d %H:%M:%S",
         force=True,
     )
 

@@ -245,8 +245,7 @@ class Mirror:
             raise SourceError(camera["error"])
         if dream.get("state") == "failed" and self._begun_s is None:
             raise LivedreamError(dream["error"])
-        for text in self._workers.check(now) + self._outputs.faults():
-            log.error("%s", text)
+        for text in self._workers.check(now) + self._outputs.faults():  # logged where they are noticed
             self._hud.say(text, now, alarm=True)
         self._player.fall_back(dream)
         self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)

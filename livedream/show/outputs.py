@@ -159,7 +159,10 @@ class Outputs:
         faults = [recorder.error for recorder in ended if recorder.error]
         done = [saved for saved in self._snapshots if saved.done()]
         self._snapshots = [saved for saved in self._snapshots if not saved.done()]
-        return faults + [str(error) for saved in done if (error := saved.exception()) is not None]
+        unsaved = [str(error) for saved in done if (error := saved.exception()) is not None]
+        for text in unsaved:  # a recorder logs for itself
+            log.error("%s", text)
+        return faults + unsaved
 
     def finish(self) -> None:
         """Finish the recording that the launch asked for. Raises ``OutputError`` when it failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -149,6 +150,11 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
     ticks = status(8434)["ticks"]
     wait_until(lambda: status(8434).get("ticks", 0) > ticks, mirror, "new dream ticks after the restart")
     assert status(8434)["first_dream_s"] == first
+    mirror.terminate()
+    said = mirror.communicate(timeout=30)[1]
+    for who in ("camera", "dream"):
+        assert said.count(f"{who} ended with exit code -9") == 1, said
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d show: dream ended", said, re.MULTILINE), said
 
 
 def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(running):
