@@ -5,6 +5,7 @@ No disk is waited for: scenes are read and stored in a thread of their own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,8 @@ from livedream.settings import DreamSettings
 from livedream.show.attract import ATTRACT_SCENE, RETURN_S, Attract
 from livedream.show.fade import Fade
 from livedream.show.state import State, consistent
+
+log = logging.getLogger(__name__)
 
 #: What is done to the layer that is dreamt, not to the one that a journey set out from.
 _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
@@ -57,7 +60,7 @@ class Player:
         self._fade: Fade | None = None
         self._mirrored: DreamSettings | None = None  # to be gone back to when the attract dream ends
         self._disk = ThreadPoolExecutor(1, "scenes")
-        self._reading: list[tuple[Future[Scene], bool]] = []  # and whether it is the attract dream
+        self._reading: list[tuple[Future[Scene], str]] = []  # and its name, or its key
         self._storing: list[Future[Path]] = []
         self._somebody = False
         self._dream_fps = 30.0
@@ -74,7 +77,7 @@ class Player:
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
             case "begin":
                 self._mirrored = self._state.settings
-                self._reading.append((self._disk.submit(self._scenes.named, ATTRACT_SCENE), True))
+                self._reading.append((self._disk.submit(self._scenes.named, ATTRACT_SCENE), ATTRACT_SCENE))
             case "end":
                 self._go_back(now)
         self._play(now)
@@ -108,7 +111,7 @@ class Player:
 
     def recall(self, key: int) -> None:
         """Begin to read the scene on a digit, and then to fade to it."""
-        self._reading.append((self._disk.submit(self._scenes.on_key, key), False))
+        self._reading.append((self._disk.submit(self._scenes.on_key, key), f"on key {key}"))
 
     def store(self, key: int) -> None:
         """Begin to store under a digit what is shown, or faded to."""
@@ -154,23 +157,28 @@ class Player:
     def _read(self, now: float) -> list[News]:
         news: list[News] = []
         while self._reading and self._reading[0][0].done():
-            read, attracts = self._reading.pop(0)
+            read, asked = self._reading.pop(0)
             try:
-                scene = read.result()
+                news += self._show(read.result(), now, attracts=asked == ATTRACT_SCENE)
             except LivedreamError as error:
                 news.append((str(error), True))
-                continue
-            if attracts and not self.attract.active:
-                continue  # somebody has come meanwhile
-            if not attracts and self.attract.wake(now):
-                self._go_back(now)
-            goal, problems = possible(scene, self._state.settings)
-            self._fade_to(goal, now, scene.fade_s)
-            if not attracts:
-                self.scene = scene.name
-                news.append((f"scene: {scene.title}", False))
-            news += [(problem, True) for problem in problems]
+            except Exception as error:  # no file may end the show
+                log.exception("scene %s cannot be shown", asked)
+                news.append((f"scene {asked} cannot be shown: {type(error).__name__}: {error}", True))
         return news
+
+    def _show(self, scene: Scene, now: float, *, attracts: bool) -> list[News]:
+        news: list[News] = []
+        if attracts and not self.attract.active:
+            return news  # somebody has come meanwhile
+        if not attracts and self.attract.wake(now):
+            self._go_back(now)
+        goal, problems = possible(scene, self._state.settings)
+        self._fade_to(goal, now, scene.fade_s)
+        if not attracts:
+            self.scene = scene.name
+            news.append((f"scene: {scene.title}", False))
+        return news + [(problem, True) for problem in problems]
 
     def _stored(self) -> list[News]:
         news: list[News] = []

@@ -45,6 +45,18 @@ def test_models_list_names_networks_and_layers():
     assert all(name in text for name in ("features.22", "conv4_3", "textures", "BSD", "0.229"))
 
 
+def test_the_list_of_scenes_goes_on_after_files_that_are_none(tmp_path):
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    (tmp_path / "long.toml").write_text("x = " + "9" * 5000)
+    (tmp_path / "fog.toml").write_text('title = "Fog"\n[settings]\nstrength = 1' + "0" * 400)
+    result = live("scenes", "list", "--scenes", str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "deep.toml: cannot be read: it is nested too deeply\n" in result.stdout
+    assert "long.toml: cannot be read" in result.stdout
+    assert "strength: setting strength cannot be 1000" in result.stdout
+    assert "attract" in result.stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [

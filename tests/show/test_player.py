@@ -91,6 +91,54 @@ def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
     assert (player.settings.layer, player.settings.steps) == ("parts", 4)
 
 
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
+def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, text):
+    (tmp_path / "bad.toml").write_text(f"key = 7\n{text}")
+    (tmp_path / "attract.toml").write_text(text)
+    player = play(strength=1.5)
+    before = player.settings
+    player.recall(7)
+    ((said, alarm),) = until_read(player, 1.0)
+    assert "bad.toml: cannot be read" in said
+    assert alarm
+    ((said, alarm),) = until_read(player, 30.0, False)
+    assert "attract.toml: cannot be read" in said
+    assert alarm
+    assert player.settings == before
+    player.recall(4)
+    assert ("scene: Fog", False) in until_read(player, 40.0, False)
+
+
+def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_path):
+    channels = "top " + "9" * 5000
+    text = f'key = 7\nfade_s = 0\n[settings]\nchannels = "{channels}"\nsteps = 4\n'
+    (tmp_path / "bad.toml").write_text(text)
+    player = play()
+    player.recall(7)
+    assert "channels: setting channels cannot be 'top 9999" in until_read(player, 1.0)[-1][0]
+    assert player.settings.steps == 4
+
+
+def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes_on(tmp_path, caplog):
+    class Faulty(Scenes):
+        def named(self, name: str) -> Scene:
+            raise RuntimeError(f"no {name}")
+
+        on_key = named  # type: ignore[assignment]
+
+    player = Player(State.begin(DreamSettings(), None), Faulty(tmp_path), 0.0)
+    before = player.settings
+    player.recall(4)
+    assert until_read(player, 1.0) == [("scene on key 4 cannot be shown: RuntimeError: no 4", True)]
+    until_read(player, 30.0, False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "scene on key 4 cannot be shown",
+        "scene attract cannot be shown",
+    ]
+    assert player.settings == before
+    player.close()
+
+
 def test_what_is_shown_is_stored_and_comes_back(play, tmp_path):
     player = play(strength=1.7)
     player.store(8)
