@@ -196,7 +196,7 @@ class Scenes:
         """The scene of this name. Raises ``UsageError`` when there is none, or it cannot be read."""
         paths = self.paths()
         if name not in paths:
-            raise UsageError(f"unknown scene {name!r}; possible: {', '.join(paths)}")
+            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
         return read_scene(paths[name])
 
     def on_key(self, key: int) -> Scene:

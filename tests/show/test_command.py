@@ -15,9 +15,9 @@ CLASSIC_UNUSED = ("render", "a.png", "b.png", "--classic", "--steps", "3")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def live(*words: str) -> subprocess.CompletedProcess[str]:
+def live(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "live.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
 
 
 def test_every_setting_is_a_flag_with_help():
@@ -77,3 +77,36 @@ def test_wrong_usage_is_exit_code_2_and_one_line(words):
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("livedream: ")
+
+
+MIRROR = ("--headless", "--source", "clouds", "--frames", "1")
+RENDER = ("render", "clouds", "a.mp4", "--frames", "1")
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "found"),
+    [
+        (MIRROR, "/none", "no such folder"),
+        (RENDER, "/none", "no such folder"),
+        (("scenes", "list"), "/none", "no such folder"),
+        (("scenes", "list"), "", "no such folder"),
+        (("scenes", "list"), "x" * 5000, "no such folder"),
+        (("scenes", "list"), __file__, "a file"),
+    ],
+)
+def test_a_folder_of_scenes_that_is_none_is_refused(command, given, found, tmp_path):
+    result = live(*command, "--scenes", given, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("livedream: argument --scenes: '")
+    assert f": found {found}; possible: a folder that is there" in result.stderr
+    assert len(result.stderr) < 300
+
+
+@pytest.mark.parametrize("command", [MIRROR, RENDER])
+def test_a_scene_without_a_name_is_refused(command, tmp_path):
+    result = live(*command, "--scene", "", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("livedream: unknown scene ''; possible: attract, ")
+    assert result.stderr.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
