@@ -226,6 +226,58 @@ def test_an_impossible_setting_is_refused(play):
         play().act(Set("layer", "inception9"), 1.0, {})
 
 
+@pytest.mark.parametrize("attracts", [False, True])
+def test_a_scene_of_a_network_without_weights_keeps_the_network_until_they_are_fetched(
+    play, tmp_path, models, attracts
+):
+    (models / "dreamnet.safetensors").touch()
+    text = 'fade_s = 0\n[settings]\nnetwork = "vgg16"\nlayer = "textures"\nsteps = 4\n'
+    (tmp_path / "attract.toml").write_text(text)
+    (tmp_path / "vgg.toml").write_text("key = 7\n" + text)
+    player = play()
+
+    def show(now: float) -> list[tuple[str, bool]]:
+        if attracts:
+            return until_read(player, now, False)
+        player.recall(7)
+        return until_read(player, now)
+
+    name = "attract" if attracts else "vgg"
+    refusal = f"scene {name}: network: vgg16 has no weights on this machine; run: live.py models fetch vgg16"
+    assert show(30.0)[-1] == (refusal, True)
+    assert (player.settings.network, player.settings.layer, player.settings.steps) == (
+        "dreamnet",
+        "textures",
+        4,
+    )
+    (models / "vgg16.safetensors").touch()  # by live.py models fetch, beside the show
+    player.step(40.0, True)
+    assert not [text for text, alarm in show(80.0) if alarm]
+    assert player.settings.network == "vgg16"
+
+
+def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play, tmp_path, models):
+    (models / "dreamnet.safetensors").touch()
+    (tmp_path / "vgg.toml").write_text('key = 7\nfade_s = 0\n[settings]\nnetwork = "vgg16"\n')
+    player = play(network="vgg16")
+    player.act(Cycle("network", 1), 1.0, {})
+    assert player.settings.network == "dreamnet"
+    player.recall(7)
+    until_read(player, 2.0)
+    assert player.settings.network == "vgg16"
+
+
+def test_no_control_changes_to_a_network_without_weights(play, models):
+    (models / "dreamnet.safetensors").touch()
+    with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: live.py models fetch vgg16"):
+        play().act(Set("network", "vgg16"), 1.0, {})
+
+
+def test_a_scene_at_the_start_may_name_any_network(models):
+    found, problems = possible(Scene("a", {"network": "vgg16"}), DreamSettings())
+    assert (found.network, problems) == ("vgg16", ())
+
+
 def test_a_scene_for_another_network_takes_its_layer_too():
     scene = Scene("a", {"network": "bvlc_googlenet", "layer": "3b"})
     found, problems = possible(scene, DreamSettings())
@@ -235,6 +287,11 @@ def test_a_scene_for_another_network_takes_its_layer_too():
 def test_words_of_layers_hold_for_every_network():
     found, problems = possible(Scene("a", {"layer": "textures"}), DreamSettings(network="bvlc_googlenet"))
     assert (found.layer, problems) == ("inception_3b", ())
+
+
+def test_the_list_names_a_network_without_weights(tmp_path, models):
+    (tmp_path / "a.toml").write_text('[settings]\nnetwork = "bvlc_googlenet"\n')
+    assert "network: bvlc_googlenet has no weights on this machine; run: live.py" in listing(Scenes(tmp_path))
 
 
 def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
