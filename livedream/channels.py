@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from livedream.errors import UsageError
+from livedream.errors import UsageError, quoted
 
 #: Ranks that a key steps through: beyond these, a channel has nothing to do with the picture.
 RANKS = 24
@@ -41,11 +41,11 @@ def parse_channels(text: str) -> Channels:
     if not words:
         return Channels()
     rank = words.removeprefix("top").strip()
-    if words != rank and rank.isdecimal() and 1 <= int(rank) <= RANKS:
+    if words != rank and rank.isdecimal() and len(rank) <= 4 and 1 <= int(rank) <= RANKS:
         return Channels(rank=int(rank))
     ranges = [_range(word.strip()) for word in words.split(",")]
     if not all(ranges):
-        raise UsageError(f"setting channels cannot be {text!r}; possible: {_POSSIBLE}")
+        raise UsageError(f"setting channels cannot be {quoted(text)}; possible: {_POSSIBLE}")
     return Channels(tuple(sorted({number for part in ranges for number in part})))
 
 

@@ -10,6 +10,24 @@
 Every message says what was asked, what was found and what is possible, in one line.
 """
 
+from __future__ import annotations
+
+#: Enough to recognize a value in its file; a screen's line has little more.
+_LONGEST_QUOTE = 60
+#: Of it, for the end: of a path that is the file's name.
+_END = 25
+
+
+def quoted(value: object) -> str:
+    """``repr(value)`` for a message: one line, shortened to 60 characters by its middle, for any value."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; tables in tables in tables
+        return f"an enormous {type(value).__name__}"
+    if len(text) <= _LONGEST_QUOTE:
+        return text
+    return text[: _LONGEST_QUOTE - _END - 1] + "…" + text[-_END:]
+
 
 class LivedreamError(Exception):
     """Base of every error that a user can mend; ``str(error)`` is the whole message."""

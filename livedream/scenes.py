@@ -18,13 +18,13 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livedream.errors import OutputError, UsageError
+from livedream.errors import OutputError, UsageError, quoted
 from livedream.files import replace_file
 from livedream.settings import SPECS, DreamSettings
 
@@ -37,6 +37,10 @@ SCENE_SETTINGS = tuple(
     name for name, spec in SPECS.items() if spec.group != "show" and name not in ("working_px", "dream_rate")
 )
 _LONGEST_FADE_S = 600.0
+#: A scene has a few hundred; a file that takes seconds to read is not one.
+_LARGEST_BYTES = 64 * 1024
+#: More unknown names than this are counted.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -92,24 +96,29 @@ def read_scene(path: Path) -> Scene:
 
     Raises ``UsageError`` when the file cannot be read at all.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"scene {path}: cannot be read: {error}") from error
-    problems = [
-        f"scene {path}: {name}: unknown; possible: title, fade_s, key, settings"
-        for name in content.keys() - {"title", "fade_s", "key", "settings"}
-    ]
+    content = _content(path)
+    problems = []
+    unknown = [name for name in content if name not in ("title", "fade_s", "key", "settings")]
+    if unknown:
+        problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: title, fade_s, key, settings")
     table = content.get("settings", {})
     if not isinstance(table, dict):
-        problems.append(f"scene {path}: settings: found {table!r}; possible: a table [settings]")
+        problems.append(f"scene {path}: settings: found {quoted(table)}; possible: a table [settings]")
         table = {}
+    unknown = [name for name in table if name not in SPECS]
+    if unknown:
+        problems.append(
+            f"scene {path}: {_some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}"
+        )
     settings = {}
     for name, value in table.items():
+        if name not in SPECS:
+            continue
         try:
             if name not in SCENE_SETTINGS:
-                known = "belongs to the place, not to a scene" if name in SPECS else "unknown setting"
-                raise UsageError(f"{known}; possible: {', '.join(SCENE_SETTINGS)}")
+                raise UsageError(
+                    f"belongs to the place, not to a scene; possible: {', '.join(SCENE_SETTINGS)}"
+                )
             settings[name] = SPECS[name].check(value)
             DreamSettings(**{name: value})
         except UsageError as error:
@@ -121,15 +130,48 @@ def read_scene(path: Path) -> Scene:
         content.get("key", 0),
     )
     if not isinstance(title, str):
-        problems.append(f"scene {path}: title: found {title!r}; possible: a text in quotes")
+        problems.append(f"scene {path}: title: found {quoted(title)}; possible: a text in quotes")
         title = path.stem
     if isinstance(fade_s, bool) or not isinstance(fade_s, int | float) or not 0 <= fade_s <= _LONGEST_FADE_S:
-        problems.append(f"scene {path}: fade_s: found {fade_s!r}; possible: 0 to {_LONGEST_FADE_S:.0f} s")
+        problems.append(
+            f"scene {path}: fade_s: found {quoted(fade_s)}; possible: 0 to {_LONGEST_FADE_S:.0f} s"
+        )
         fade_s = DEFAULT_FADE_S
     if type(key) is not int or not 0 <= key <= 9:
-        problems.append(f"scene {path}: key: found {key!r}; possible: 1 to 9, or 0 for none")
+        problems.append(f"scene {path}: key: found {quoted(key)}; possible: 1 to 9, or 0 for none")
         key = 0
     return Scene(path.stem, settings, title, float(fade_s), key, tuple(problems))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a scene's file says. Raises ``UsageError`` in one line, whatever the file is."""
+    try:
+        text = _beginning(path)
+        if len(text) > _LARGEST_BYTES:
+            raise UsageError(
+                f"scene {path}: cannot be read: found more than {_LARGEST_BYTES // 1024} KiB, the most that"
+                " a scene may have"
+            )
+        return tomllib.loads(text.decode("utf-8"))
+    except RecursionError as error:
+        raise UsageError(f"scene {path}: cannot be read: it is nested too deeply") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"scene {path}: cannot be read: {error}") from error
+    except ValueError as error:  # Python's, whose advice is for programmers
+        raise UsageError(f"scene {path}: cannot be read: a number in it has too many digits") from error
+
+
+def _beginning(path: Path) -> bytes:
+    """A scene's file, or enough of a larger one to see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(_LARGEST_BYTES + 1)
+
+
+def _some(names: Collection[str]) -> str:
+    """Names from a file for one line."""
+    first = [name if name.isidentifier() and len(name) < 40 else quoted(name) for name in [*names][:_NAMED]]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 class Scenes:
@@ -154,7 +196,7 @@ class Scenes:
         """The scene of this name. Raises ``UsageError`` when there is none, or it cannot be read."""
         paths = self.paths()
         if name not in paths:
-            raise UsageError(f"unknown scene {name!r}; possible: {', '.join(paths)}")
+            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
         return read_scene(paths[name])
 
     def on_key(self, key: int) -> Scene:
@@ -163,7 +205,7 @@ class Scenes:
             for path in sorted(folder.glob("*.toml")):
                 # A scene with a mistake may still have been meant by this key: its file says so.
                 with suppress(OSError):
-                    if re.search(rf"^key\s*=\s*{key}\b", path.read_text("utf-8", "replace"), re.M):
+                    if re.search(rf"^key\s*=\s*{key}\b", _beginning(path).decode("utf-8", "replace"), re.M):
                         return read_scene(path)
         raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from livedream.errors import UsageError
+from livedream.errors import UsageError, quoted
 
 Number = int | float
 #: What is dreamt; how it is shown; and what belongs to the place and the machine, so to no scene.
@@ -57,7 +58,8 @@ class Spec:
             ok = isinstance(value, int) and not isinstance(value, bool)
         elif self.kind is float:
             ok = isinstance(value, int | float) and not isinstance(value, bool)
-            value = float(value) if ok else value
+            with suppress(OverflowError):  # an integer too large for a float is out of range, too
+                value = float(value) if ok else value
         else:
             ok = isinstance(value, str)
         if ok and self.choices:
@@ -65,7 +67,7 @@ class Spec:
         if ok and self.minimum is not None and self.maximum is not None:
             ok = self.minimum <= value <= self.maximum  # NaN fails this too
         if not ok:
-            raise UsageError(f"setting {self.name} cannot be {value!r}; possible: {self.possible}")
+            raise UsageError(f"setting {self.name} cannot be {quoted(value)}; possible: {self.possible}")
         return value
 
     def parse(self, text: str) -> Any:

@@ -56,6 +56,11 @@ def test_any_title_survives(tmp_path, text):
         ("strength = nan", "strength: setting strength cannot be nan"),
         ('mix = "under"', "possible: over, dream, luminance"),
         ("mirror = false", "mirror: belongs to the place"),
+        ("strength = 1" + "0" * 400, "strength: setting strength cannot be 1000000"),
+        ("steps = 0x" + "f" * 5000, "steps: setting steps cannot be an enormous int"),
+        ("steps" + ".a" * 1200 + " = 1", "steps: setting steps cannot be an enormous dict"),
+        ('"two\\nlines" = 1', r"'two\nlines': unknown setting"),
+        ("\n".join(f"a{n} = 1" for n in range(2000)), "a0, a1, a2, a3, a4 and 1995 more: unknown setting"),
     ],
 )
 def test_a_mistake_in_a_scene_names_file_and_key_and_the_rest_works(tmp_path, line, said):
@@ -65,11 +70,23 @@ def test_a_mistake_in_a_scene_names_file_and_key_and_the_rest_works(tmp_path, li
     assert scene.settings == {"jitter": 8}
     (problem,) = scene.problems
     assert problem.startswith(f"scene {path}: ")
+    assert "\n" not in problem
+    assert len(problem) < len(str(path)) + 800
     assert said in problem
 
 
 @pytest.mark.parametrize(
-    "head", ['fade_s = "slow"', "fade_s = -1", "key = 12", "key = true", "colour = 1", "title = 3"]
+    "head",
+    [
+        'fade_s = "slow"',
+        "fade_s = -1",
+        "fade_s = 0x" + "f" * 5000,
+        "key = 12",
+        "key = true",
+        "key = 0x" + "f" * 5000,
+        "colour = 1",
+        "title = 3",
+    ],
 )
 def test_a_mistake_in_the_head_is_named_too(tmp_path, head):
     path = tmp_path / "mine.toml"
@@ -79,11 +96,25 @@ def test_a_mistake_in_the_head_is_named_too(tmp_path, head):
     assert head.split(" ")[0] in scene.problems[0]
 
 
-@pytest.mark.parametrize("content", [b"not toml at all", b"\xff\xfe\x00", b"[settings\n"])
-def test_a_file_that_is_no_scene_is_one_clear_error(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not toml at all", "line 1"),
+        (b"\xff\xfe\x00", "utf-8"),
+        (b"[settings\n", "line 1"),
+        (b"key = 7\nx = " + b"[" * 5000, "nested too deeply"),
+        (b"key = 7\nsteps = " + b"9" * 5000, "digits"),
+        (b"key = 7\n" + b"# wool\n" * 10_000, "more than 64 KiB"),
+    ],
+)
+def test_a_file_that_is_no_scene_is_one_clear_error(tmp_path, content, said):
     (tmp_path / "mine.toml").write_bytes(content)
-    with pytest.raises(UsageError, match=r"mine.toml: cannot be read"):
+    with pytest.raises(UsageError, match=rf"mine.toml: cannot be read: .*{said}") as caught:
         Scenes(tmp_path).named("mine")
+    assert "\n" not in str(caught.value)
+    if content.startswith(b"key"):
+        with pytest.raises(UsageError, match=said):
+            Scenes(tmp_path).on_key(7)
 
 
 def test_settings_that_are_no_table_are_named(tmp_path):

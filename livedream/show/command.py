@@ -15,7 +15,7 @@ from livedream.child import configure_logging
 from livedream.errors import LivedreamError, UsageError
 from livedream.networks.catalogue import BACKENDS
 from livedream.settings import SPECS, DreamSettings, Spec, parse_assignment
-from livedream.show.parser import Parser, checked, png, seconds, size, whole
+from livedream.show.parser import Parser, checked, folder, png, seconds, size, whole
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -168,7 +168,7 @@ def _models(words: list[str]) -> None:
 def _scenes(words: list[str]) -> None:
     parser = Parser(prog="live.py scenes", description="Settings under a name, recalled by a digit.")
     parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
-    parser.add_argument("--scenes", type=Path, metavar="DIR", help="your own scenes' folder")
+    parser.add_argument("--scenes", type=folder, metavar="DIR", help="your own scenes' folder")
     found = parser.parse_args(words)
     from livedream.scenes import Scenes
     from livedream.show.player import listing
@@ -193,7 +193,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
     parser.add_argument("--scene", metavar="NAME", help="begin with this scene; live.py scenes list has them")
     parser.add_argument(
-        "--scenes", type=Path, metavar="DIR", help="your own scenes' folder (default: a folder of your user)"
+        "--scenes",
+        type=folder,
+        metavar="DIR",
+        help="your own scenes' folder (default: a folder of your user)",
     )
     parser.add_argument(
         "--backend",
@@ -220,7 +223,7 @@ def _add_settings(parser: argparse.ArgumentParser, names: Collection[str] = tupl
 
 def _settings(found: argparse.Namespace, base: DreamSettings) -> DreamSettings:
     """The base settings, changed by the scene, then by the flags, then by each ``--set``."""
-    if found.scene:
+    if found.scene is not None:
         from livedream.scenes import Scenes
         from livedream.show.player import possible
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from livedream.errors import UsageError
+from livedream.errors import UsageError, quoted
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +64,14 @@ def _png(text: str) -> Path:
     return Path(text)
 
 
+def _folder(text: str) -> Path:
+    if not os.path.isdir(text):  # unlike Path's, for any text, also for none
+        found = "a file" if os.path.isfile(text) else "no such folder"
+        raise UsageError(f"{quoted(text)}: found {found}; possible: a folder that is there")
+    return Path(text)
+
+
 size = checked(_size)
 png = checked(_png)
 seconds = checked(_seconds)
+folder = checked(_folder)

@@ -5,7 +5,8 @@ No disk is waited for: scenes are read and stored in a thread of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 
 from livedream.controls.actions import Action, Cycle, Toggle
 from livedream.errors import LivedreamError, UsageError
+from livedream.networks.catalogue import networks_here
 from livedream.scenes import SHIPPED_DIR, Scene, Scenes
 from livedream.settings import DreamSettings
 from livedream.show.attract import ATTRACT_SCENE, RETURN_S, Attract
 from livedream.show.fade import Fade
-from livedream.show.state import State, consistent
+from livedream.show.state import State, consistent, require_weights
+
+log = logging.getLogger(__name__)
 
 #: What is done to the layer that is dreamt, not to the one that a journey set out from.
 _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
@@ -25,11 +29,17 @@ _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
 #: What is left of the attract dream when the mirror is back.
 _LEFT = 0.05
 
+_Found = tuple[Scene, tuple[str, ...]]  # a scene, and the networks whose weights are here
 News = tuple[str, bool]  # a line for the operator, and whether it is an alarm
 
 
-def possible(scene: Scene, base: DreamSettings) -> tuple[DreamSettings, tuple[str, ...]]:
-    """All settings when ``scene`` is shown where ``base`` was, and what of the scene could not be used."""
+def possible(
+    scene: Scene, base: DreamSettings, networks: Collection[str] | None = None
+) -> tuple[DreamSettings, tuple[str, ...]]:
+    """All settings when ``scene`` is shown where ``base`` was, and what of the scene could not be used.
+
+    The network stays unless the new one is among ``networks``; None stands for all that there are.
+    """
     problems = list(scene.problems)
     # What can be wrong without being out of range: each depends on the one before.
     names = [name for name in ("network", "layer", "channels") if name in scene.settings]
@@ -37,7 +47,10 @@ def possible(scene: Scene, base: DreamSettings) -> tuple[DreamSettings, tuple[st
     settings = consistent(replace(scene, settings=rest).over(base))
     for name in names:
         try:
-            settings = consistent(settings.replace(**{name: scene.settings[name]}), settings)
+            changed = consistent(settings.replace(**{name: scene.settings[name]}), settings)
+            if networks is not None and changed.network != settings.network:
+                require_weights(changed.network, networks)
+            settings = changed
         except UsageError as error:
             problems.append(f"scene {scene.name}: {name}: {error}")
     return settings, tuple(problems)
@@ -57,7 +70,7 @@ class Player:
         self._fade: Fade | None = None
         self._mirrored: DreamSettings | None = None  # to be gone back to when the attract dream ends
         self._disk = ThreadPoolExecutor(1, "scenes")
-        self._reading: list[tuple[Future[Scene], bool]] = []  # and whether it is the attract dream
+        self._reading: list[tuple[Future[_Found], str]] = []  # and its name, or its key
         self._storing: list[Future[Path]] = []
         self._somebody = False
         self._dream_fps = 30.0
@@ -74,7 +87,7 @@ class Player:
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
             case "begin":
                 self._mirrored = self._state.settings
-                self._reading.append((self._disk.submit(self._scenes.named, ATTRACT_SCENE), True))
+                self._begin_to_read(lambda: self._scenes.named(ATTRACT_SCENE), ATTRACT_SCENE)
             case "end":
                 self._go_back(now)
         self._play(now)
@@ -108,7 +121,7 @@ class Player:
 
     def recall(self, key: int) -> None:
         """Begin to read the scene on a digit, and then to fade to it."""
-        self._reading.append((self._disk.submit(self._scenes.on_key, key), False))
+        self._begin_to_read(lambda: self._scenes.on_key(key), f"on key {key}")
 
     def store(self, key: int) -> None:
         """Begin to store under a digit what is shown, or faded to."""
@@ -151,26 +164,36 @@ class Player:
             self._fade_to(self._mirrored, now, RETURN_S, _LEFT ** (1 / ticks))
             self._mirrored = None
 
+    def _begin_to_read(self, read: Callable[[], Scene], asked: str) -> None:
+        self._reading.append((self._disk.submit(lambda: (read(), networks_here())), asked))
+
     def _read(self, now: float) -> list[News]:
         news: list[News] = []
         while self._reading and self._reading[0][0].done():
-            read, attracts = self._reading.pop(0)
+            read, asked = self._reading.pop(0)
             try:
-                scene = read.result()
+                scene, networks = read.result()
+                self._state = self._state.with_networks(networks)
+                news += self._show(scene, now, attracts=asked == ATTRACT_SCENE)
             except LivedreamError as error:
                 news.append((str(error), True))
-                continue
-            if attracts and not self.attract.active:
-                continue  # somebody has come meanwhile
-            if not attracts and self.attract.wake(now):
-                self._go_back(now)
-            goal, problems = possible(scene, self._state.settings)
-            self._fade_to(goal, now, scene.fade_s)
-            if not attracts:
-                self.scene = scene.name
-                news.append((f"scene: {scene.title}", False))
-            news += [(problem, True) for problem in problems]
+            except Exception as error:  # no file may end the show
+                log.exception("scene %s cannot be shown", asked)
+                news.append((f"scene {asked} cannot be shown: {type(error).__name__}: {error}", True))
         return news
+
+    def _show(self, scene: Scene, now: float, *, attracts: bool) -> list[News]:
+        news: list[News] = []
+        if attracts and not self.attract.active:
+            return news  # somebody has come meanwhile
+        if not attracts and self.attract.wake(now):
+            self._go_back(now)
+        goal, problems = possible(scene, self._state.settings, self._state.networks)
+        self._fade_to(goal, now, scene.fade_s)
+        if not attracts:
+            self.scene = scene.name
+            news.append((f"scene: {scene.title}", False))
+        return news + [(problem, True) for problem in problems]
 
     def _stored(self) -> list[News]:
         news: list[News] = []
@@ -182,7 +205,7 @@ class Player:
 
 def listing(scenes: Scenes) -> str:
     """Every scene, its key and title, and what is wrong with its file, in lines."""
-    lines = []
+    lines, networks = [], networks_here()
     for name, path in scenes.paths().items():
         try:
             scene = scenes.named(name)
@@ -191,5 +214,5 @@ def listing(scenes: Scenes) -> str:
             continue
         own = "" if path.parent == SHIPPED_DIR else f" ({path})"
         lines.append(f"{scene.key or ' ':>3}  {name:12} {scene.title}{own}")
-        lines += [f"     {problem}" for problem in possible(scene, DreamSettings())[1]]
+        lines += [f"     {problem}" for problem in possible(scene, DreamSettings(), networks)[1]]
     return "\n".join(lines) + f"\nyour own: {scenes.own}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,17 @@ def consistent(settings: DreamSettings, before: DreamSettings | None = None) -> 
     return settings.replace(layer=_blend_text(network_info(settings.network).blend(name)), channels=channels)
 
 
+def require_weights(name: str, networks: Collection[str]) -> None:
+    """Raises ``UsageError`` when a network is not among ``networks``, whose weights are here.
+
+    A running show downloads nothing: that may be half a gigabyte, in front of an audience.
+    """
+    info = network_info(name)
+    if name not in networks:
+        how = f"run: live.py models fetch {name}" if info.is_torchvisions else info.how_to_get
+        raise UsageError(f"{name} has no weights on this machine; {how}")
+
+
 def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
     """``4c``, or ``3b:0.3,4c:0.7``."""
     if len(blend) == 1:
@@ -37,7 +48,10 @@ def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """The settings now, and the networks whose weights are on this machine."""
+    """The settings now, and the networks that a control or a scene may change to.
+
+    ``networks`` are those whose weights are on this machine, and the one that the show began with.
+    """
 
     settings: DreamSettings
     networks: tuple[str, ...]
@@ -60,6 +74,10 @@ class State:
         here = networks_here()
         return cls(settings, here if info.name in here else (*here, info.name))
 
+    def with_networks(self, names: Sequence[str]) -> State:
+        """The state with more networks to change to, fetched while the show runs."""
+        return replace(self, networks=tuple(dict.fromkeys((*self.networks, *names))))
+
     def instead(self, **dreamt: Any) -> State:
         """The state with other settings, which are dreamt where the wanted ones cannot be had."""
         return replace(self, settings=self.settings.replace(**dreamt))
@@ -76,4 +94,6 @@ class State:
             "guide": ("", *guides),
         }
         changed = apply(self.settings, action, lists=lists)
+        if changed.network != self.settings.network:
+            require_weights(changed.network, self.networks)
         return replace(self, settings=consistent(changed, self.settings))

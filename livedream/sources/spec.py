@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from livedream.errors import SourceError
+from livedream.errors import SourceError, quoted
 from livedream.sources.source import POSSIBLE, Source
 
 Kind = Literal["camera", "film", "photo", "stream", "clouds"]
@@ -40,14 +41,14 @@ def parse_spec(spec: str) -> SourceSpec:
         return SourceSpec("stream", spec)
     path = Path(spec)
     found = None
-    if not spec or not path.exists():
+    if not os.path.exists(spec):  # unlike Path's, for any text: also one too long for a file's name
         found = "no such file"
     elif path.is_dir():
         found = "a folder"
     elif not path.stat().st_size:
         found = "an empty file"
     if found:
-        raise SourceError(f"source {spec!r}: found {found}; possible: {POSSIBLE}")
+        raise SourceError(f"source {quoted(spec)}: found {found}; possible: {POSSIBLE}")
     from livedream.sources.photo import is_photo
 
     return SourceSpec("photo" if is_photo(spec) else "film", spec)

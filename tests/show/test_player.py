@@ -91,6 +91,54 @@ def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
     assert (player.settings.layer, player.settings.steps) == ("parts", 4)
 
 
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
+def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, text):
+    (tmp_path / "bad.toml").write_text(f"key = 7\n{text}")
+    (tmp_path / "attract.toml").write_text(text)
+    player = play(strength=1.5)
+    before = player.settings
+    player.recall(7)
+    ((said, alarm),) = until_read(player, 1.0)
+    assert "bad.toml: cannot be read" in said
+    assert alarm
+    ((said, alarm),) = until_read(player, 30.0, False)
+    assert "attract.toml: cannot be read" in said
+    assert alarm
+    assert player.settings == before
+    player.recall(4)
+    assert ("scene: Fog", False) in until_read(player, 40.0, False)
+
+
+def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_path):
+    channels = "top " + "9" * 5000
+    text = f'key = 7\nfade_s = 0\n[settings]\nchannels = "{channels}"\nsteps = 4\n'
+    (tmp_path / "bad.toml").write_text(text)
+    player = play()
+    player.recall(7)
+    assert "channels: setting channels cannot be 'top 9999" in until_read(player, 1.0)[-1][0]
+    assert player.settings.steps == 4
+
+
+def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes_on(tmp_path, caplog):
+    class Faulty(Scenes):
+        def named(self, name: str) -> Scene:
+            raise RuntimeError(f"no {name}")
+
+        on_key = named  # type: ignore[assignment]
+
+    player = Player(State.begin(DreamSettings(), None), Faulty(tmp_path), 0.0)
+    before = player.settings
+    player.recall(4)
+    assert until_read(player, 1.0) == [("scene on key 4 cannot be shown: RuntimeError: no 4", True)]
+    until_read(player, 30.0, False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "scene on key 4 cannot be shown",
+        "scene attract cannot be shown",
+    ]
+    assert player.settings == before
+    player.close()
+
+
 def test_what_is_shown_is_stored_and_comes_back(play, tmp_path):
     player = play(strength=1.7)
     player.store(8)
@@ -178,6 +226,58 @@ def test_an_impossible_setting_is_refused(play):
         play().act(Set("layer", "inception9"), 1.0, {})
 
 
+@pytest.mark.parametrize("attracts", [False, True])
+def test_a_scene_of_a_network_without_weights_keeps_the_network_until_they_are_fetched(
+    play, tmp_path, models, attracts
+):
+    (models / "dreamnet.safetensors").touch()
+    text = 'fade_s = 0\n[settings]\nnetwork = "vgg16"\nlayer = "textures"\nsteps = 4\n'
+    (tmp_path / "attract.toml").write_text(text)
+    (tmp_path / "vgg.toml").write_text("key = 7\n" + text)
+    player = play()
+
+    def show(now: float) -> list[tuple[str, bool]]:
+        if attracts:
+            return until_read(player, now, False)
+        player.recall(7)
+        return until_read(player, now)
+
+    name = "attract" if attracts else "vgg"
+    refusal = f"scene {name}: network: vgg16 has no weights on this machine; run: live.py models fetch vgg16"
+    assert show(30.0)[-1] == (refusal, True)
+    assert (player.settings.network, player.settings.layer, player.settings.steps) == (
+        "dreamnet",
+        "textures",
+        4,
+    )
+    (models / "vgg16.safetensors").touch()  # by live.py models fetch, beside the show
+    player.step(40.0, True)
+    assert not [text for text, alarm in show(80.0) if alarm]
+    assert player.settings.network == "vgg16"
+
+
+def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play, tmp_path, models):
+    (models / "dreamnet.safetensors").touch()
+    (tmp_path / "vgg.toml").write_text('key = 7\nfade_s = 0\n[settings]\nnetwork = "vgg16"\n')
+    player = play(network="vgg16")
+    player.act(Cycle("network", 1), 1.0, {})
+    assert player.settings.network == "dreamnet"
+    player.recall(7)
+    until_read(player, 2.0)
+    assert player.settings.network == "vgg16"
+
+
+def test_no_control_changes_to_a_network_without_weights(play, models):
+    (models / "dreamnet.safetensors").touch()
+    with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: live.py models fetch vgg16"):
+        play().act(Set("network", "vgg16"), 1.0, {})
+
+
+def test_a_scene_at_the_start_may_name_any_network(models):
+    found, problems = possible(Scene("a", {"network": "vgg16"}), DreamSettings())
+    assert (found.network, problems) == ("vgg16", ())
+
+
 def test_a_scene_for_another_network_takes_its_layer_too():
     scene = Scene("a", {"network": "bvlc_googlenet", "layer": "3b"})
     found, problems = possible(scene, DreamSettings())
@@ -187,6 +287,11 @@ def test_a_scene_for_another_network_takes_its_layer_too():
 def test_words_of_layers_hold_for_every_network():
     found, problems = possible(Scene("a", {"layer": "textures"}), DreamSettings(network="bvlc_googlenet"))
     assert (found.layer, problems) == ("inception_3b", ())
+
+
+def test_the_list_names_a_network_without_weights(tmp_path, models):
+    (tmp_path / "a.toml").write_text('[settings]\nnetwork = "bvlc_googlenet"\n')
+    assert "network: bvlc_googlenet has no weights on this machine; run: live.py" in listing(Scenes(tmp_path))
 
 
 def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):

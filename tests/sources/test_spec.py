@@ -63,6 +63,12 @@ def test_what_is_nothing_says_what_is_possible(spec):
         open_source(spec)
 
 
+def test_what_is_too_long_for_a_file_is_one_line_that_quotes_both_ends():
+    with pytest.raises(SourceError, match=r"source 'xxxx.*xxxx\.mp4': found no such file") as caught:
+        open_source("x" * 5000 + ".mp4")
+    assert len(str(caught.value)) < 250
+
+
 def test_open_source_gives_frames_of_any_kind(tmp_path):
     film = make_film(tmp_path / "film.mp4", frames=3)
     photo = tmp_path / "photo.png"
