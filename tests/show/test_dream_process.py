@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from torchvision.models import squeezenet1_1
 
+from livedream.dream.dreamer import Dreamer
 from livedream.errors import NetworkError
+from livedream.networks.catalogue import MODELS_DIR
 from livedream.settings import DreamSettings
 from livedream.show.dream_process import dream_threads
 from livedream.show.loading import Loader
@@ -111,6 +116,26 @@ def test_a_guide_that_is_no_picture_is_said_and_the_old_one_stays(tmp_path):
     assert (now.guide, now.layer) == ("", "parts")
     assert "is no picture" in loader.error
     assert loader.failed == {"guide": wanted.guide}
+
+
+def test_a_network_with_a_flipped_bit_is_refused_and_the_old_one_dreams_on(models, picture):
+    for name in ("dreamnet.json", "dreamnet.safetensors"):
+        shutil.copy(MODELS_DIR / name, models)
+    weights = models / "dreamnet.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    small = OLD.replace(network="squeezenet1_1", layer="features.3", channels="", working_px=64)
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1(weights=None).state_dict(), models / "own.pth")
+    dreamer = Dreamer("squeezenet1_1", weights=models / "own.pth", device="cpu")
+    loader = Loader(dreamer, {})
+    loader.follow(small)
+    now = followed(loader, OLD.replace(working_px=64), lambda: loader.error)
+    assert "dreamnet.safetensors are damaged" in loader.error
+    assert loader.failed == {"network": "dreamnet"}
+    assert now == small.replace(channels=now.channels)
+    assert np.abs(dreamer.tick(picture, now)).mean() > 0
 
 
 def test_one_core_is_left_for_the_picture():
