@@ -14,6 +14,7 @@ Nothing heavy is loaded before it is used: the names below are imported when the
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from livedream.errors import LivedreamError
     from livedream.settings import DreamSettings
     from livedream.sources import open_source
+
+# ONNX Runtime, from 1.29 on, calls its makers unless this is set before its first import, here or in a child.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["DreamSettings", "Dreamer", "LivedreamError", "open_source"]
 

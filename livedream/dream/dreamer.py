@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,15 @@ from livedream.dream.guides import Guides
 from livedream.dream.journey import Journey
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
-from livedream.dream.targets import Crossfade, Mix, Target, sees_strokes, target_mix
+from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix, whole
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
 from livedream.networks.backend import Backend, choose_device
 from livedream.networks.exported_backend import open_backend
 from livedream.networks.objective import Objective, active_channels
 from livedream.settings import DreamSettings
 from livedream.timing import SectionTimer
+
+log = logging.getLogger(__name__)
 
 #: A list of the most active channels is good for so long; then the picture is another one.
 _RANKING_S = 20.0
@@ -67,6 +70,10 @@ class Dreamer:
             open_backend, device=self._device, runtime=backend, threads=threads, wait=wait
         )
         self._backends: dict[str, Backend] = {}
+        #: Layers by (network, name): those that gave numbers, and what is wrong with those that gave none,
+        #: which are not dreamt until they are taken out of here.
+        self.sound: set[LayerKey] = set()
+        self.faults: dict[LayerKey, str] = {}
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         self._generator = torch.Generator().manual_seed(seed)
@@ -166,7 +173,7 @@ class Dreamer:
             if self._fade.running:
                 self._feedback.stir(_STIRRED)
         residual, momentum = self._feedback.residual, self._feedback.momentum
-        if settings.steps:
+        if settings.steps and self._dreamt:
             with self.timer.section("ascent"):
                 residual, momentum = self._ascend(frame, settings)
         with self.timer.section("settle"):
@@ -210,10 +217,29 @@ class Dreamer:
             self._ranking[target] = active_channels(seen, RANKS)
         return replace(target, channels=(self._ranking[target][rank - 1],))
 
+    @property
+    def _dreamt(self) -> Mix:
+        """What is dreamt now, without the layers that gave no numbers."""
+        if not self.faults:
+            return self._fade.shown
+        shown = self._fade.shown.items()
+        return whole({t: weight for t, weight in shown if weight and (t.network, t.layer) not in self.faults})
+
     def _direction(self, image: Tensor) -> Tensor:
         """The weighed sum of the normalised gradients of all that is dreamt now."""
-        weighed = [weight * self._gradient_of(target, image) for target, weight in self._fade.shown.items()]
+        weighed = [weight * self._gradient_of(target, image) for target, weight in self._dreamt.items()]
         return torch.stack(weighed).sum(0) if len(weighed) > 1 else weighed[0]
+
+    def _find_faults(self, image: Tensor) -> None:
+        """Do without whatever gives no numbers on ``image``: a runtime where there is another, or a layer."""
+        suspects = list(self._dreamt)
+        guilty = [t for t in suspects if not self._gradient_of(t, image).isfinite().all()]
+        for target in guilty or suspects:
+            if not self._backends[target.network].drop("it gave what is no number"):
+                fault = f"{target.network} {target.layer} gives no numbers; its weights may be damaged"
+                log.error("%s", fault)
+                self.faults[target.network, target.layer] = fault
+                self.sound.discard((target.network, target.layer))
 
     def _gradient_of(self, target: Target, image: Tensor) -> Tensor:
         backend = self._backends[target.network]
@@ -235,7 +261,7 @@ class Dreamer:
         step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
         # A young dream begins with its largest octaves, where a step shows most; the small ones give it form.
         octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves
-        strokes = sum(weight for target, weight in self._fade.shown.items() if sees_strokes(target))
+        strokes = sum(weight for target, weight in self._dreamt.items() if sees_strokes(target))
         height, width = frame.shape[:2]
         sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
         # A step goes as far as its octave is large: fine detail is what is lost first. Layers of strokes have
@@ -253,8 +279,9 @@ class Dreamer:
             x = torch.addcmul(x, step, momentum)
         dreamt = _array((x - base) * 255)
         if np.isfinite(dreamt.sum()):
+            self.sound.update((target.network, target.layer) for target in self._dreamt)
             return dreamt, _array(momentum)
-        self.backend.drop("it gave what is no number")
+        self._find_faults(base + _tensor(feedback.residual, self._device) / 255)
         return feedback.residual, feedback.momentum
 
 

@@ -31,6 +31,9 @@ def sees_strokes(target: Target) -> bool:
     return network_info(target.network).layer(target.layer).stride <= 4
 
 
+#: The network and the name of a layer.
+LayerKey = tuple[str, str]
+
 #: Targets and their weights, which sum to 1.
 Mix = dict[Target, float]
 
@@ -50,10 +53,11 @@ def blended(before: Mix, after: Mix, share: float) -> Mix:
     mix = {target: weight * (1 - share) for target, weight in before.items()}
     for target, weight in after.items():
         mix[target] = mix.get(target, 0.0) + weight * share
-    return _whole({target: weight for target, weight in mix.items() if weight >= _LEAST_WEIGHT})
+    return whole({target: weight for target, weight in mix.items() if weight >= _LEAST_WEIGHT})
 
 
-def _whole(mix: Mix) -> Mix:
+def whole(mix: Mix) -> Mix:
+    """The mixture with weights that sum to 1."""
     total = sum(mix.values())
     return {target: weight / total for target, weight in mix.items()}
 
@@ -86,7 +90,7 @@ class Crossfade:
         if wish != self._wish:
             if self._shown and fade_s > 0:
                 heaviest = sorted(self._shown.items(), key=lambda pair: -pair[1])[:_MOST_LEFT]
-                self._before, self._progress = _whole(dict(heaviest)), 0.0
+                self._before, self._progress = whole(dict(heaviest)), 0.0
             else:
                 self._progress = 1.0
             self._wish = wish

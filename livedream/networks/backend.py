@@ -5,7 +5,6 @@ This is the reference backend: PyTorch's autograd on CUDA, Apple's MPS or the CP
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Protocol
 
 import torch
@@ -15,8 +14,6 @@ from livedream.errors import BackendError
 from livedream.networks.cuda_graphs import Graphs
 from livedream.networks.load import Trunk
 from livedream.networks.objective import Objective, pools
-
-log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -46,8 +43,8 @@ class Backend(Protocol):
     def close(self) -> None:
         """End whatever goes on beside the dream."""
 
-    def drop(self, reason: str) -> None:
-        """What ran the last gradient gave something that cannot be; go on without it where possible."""
+    def drop(self, reason: str) -> bool:
+        """Do without what ran the last gradient, which cannot be right; whether there is another."""
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -107,9 +104,9 @@ class TorchBackend:
     def close(self) -> None:
         """Nothing goes on beside it."""
 
-    def drop(self, reason: str) -> None:
-        """There is nothing behind PyTorch: only logged."""
-        log.error("%s: %s", self.name, reason)
+    def drop(self, reason: str) -> bool:
+        """There is nothing behind PyTorch."""
+        return False
 
     @property
     def name(self) -> str:

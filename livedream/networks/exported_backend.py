@@ -105,14 +105,15 @@ class ExportedBackend:
         self._ran = session.name
         return session(image, self._second_input(layer, objective))
 
-    def drop(self, reason: str) -> None:
-        """Give up the runtime that ran last, for the next one: it gave NaN, say."""
+    def drop(self, reason: str) -> bool:
+        """Give up the runtime that ran last, for the next one or PyTorch: it gave NaN, say."""
         with self._news:
             if not self._runtimes or self._ran == self._reference.name:
-                return
+                return False
             dropped = self._runtimes.pop(0)
             self._sessions.clear()
             self._report(f"{dropped} is dropped: {reason}", logging.ERROR)
+            return True
 
     def close(self) -> None:
         """End the preparing, in whatever it is doing."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from livedream.errors import NetworkError
 from livedream.networks.catalogue import find_weights, network_info
+from livedream.networks.sidecar import require_undamaged
 
 
 class Trunk(Protocol):
@@ -26,10 +27,12 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
 
     ``weights`` names the file; without it the shipped or cached one is used, and torchvision's networks
     are downloaded. Raises ``UsageError`` for an unknown name and ``NetworkError`` for weights that are
-    missing, damaged or of another network.
+    missing, damaged, of another network, or not those of the sidecar beside them.
     """
     info = network_info(name)
     path = find_weights(name, weights)
+    if path is not None:
+        require_undamaged(name, path)
     if info.is_torchvisions:
         from livedream.networks import classifier
 

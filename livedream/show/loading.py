@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The network that every machine has.
+SHIPPED = "dreamnet"
 #: Where guide pictures are looked for when none was named.
 GUIDES_DIR = "guides"
 
@@ -71,8 +73,14 @@ class _Shelf:
             self._loading = None
 
 
+def _layers(settings: DreamSettings) -> set[tuple[str, str]]:
+    """The layers that the settings name, each with its network."""
+    blend = network_info(settings.network).blend(settings.layer)
+    return {(settings.network, layer.name) for layer, _ in blend}
+
+
 class Loader:
-    """Gives the dreamer what the settings name.
+    """Gives the dreamer what the settings name, and takes back what gives no numbers.
 
     ``message`` and ``error`` are for the HUD, ``failed`` names the settings whose values cannot be had, and
     ``guides`` the pictures among which a control can step.
@@ -83,6 +91,8 @@ class Loader:
         self._networks = _Shelf(lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network)
         self._guides = _Shelf(self._load_guide, dreamer.add_guide)
         self._old: DreamSettings | None = None
+        self._good: DreamSettings | None = None  # the last that gave numbers
+        self._wanted: set[tuple[str, str]] = set()
         self.guides: tuple[str, ...] = ()
         self.message = ""
         self.error = ""
@@ -90,13 +100,21 @@ class Loader:
         threading.Thread(target=self._list_guides, args=(GUIDES_DIR,), daemon=True).start()
 
     def follow(self, settings: DreamSettings) -> DreamSettings:
-        """``settings``, with the network or the guide of before as long as the wanted one is not loaded."""
+        """``settings``, with the network or the guide of before as long as the wanted one is not loaded, and
+        with the last good network and layer in the place of one that gives no numbers."""
         self.message, self.error, self.failed = "", "", {}
         self._networks.take()
         self._guides.take()
         old = self._old or self._first()
+        if self._old and _layers(self._old) <= self._dreamer.sound:
+            self._good = self._old
+        wanted = _layers(settings)
+        for layer in wanted - self._wanted:  # asked for anew, it is tried again
+            self._dreamer.faults.pop(layer, None)
+        self._wanted = wanted
         if settings.network in self._dreamer.networks:
-            self._networks.forgive()
+            if not wanted & self._dreamer.faults.keys():
+                self._networks.forgive()
         else:
             message = loading_message(settings.network, self._weights.get(settings.network))
             self._want(self._networks, "network", settings.network, message)
@@ -106,11 +124,29 @@ class Loader:
         else:
             self._want(self._guides, "guide", settings.guide, f"loading {settings.guide}")
             settings = settings.replace(guide=old.guide)
-        self._old = settings
+        settings = self._old = self._without_faults(settings)
         return settings
 
-    def _first(self) -> DreamSettings:
-        network = self._dreamer.default_network
+    def _without_faults(self, settings: DreamSettings) -> DreamSettings:
+        faults = self._dreamer.faults
+        fault = next((faults[layer] for layer in sorted(_layers(settings)) if layer in faults), "")
+        if not fault:
+            return settings
+        instead = self._good
+        if instead is None or _layers(instead) & faults.keys():
+            instead = self._first(SHIPPED)
+        error = "" if instead.network in self._dreamer.networks else self._networks.want(instead.network)
+        if error or _layers(instead) & faults.keys():
+            self.error = f"{fault}; nothing is dreamt until another layer or network is chosen"
+            return settings
+        self.error = f"{fault}; {instead.network} {instead.layer} is dreamt instead"
+        if instead.network not in self._dreamer.networks:
+            return settings
+        self.failed |= {"network": settings.network, "layer": settings.layer}
+        return settings.replace(network=instead.network, layer=instead.layer, channels=instead.channels)
+
+    def _first(self, network: str | None = None) -> DreamSettings:
+        network = network or self._dreamer.default_network
         return DreamSettings(network=network, layer=network_info(network).default_layer)
 
     def _want(self, shelf: _Shelf, setting: str, name: str, message: str) -> None:

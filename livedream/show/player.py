@@ -109,10 +109,14 @@ class Player:
         self._play(now)
 
     def fall_back(self, dream: dict[str, Any]) -> None:
-        """When the wanted network or guide cannot be had, want again what is dreamt."""
+        """When the wanted network, layer or guide cannot be dreamt, want again what is dreamt."""
         failed, settings = dream.get("failed", {}), self._state.settings
         instead: dict[str, Any] = {}
-        if failed.get("network") == settings.network != dream.get("network"):
+        wanted = settings.network, settings.layer
+        if (failed.get("network"), failed.get("layer", settings.layer)) == wanted and (
+            dream.get("network"),
+            dream.get("layer"),
+        ) != wanted:
             instead |= {name: dream[name] for name in ("network", "layer", "channels")}
         if failed.get("guide") == settings.guide != dream.get("guide"):
             instead["guide"] = dream["guide"]

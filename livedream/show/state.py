@@ -11,7 +11,11 @@ from livedream.channels import CHOICES, channels_text, parse_channels
 from livedream.controls.actions import Action, apply
 from livedream.errors import NetworkError, UsageError
 from livedream.networks.catalogue import LayerInfo, find_weights, network_info, networks_here
+from livedream.networks.sidecar import require_undamaged
 from livedream.settings import DreamSettings
+
+#: Larger weights are checked where they are loaded: hashing them would keep the picture waiting for a second.
+_HASHED_AT_ONCE_BYTES = 200 << 20
 
 
 def consistent(settings: DreamSettings, before: DreamSettings | None = None) -> DreamSettings:
@@ -69,8 +73,11 @@ class State:
                     f" possible: 0 to {layer.channels - 1}"
                 )
         # torchvision's networks may still come by download; the others are files or nothing.
-        if find_weights(settings.network, weights) is None and not info.is_torchvisions:
+        path = find_weights(settings.network, weights)
+        if path is None and not info.is_torchvisions:
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
+        if path is not None and path.stat().st_size <= _HASHED_AT_ONCE_BYTES:
+            require_undamaged(settings.network, path)
         here = networks_here()
         return cls(settings, here if info.name in here else (*here, info.name))
 

@@ -162,3 +162,36 @@ def test_weights_that_were_not_imported_have_no_note(tmp_path: Path) -> None:
     assert import_note(tmp_path / "a.safetensors") is None
     (tmp_path / "a.json").write_text('{"name": "dreamnet"}')
     assert import_note(tmp_path / "a.safetensors") is None
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1  # of a mantissa: the numbers stay finite and the network would dream on
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_found_where_there_is_a_sidecar(
+    tensors: dict[str, Tensor], models: Path, tmp_path: Path
+) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    imported = import_weights(tmp_path / "a.safetensors", "bvlc_googlenet")
+    load_network("bvlc_googlenet")
+    _flip_a_bit(imported.path)
+    found = hashlib.sha256(imported.path.read_bytes()).hexdigest()
+    for named in (None, imported.path):
+        with pytest.raises(NetworkError) as caught:
+            load_network("bvlc_googlenet", named)
+        assert str(imported.path) in str(caught.value)
+        assert f"expected sha256 {imported.sha256[:12]}" in str(caught.value)
+        assert f"found {found[:12]}" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"{}", b"{", b'{"file": "a.npz", "sha256": "of another file"}'])
+def test_weights_of_which_no_sidecar_tells_are_not_checked(
+    content: bytes | None, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    load_network("bvlc_googlenet", tmp_path / "a.safetensors")

@@ -303,3 +303,19 @@ def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
     assert "fog: unknown setting" in text
     assert "worse.toml: cannot be read" in text
     assert "attract" in text
+
+
+def test_what_cannot_be_dreamt_is_no_longer_wanted(play):
+    player = play(layer="parts")
+    dreamt = {"network": "dreamnet", "layer": "edges", "channels": "3", "guide": ""}
+    player.fall_back(dreamt)  # a layer that is only on its way
+    player.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "objects"}})  # an older wish
+    player.step(1.0, None)
+    assert player.settings.layer == "parts"
+    player.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "parts"}})
+    player.step(2.0, None)
+    assert (player.settings.layer, player.settings.channels) == ("edges", "3")
+    player.act(Set("network", "bvlc_googlenet"), 3.0, {})
+    player.fall_back(dreamt | {"failed": {"network": "bvlc_googlenet"}})
+    player.step(3.0, None)
+    assert (player.settings.network, player.settings.layer) == ("dreamnet", "edges")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from livedream.controls.actions import Cycle, Nudge, Set
 from livedream.errors import NetworkError, UsageError
+from livedream.networks.catalogue import MODELS_DIR
 from livedream.settings import DreamSettings
 from livedream.show.state import State, consistent
 
@@ -83,3 +86,16 @@ def test_an_impossible_action_is_refused():
 def test_a_show_without_weights_does_not_begin(tmp_path):
     with pytest.raises(NetworkError, match="no such file"):
         State.begin(DreamSettings(network="bvlc_googlenet"), tmp_path / "weights.npz")
+
+
+def test_a_show_with_damaged_weights_does_not_begin(models):
+    shutil.copy(MODELS_DIR / "dreamnet.json", models)
+    weights = models / "dreamnet.safetensors"
+    content = bytearray((MODELS_DIR / "dreamnet.safetensors").read_bytes())
+    weights.write_bytes(content)
+    State.begin(DreamSettings(), None)
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(NetworkError, match=r"dreamnet\.safetensors are damaged") as caught:
+        State.begin(DreamSettings(), None)
+    assert caught.value.exit_code == 1
