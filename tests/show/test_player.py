@@ -305,7 +305,8 @@ def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
     assert "attract" in text
 
 
-def test_what_cannot_be_dreamt_is_no_longer_wanted(play):
+def test_what_cannot_be_dreamt_is_no_longer_wanted(play, monkeypatch):
+    monkeypatch.setattr("livedream.show.state.networks_here", lambda: ("dreamnet", "bvlc_googlenet"))
     player = play(layer="parts")
     dreamt = {"network": "dreamnet", "layer": "edges", "channels": "3", "guide": ""}
     player.fall_back(dreamt)  # a layer that is only on its way
