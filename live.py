@@ -2,7 +2,7 @@
 
 import sys
 
-from livedream.show.command import main
+from livedream.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

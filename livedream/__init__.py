@@ -2,12 +2,12 @@
 
 The library in five lines::
 
-    from livedream import Dreamer, DreamSettings, open_source
+    from livedream import Dreamer, Settings, open_source
 
     dreamer = Dreamer("dreamnet")
     with open_source("clouds") as source:
         for frame in source:
-            show(dreamer(frame.image, DreamSettings(layer="parts", steps=2)))  # RGB uint8 in and out
+            show(dreamer(frame.image, Settings(layer="parts", steps=2)))  # RGB uint8 in and out
 
 Nothing heavy is loaded before it is used: the names below are imported when they are first asked for.
 """
@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
     from livedream.errors import LivedreamError
-    from livedream.settings import DreamSettings
+    from livedream.settings import Settings
     from livedream.sources import open_source
 
 # ONNX Runtime, from 1.29 on, calls its makers unless this is set before its first import, here or in a child.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__all__ = ["DreamSettings", "Dreamer", "LivedreamError", "open_source"]
+__all__ = ["Dreamer", "LivedreamError", "Settings", "open_source"]
 
 _HOMES = {
-    "DreamSettings": "livedream.settings",
+    "Settings": "livedream.settings",
     "Dreamer": "livedream.dream.dreamer",
     "LivedreamError": "livedream.errors",
     "open_source": "livedream.sources",

@@ -2,7 +2,7 @@
 
     LivedreamError                 exit code 1
     ├── UsageError                 exit code 2: a name, a flag or a value that cannot be
-    ├── SourceError                a camera, film, photograph or stream that gives no picture
+    ├── SourceError                a camera, video, photograph or stream that gives no picture
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
     └── OutputError                a file, screen or port that cannot be written or opened

@@ -1,7 +1,7 @@
 """Every knob of the mirror, once: name, default, range, unit and a sentence of help.
 
 Command-line flags, the keyboard, the HUD, the web page and the table in the documentation are made from
-the fields of :class:`DreamSettings`; nothing is typed twice.
+the fields of :class:`Settings`; nothing is typed twice.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _other(default: Any, help: str, group: Group, choices: tuple[Any, ...] = ())
 
 
 @dataclass(frozen=True)
-class DreamSettings:
+class Settings:
     """One snapshot of every setting. Immutable; ``settings.replace(steps=3)`` makes the next one.
 
     Raises ``UsageError`` (setting, value found, values possible) when a value is of the wrong kind or
@@ -130,7 +130,7 @@ class DreamSettings:
     octaves: int = _number(4, 1, 6, 1, "", "sizes that the steps cycle through")
     octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(1.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
-    strike: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
+    attack: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
     jitter: int = _number(
         16, 0, 64, 1, "px", "shift in each step, undone after it; evenly spread over all directions"
     )
@@ -146,7 +146,7 @@ class DreamSettings:
         "dream",
         ("exact", "soft"),
     )
-    shaping: str = _other(
+    gradient_shaping: str = _other(
         "laplacian",
         "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",
         "dream",
@@ -156,7 +156,7 @@ class DreamSettings:
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
     working_px: int = _number(320, 64, 1280, 32, "px", "longer side of the picture that the network sees")
-    dream_rate: float = _number(60.0, 1.0, 240.0, 5.0, "Hz", "at most so many dream ticks a second")
+    dream_rate_hz: float = _number(60.0, 1.0, 240.0, 5.0, "Hz", "at most so many dream ticks a second")
     crossfade_s: float = _number(
         2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer, channels, guide or network takes"
     )
@@ -164,7 +164,7 @@ class DreamSettings:
     spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "the dream turns clockwise")
     pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves right, in its widths")
     pan_y: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves down, in its widths")
-    dive: float = _number(
+    feedback: float = _number(
         0.0, 0.0, 1.0, 0.05, "", "how much of the picture itself is dreamt on instead of the camera's"
     )
     journey: bool = _other(False, "walk up and down through the layers", "dream")
@@ -182,7 +182,7 @@ class DreamSettings:
         "picture",
         ("over", "dream", "luminance"),
     )
-    where: str = _other(
+    mask: str = _other(
         "everywhere",
         "dream everywhere, where something moves, on whoever is in front of the learnt background, or on"
         " the background",
@@ -203,7 +203,7 @@ class DreamSettings:
         "fill",
         "fill the screen and crop the camera, or keep the whole camera picture",
         "show",
-        ("fill", "keep"),
+        ("fill", "contain"),
     )
     rotate: int = _other(
         0, "turn the picture clockwise, in degrees, for a turned screen", "show", (0, 90, 180, 270)
@@ -220,9 +220,9 @@ class DreamSettings:
         "show",
     )
     journey_for_visitors: bool = _other(False, "a journey for as long as somebody is there", "show")
-    presence_from: str = _other(
+    detect_visitors_in: str = _other(
         "live",
-        "look for visitors in cameras and streams only, or in any source, films and photographs too",
+        "look for visitors in cameras and streams only, or in any source, videos and photographs too",
         "show",
         ("live", "any"),
     )
@@ -231,7 +231,7 @@ class DreamSettings:
         for spec in SPECS.values():
             object.__setattr__(self, spec.name, spec.check(getattr(self, spec.name)))
 
-    def replace(self, **changes: Any) -> DreamSettings:
+    def replace(self, **changes: Any) -> Settings:
         """A copy with some settings changed. Raises ``UsageError`` for unknown names and values."""
         for name in changes:
             spec_of(name)
@@ -242,7 +242,7 @@ class DreamSettings:
         return {name: getattr(self, name) for name in SPECS}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DreamSettings:
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """The opposite of :meth:`as_dict`; missing names keep their defaults. Raises ``UsageError``."""
         return cls().replace(**values)
 
@@ -251,7 +251,7 @@ def _specs() -> dict[str, Spec]:
     kinds: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
     return {
         f.name: Spec(name=f.name, kind=kinds[str(f.type)], default=f.default, **f.metadata)
-        for f in dataclasses.fields(DreamSettings)
+        for f in dataclasses.fields(Settings)
     }
 
 

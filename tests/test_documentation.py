@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 import livedream
+from livedream.compile.export import export
 from livedream.controls.keyboard import keys_table
-from livedream.networks.export import export
-from livedream.networks.exported import GraphSpec
-from livedream.settings import DreamSettings, settings_table
+from livedream.networks.graphs import GraphSpec
+from livedream.settings import Settings, settings_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +40,7 @@ def test_the_readmes_library_example_runs(monkeypatch):
         if len(shown) == 2:
             raise Enough
 
-    monkeypatch.setattr(livedream, "DreamSettings", lambda **known: DreamSettings(working_px=96, **known))
+    monkeypatch.setattr(livedream, "Settings", lambda **known: Settings(working_px=96, **known))
     with contextlib.suppress(Enough):
         exec(compile(code, "README.md", "exec"), {"show": show})
     assert [picture.shape[2] for picture in islice(shown, 2)] == [3, 3]
@@ -67,5 +67,5 @@ def test_links_in_the_documentation_lead_somewhere():
 
 
 def test_the_public_names():
-    assert livedream.__all__ == ["DreamSettings", "Dreamer", "LivedreamError", "open_source"]
+    assert livedream.__all__ == ["Settings", "Dreamer", "LivedreamError", "open_source"]
     assert all(getattr(livedream, name) for name in livedream.__all__)

@@ -22,12 +22,12 @@ def test_folders_and_files_in_no_folder_may_not(tmp_path):
 
 
 def test_what_is_read_is_not_written_under_whatever_name(tmp_path):
-    film = tmp_path / "film.mp4"
-    film.touch()
-    (tmp_path / "link.mp4").symlink_to(film)
-    for output in (film, tmp_path / "link.mp4", tmp_path / "." / "film.mp4"):
+    video = tmp_path / "video.mp4"
+    video.touch()
+    (tmp_path / "link.mp4").symlink_to(video)
+    for output in (video, tmp_path / "link.mp4", tmp_path / "." / "video.mp4"):
         with pytest.raises(UsageError, match="named twice"):
-            require_different(str(film), output)
+            require_different(str(video), output)
 
 
 def test_outputs_differ_from_each_other(tmp_path):

@@ -57,7 +57,7 @@ def traced(tmp_path):
     quieting = CI | {"ORT_DISABLE_TELEMETRY"}
     env = {name: value for name, value in os.environ.items() if name not in quieting}
     words = ["live.py", "--source", "clouds", "--headless", "--backend", "onnxruntime", "--layer", "edges"]
-    words += ["--working-px", "96", "--size", "160x90", "--dream-rate", "30", "--port", str(PORT)]
+    words += ["--working-px", "96", "--size", "160x90", "--dream-rate-hz", "30", "--port", str(PORT)]
     process = subprocess.Popen(
         strace(trace, sys.executable, *words), cwd=ROOT, env=env | {"HOME": str(home)}, text=True
     )

@@ -8,11 +8,11 @@ import math
 import pytest
 
 from livedream.errors import UsageError
-from livedream.settings import SPECS, DreamSettings, parse_assignment, settings_table
+from livedream.settings import SPECS, Settings, parse_assignment, settings_table
 
 
 def test_the_defaults_are_valid_and_frozen():
-    settings = DreamSettings()
+    settings = Settings()
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.steps = 3
 
@@ -31,7 +31,7 @@ def test_every_setting_has_help_and_a_range_or_a_kind(spec):
 def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
     for value in (spec.minimum - 1, spec.maximum + 1):
         with pytest.raises(UsageError, match=f"{spec.name} cannot be .*; possible: {spec.minimum} to"):
-            DreamSettings().replace(**{spec.name: spec.kind(value)})
+            Settings().replace(**{spec.name: spec.kind(value)})
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
 )
 def test_values_of_another_kind_are_refused(name, value):
     with pytest.raises(UsageError, match=name):
-        DreamSettings().replace(**{name: value})
+        Settings().replace(**{name: value})
 
 
 def test_an_unknown_setting_names_those_there_are():
     with pytest.raises(UsageError, match=r"unknown setting 'stepz'; possible: .*steps"):
-        DreamSettings().replace(stepz=1)
+        Settings().replace(stepz=1)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_nudges_stay_on_the_grid_and_in_the_range():
 
 
 def test_settings_survive_a_journey_as_a_dictionary():
-    settings = DreamSettings(layer="conv2", strength=0.5, rotate=270)
-    assert DreamSettings.from_dict(settings.as_dict()) == settings
+    settings = Settings(layer="conv2", strength=0.5, rotate=270)
+    assert Settings.from_dict(settings.as_dict()) == settings
 
 
 def test_the_table_has_a_row_for_every_setting():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livedream.errors import UsageError
-from livedream.settings import DreamSettings, spec_of
+from livedream.settings import Settings, spec_of
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ class Store:
 Action = Set | Nudge | Toggle | Cycle | Command | Recall | Store
 
 
-def apply(
-    settings: DreamSettings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None
-) -> DreamSettings:
+def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None) -> Settings:
     """The settings after ``action``; the same object when it changes none.
 
     ``lists`` gives the values of the settings whose values depend on others: the networks there are and

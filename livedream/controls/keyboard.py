@@ -59,7 +59,7 @@ KEYS: tuple[Key, ...] = (
         tuple((f"shift+{digit}", Store(int(digit))) for digit in _DIGITS),
     ),
     Key("X", "mix: over, dream alone, light and shade", (("x", Cycle("mix", 1)),)),
-    Key("Y", "where: everywhere, moving, visitor, background", (("y", Cycle("where", 1)),)),
+    Key("Y", "where: everywhere, moving, visitor, background", (("y", Cycle("mask", 1)),)),
     _both_ways("k", "vignette", "dream in the centre; Shift: at the edge"),
     Key("Space", "freeze the picture", (("space", Toggle("freeze")),)),
     Key("B", "blackout", (("b", Toggle("blackout")),)),

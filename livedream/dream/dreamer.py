@@ -22,17 +22,17 @@ from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
 from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix, whole
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
-from livedream.networks.backend import Backend, choose_device
-from livedream.networks.exported_backend import open_backend
 from livedream.networks.objective import Objective, active_channels
-from livedream.settings import DreamSettings
+from livedream.runtimes.exported import open_backend
+from livedream.runtimes.pytorch import Backend, choose_device
+from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
 log = logging.getLogger(__name__)
 
 #: A list of the most active channels is good for so long; then the picture is another one.
 _RANKING_S = 20.0
-#: Above this mean youth the whole picture is young.
+#: Above this mean novelty the whole picture is young.
 _YOUNG = 0.35
 #: How young a dream becomes that fades to another.
 _STIRRED = 0.15
@@ -86,7 +86,7 @@ class Dreamer:
         self._feedback = Feedback()
         self._fade = Crossfade()
         self._journey: Journey | None = None
-        self._wish: object = None
+        self._goal_key: object = None
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
         self._octave = 0
@@ -140,9 +140,9 @@ class Dreamer:
     def _heaviest(self) -> Target:
         return max(self._fade.shown, key=self._fade.shown.__getitem__)
 
-    def __call__(self, image: Image, settings: DreamSettings | None = None) -> Image:
+    def __call__(self, image: Image, settings: Settings | None = None) -> Image:
         """Dream one tick on ``image`` (RGB uint8, (H, W, 3)) and lay the dream over it."""
-        settings = settings or DreamSettings(network=self.default_network)
+        settings = settings or Settings(network=self.default_network)
         residual = self.tick(image, settings)
         large = resize(residual, image.shape[1], image.shape[0])
         return np.clip(image + settings.strength * large, 0, 255).astype(np.uint8)
@@ -150,7 +150,7 @@ class Dreamer:
     def tick(
         self,
         image: Image,
-        settings: DreamSettings,
+        settings: Settings,
         *,
         time_s: float | None = None,
         aspect: float | None = None,
@@ -171,7 +171,7 @@ class Dreamer:
         with self.timer.section("carry"):
             self._feedback.follow(frame, settings, elapsed_s)
             if self._fade.running:
-                self._feedback.stir(_STIRRED)
+                self._feedback.rejuvenate(_STIRRED)
         residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps and self._dreamt:
             with self.timer.section("ascent"):
@@ -180,7 +180,7 @@ class Dreamer:
             return self._feedback.settle(residual, momentum, settings)
 
     def classic(
-        self, image: Image, settings: DreamSettings, progress: Callable[[], object] = lambda: None
+        self, image: Image, settings: Settings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one picture (RGB uint8) at its full size, with its own values."""
         self._aim(image, settings.replace(crossfade_s=0.0), 0.0)
@@ -192,12 +192,12 @@ class Dreamer:
         )
         return np.asarray((_array(dreamt) * 255).round(), np.uint8)
 
-    def _aim(self, frame: Image, settings: DreamSettings, elapsed_s: float) -> None:
+    def _aim(self, frame: Image, settings: Settings, elapsed_s: float) -> None:
         """Follow the settings: what is to be dreamt now, along a journey, or fading from what was dreamt."""
         channels = parse_channels(settings.channels)
         goal = target_mix(settings, channels.numbers)
-        wish = (settings.journey, channels, *goal.items())
-        changed, self._wish = wish != self._wish, wish
+        goal_key = (settings.journey, channels, *goal.items())
+        changed, self._goal_key = goal_key != self._goal_key, goal_key
         if not settings.journey:
             self._journey = None
         elif changed or self._journey is None:
@@ -208,7 +208,7 @@ class Dreamer:
             if changed and self._now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, self._now_s
             goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
-        self._fade.step(wish, goal, elapsed_s, settings.crossfade_s)
+        self._fade.step(goal_key, goal, elapsed_s, settings.crossfade_s)
 
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
         """``target`` with the one channel that is ``rank``-th most active in the camera's ``frame``."""
@@ -248,19 +248,19 @@ class Dreamer:
             guide = self._guides.guide(target.guide, target.network, target.layer, backend)
         return backend.gradient(image, target.layer, Objective(target.channels, guide, target.pool_gradient))
 
-    def _ascend(self, frame: Image, settings: DreamSettings) -> tuple[Residual, Array]:
+    def _ascend(self, frame: Image, settings: Settings) -> tuple[Residual, Array]:
         """The residual and the momentum after this tick's steps on ``frame``."""
         feedback = self._feedback
         base = _tensor(frame.astype(np.float32), self._device) / 255
         x = base + _tensor(feedback.residual, self._device) / 255
         momentum = _tensor(feedback.momentum, self._device)
         # Where a dream is young it strikes: longer steps, which nothing slows down.
-        lengths = 1 + np.float32(settings.strike - 1) * feedback.youth
+        lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
         lengths *= np.float32(settings.step_size / 255)
-        calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.youth**2)
+        calms = np.float32(settings.calm ** (1 / settings.steps)) * (1 - feedback.novelty**2)
         step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, calms))
         # A young dream begins with its largest octaves, where a step shows most; the small ones give it form.
-        octaves = min(settings.octaves, 2) if feedback.youth.mean() > _YOUNG else settings.octaves
+        octaves = min(settings.octaves, 2) if feedback.novelty.mean() > _YOUNG else settings.octaves
         strokes = sum(weight for target, weight in self._dreamt.items() if sees_strokes(target))
         height, width = frame.shape[:2]
         sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
@@ -274,7 +274,7 @@ class Dreamer:
             shift = even_shift(settings.jitter, turn, self._first_shift)
             direction = jittered(self._direction, quickly_resized(x, size), shift)
             reach = strokes + (1 - strokes) * size[0] / mean_side
-            direction = shaped(direction, settings.shaping, strokes) * reach
+            direction = shaped(direction, settings.gradient_shaping, strokes) * reach
             momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
             x = torch.addcmul(x, step, momentum)
         dreamt = _array((x - base) * 255)

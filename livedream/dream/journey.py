@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from livedream.dream.targets import Mix
 from livedream.networks.catalogue import network_info
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 
-def leg_s(settings: DreamSettings) -> tuple[float, float]:
+def leg_s(settings: Settings) -> tuple[float, float]:
     """(hold, fade) in seconds of one layer: as the settings say, or, with a tempo, so many whole beats."""
     hold_s, fade_s = settings.journey_hold_s, settings.journey_fade_s
     if settings.journey_bpm > 0:
@@ -45,7 +45,7 @@ class Journey:
     def __init__(self) -> None:
         self._distance = 0.0
 
-    def mix(self, settings: DreamSettings, start: Mix, elapsed_s: float) -> Mix:
+    def mix(self, settings: Settings, start: Mix, elapsed_s: float) -> Mix:
         """Walk on for ``elapsed_s`` from the heaviest layer of ``start``; what to dream now."""
         hold_s, fade_s = leg_s(settings)
         whole_s = max(1e-3, hold_s + fade_s)

@@ -1,6 +1,6 @@
 """The residual: the dream minus the frame it was dreamt on, carried from frame to frame.
 
-It moves with the picture (livedream.flow), fades by the persistence, and is held in bounds softly.
+It moves with the picture (livedream.vision.flow), fades by the persistence, and is held in bounds softly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NOISE_LEVELS = 6.0
 _THUMBNAIL = (32, 18)
 
 
-def surprise(now: Image, before_warped: Image) -> Array:
+def flow_confidence(now: Image, before_warped: Image) -> Array:
     """How much of the residual to keep at each pixel, (h, w) in 0..1: 1 where the flow explains ``now``."""
     error = cv2.blur(cv2.absdiff(now, before_warped).astype(np.float32), (9, 9))
     error = np.maximum(error - _USUAL_LEVELS, 0) / _SURPRISE_LEVELS
@@ -29,7 +29,7 @@ def surprise(now: Image, before_warped: Image) -> Array:
     return keep
 
 
-def same_scene(now: Image, before: Image) -> float:
+def scene_similarity(now: Image, before: Image) -> float:
     """Whether two grey pictures show one scene, 1, or another after a cut, 0: by the structure of thumbnails.
 
     A change of exposure is no other scene, and neither is darkness with its noise.

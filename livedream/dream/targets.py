@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from livedream.networks.catalogue import network_info
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 #: A target that weighs less is not seen, and would still cost a whole gradient.
 _LEAST_WEIGHT = 0.01
@@ -38,7 +38,7 @@ LayerKey = tuple[str, str]
 Mix = dict[Target, float]
 
 
-def target_mix(settings: DreamSettings, channels: tuple[int, ...] = ()) -> Mix:
+def target_mix(settings: Settings, channels: tuple[int, ...] = ()) -> Mix:
     """What the settings ask for. Raises ``UsageError`` for an unknown network or layer."""
     blend = network_info(settings.network).blend(settings.layer)
     mix: Mix = {}
@@ -66,7 +66,7 @@ class Crossfade:
     """Leads from whatever is shown to whatever is wanted, without a jump, also when that changes midway."""
 
     def __init__(self) -> None:
-        self._wish: object = None
+        self._goal_key: object = None
         self._before: Mix = {}
         self._shown: Mix = {}
         self._progress = 1.0
@@ -81,19 +81,19 @@ class Crossfade:
         """Whether something is being left behind."""
         return self._progress < 1.0
 
-    def step(self, wish: object, goal: Mix, elapsed_s: float, fade_s: float) -> Mix:
+    def step(self, goal_key: object, goal: Mix, elapsed_s: float, fade_s: float) -> Mix:
         """The mixture to dream now, ``elapsed_s`` after the last step.
 
-        A fade begins whenever ``wish`` is another than before; under the same wish the ``goal`` itself may
-        drift, as it does on a journey. The first goal of all is there at once.
+        A fade begins whenever ``goal_key`` changes; under the same key the ``goal`` itself may drift, as it
+        does on a journey. The first goal of all is there at once.
         """
-        if wish != self._wish:
+        if goal_key != self._goal_key:
             if self._shown and fade_s > 0:
                 heaviest = sorted(self._shown.items(), key=lambda pair: -pair[1])[:_MOST_LEFT]
                 self._before, self._progress = whole(dict(heaviest)), 0.0
             else:
                 self._progress = 1.0
-            self._wish = wish
+            self._goal_key = goal_key
         elif self.running:
             self._progress = min(1.0, self._progress + elapsed_s / fade_s) if fade_s > 0 else 1.0
         ease = self._progress**2 * (3 - 2 * self._progress)

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livedream.data import shipped
 from livedream.errors import NetworkError, UsageError
 
 #: What the layers of any classifier see, from the bottom up. Each word is a layer name on every network.
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
-#: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.networks.runtimes`).
+#: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.runtimes.sessions`).
 BACKENDS = (
     "openvino",
     "openvino-fp32",
@@ -31,7 +32,7 @@ BACKENDS = (
 )
 
 #: The folder of the shipped networks, and the first place where others are looked for.
-MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
+MODELS_DIR = shipped("models")
 
 #: How the names of torchvision's vision transformers begin.
 TRANSFORMERS = ("vit_", "swin_", "maxvit_")
@@ -55,7 +56,7 @@ class LayerInfo:
 class NetworkInfo:
     """One network: its layers from the bottom up, the layer for each word, its weight file and origin.
 
-    ``mean`` and ``deviation`` are what it takes off a picture and divides it by, for RGB in [0, 1]; it then
+    ``mean`` and ``std`` are what it takes off a picture and divides it by, for RGB in [0, 1]; it then
     takes the channels in ``channel_order``. Pictures with a side below ``smallest_px`` are padded.
     """
 
@@ -67,7 +68,7 @@ class NetworkInfo:
     licence: str
     how_to_get: str
     mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    std: tuple[float, ...]
     channel_order: str = "RGB"
     smallest_px: int = 1
 
@@ -77,7 +78,7 @@ class NetworkInfo:
         return self.words["parts"]
 
     @property
-    def is_torchvisions(self) -> bool:
+    def from_torchvision(self) -> bool:
         """Whether torchvision builds it, and downloads its weights where there is internet."""
         return self.weights_file.endswith(".pth")
 
@@ -129,11 +130,9 @@ def _network(name: str, facts: dict[str, Any]) -> NetworkInfo:
         " or name it with --weights",
     }
     mean = tuple(facts.get("mean", (0.485, 0.456, 0.406)))
-    deviation = tuple(facts.get("deviation", (0.229, 0.224, 0.225)))
-    own = {key: value for key, value in facts.items() if key not in ("layers", "mean", "deviation")}
-    return NetworkInfo(
-        name=name, layers=tuple(layers), words=words, mean=mean, deviation=deviation, **(common | own)
-    )
+    std = tuple(facts.get("std", (0.229, 0.224, 0.225)))
+    own = {key: value for key, value in facts.items() if key not in ("layers", "mean", "std")}
+    return NetworkInfo(name=name, layers=tuple(layers), words=words, mean=mean, std=std, **(common | own))
 
 
 def _read(text: dict[str, dict[str, Any]]) -> dict[str, NetworkInfo]:
@@ -166,7 +165,7 @@ def network_info(name: str) -> NetworkInfo:
     raise UsageError(f"unknown network {name!r}; {possible}")
 
 
-def networks_here() -> tuple[str, ...]:
+def installed_networks() -> tuple[str, ...]:
     """The networks whose weights are on this machine."""
     return tuple(name for name in (*NETWORKS, *CLASSIFIERS) if find_weights(name) is not None)
 

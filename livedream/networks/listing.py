@@ -11,15 +11,15 @@ from livedream.networks.catalogue import (
     WORDS,
     NetworkInfo,
     find_weights,
+    installed_networks,
     network_info,
-    networks_here,
 )
-from livedream.networks.sidecar import import_note
+from livedream.networks.provenance import import_note
 
 
 def networks_text() -> str:
     """What ``live.py models list`` prints: the catalogue, and what else is on this machine, a line each."""
-    here = networks_here()
+    here = installed_networks()
     names = [*NETWORKS, *(name for name in CLASSIFIERS if name in here)]
     others = ", ".join(name for name in CLASSIFIERS if name not in here)
     lines = [
@@ -54,8 +54,8 @@ def _details(info: NetworkInfo) -> Iterator[str]:
         yield f"  imported   {note}"
     yield f"  origin     {info.origin}"
     yield f"  licence    {info.licence}"
-    mean, deviation = (", ".join(f"{value:.3g}" for value in v) for v in (info.mean, info.deviation))
-    yield f"  takes      {info.channel_order}, normalised: mean {mean}, deviation {deviation} (RGB, 0 to 1)"
+    mean, std = (", ".join(f"{value:.3g}" for value in v) for v in (info.mean, info.std))
+    yield f"  takes      {info.channel_order}, normalised: mean {mean}, std {std} (RGB, 0 to 1)"
     width = max(len(layer.name) for layer in info.layers)
     yield f"  {'layer':<{width}}  channels  stride  sees      also called"
     for layer in info.layers:

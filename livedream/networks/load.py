@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from livedream.errors import NetworkError
 from livedream.networks.catalogue import find_weights, network_info
-from livedream.networks.sidecar import require_undamaged
+from livedream.networks.provenance import require_undamaged
 
 
 class Trunk(Protocol):
@@ -33,17 +33,17 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
     path = find_weights(name, weights)
     if path is not None:
         require_undamaged(name, path)
-    if info.is_torchvisions:
-        from livedream.networks import classifier
+    if info.from_torchvision:
+        from livedream.networks.architectures import classifier
 
         return classifier.load(info, path)
     if path is None:
         raise NetworkError(f"{name} has no weights on this machine; {info.how_to_get}")
     if name == "bvlc_googlenet":
-        from livedream.networks import bvlc_googlenet
+        from livedream.networks.architectures import bvlc_googlenet
 
         return bvlc_googlenet.load(path)
-    from livedream.networks import dreamnet
+    from livedream.networks.architectures import dreamnet
 
     return dreamnet.load(path)
 
@@ -54,14 +54,14 @@ def read_weights(name: str, path: Path) -> dict[str, Tensor]:
     Raises ``NetworkError`` when the file is missing, damaged or of another network.
     """
     info = network_info(name)
-    if info.is_torchvisions:
-        from livedream.networks import classifier
+    if info.from_torchvision:
+        from livedream.networks.architectures import classifier
 
         return classifier.parameters(classifier.read(info, path))
     if name == "bvlc_googlenet":
-        from livedream.networks import bvlc_googlenet
+        from livedream.networks.architectures import bvlc_googlenet
 
         return dict(bvlc_googlenet.parameters(bvlc_googlenet.load(path)))
-    from livedream.networks import dreamnet
+    from livedream.networks.architectures import dreamnet
 
     return dreamnet.load(path).state_dict()

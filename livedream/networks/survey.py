@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from livedream.networks.architectures.classifier import build
+from livedream.networks.architectures.truncation import Graph, bottlenecks, function_of
 from livedream.networks.catalogue import NETWORKS, TRANSFORMERS, WORDS
-from livedream.networks.classifier import build
-from livedream.networks.truncation import Graph, bottlenecks, function_of
 
 Layer = tuple[str, int, int]  # name, channels, stride in pixels
 
@@ -108,7 +108,7 @@ def _facts(name: str) -> dict[str, Any]:
     if min(weights.meta["min_size"]) > 48:
         facts["smallest_px"] = max(weights.meta["min_size"])
     if tuple(preset.mean) != (0.485, 0.456, 0.406):
-        facts |= {"mean": preset.mean, "deviation": preset.std}
+        facts |= {"mean": preset.mean, "std": preset.std}
     return facts | {"layers": table(survey(name))}
 
 

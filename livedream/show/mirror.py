@@ -16,26 +16,26 @@ from typing import Any
 import cv2
 import numpy as np
 
-from livedream.child import ENDINGS
 from livedream.controls.actions import Action, Command, Recall, Store
 from livedream.controls.keyboard import action_for, help_rows
 from livedream.errors import LivedreamError, SourceError
 from livedream.frame import Image
+from livedream.ipc.child import ENDINGS
+from livedream.ipc.slots import Value
 from livedream.networks.catalogue import network_info
-from livedream.scenes import Scenes
-from livedream.settings import DreamSettings
-from livedream.show.launch import Launch
+from livedream.performance.scenes import Scenes
+from livedream.performance.state import PlayState
+from livedream.performance.store import Performance
+from livedream.settings import Settings
+from livedream.show.options import MirrorOptions
 from livedream.show.outputs import Outputs
-from livedream.show.player import Player
-from livedream.show.state import State
+from livedream.show.processes import Processes
 from livedream.show.statistics import Statistics, write_stats
-from livedream.show.workers import Workers
-from livedream.slots import Value
+from livedream.sinks.snapshot import save_snapshot
+from livedream.sinks.window import Closed, KeyPressed, Resized
 from livedream.sources.spec import parse_spec
 from livedream.stage.composite import Composer, freshness
 from livedream.stage.hud import Hud, HudState
-from livedream.stage.snapshot import save_snapshot
-from livedream.stage.window import Closed, KeyPressed, Resized
 from livedream.timing import Pacer, now_s
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ _LIVE = ("camera", "stream")
 _LONGEST_OVERTURE_S = 60.0
 
 
-def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None = None) -> None:
+def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | None = None) -> None:
     """Run the mirror until it is told to end.
 
     ``started_s`` is when the command was started, on the monotonic clock. Raises ``UsageError``,
@@ -58,28 +58,28 @@ def run_mirror(launch: Launch, settings: DreamSettings, started_s: float | None 
     wrong is shown and logged, and the show goes on.
     """
     cv2.setNumThreads(1)
-    state = State.begin(settings, launch.weights)
-    parse_spec(launch.source)  # a film that is not there is said at once, not by another process
+    state = PlayState.begin(settings, options.weights)
+    parse_spec(options.source)  # a video that is not there is said at once, not by another process
     with ExitStack() as stack:
-        end = Ending()
+        end = StopFlag()
         for number in (*ENDINGS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, end))  # and stays until all is closed
-        workers = stack.enter_context(Workers(launch, state.settings))
-        outputs = stack.enter_context(Outputs(launch, state.settings))  # opens while the camera starts
-        player = Player(state, Scenes(launch.scenes), now_s(), launch.scene)
-        stack.callback(player.close)
-        Mirror(launch, player, workers, outputs, end, started_s or now_s()).run()
+        processes = stack.enter_context(Processes(options, state.settings))
+        outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
+        performance = Performance(state, Scenes(options.scenes), now_s(), options.scene)
+        stack.callback(performance.close)
+        Mirror(options, performance, processes, outputs, end, started_s or now_s()).run()
 
 
-class Ending:
+class StopFlag:
     """Whether the show is to end; a signal handler that says so."""
 
     def __init__(self) -> None:
-        self.near = False
+        self.is_set = False
 
     def __call__(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """End the show after the picture that is being made."""
-        self.near = True
+        self.is_set = True
 
 
 class Mirror:
@@ -87,17 +87,17 @@ class Mirror:
 
     def __init__(
         self,
-        launch: Launch,
-        player: Player,
-        workers: Workers,
+        options: MirrorOptions,
+        performance: Performance,
+        processes: Processes,
         outputs: Outputs,
-        end: Ending,
+        end: StopFlag,
         started_s: float,
     ) -> None:
-        self._launch = launch
-        self._player = player
+        self._options = options
+        self._performance = performance
         self._ordered: object = None
-        self._workers = workers
+        self._processes = processes
         self._outputs = outputs
         self._started_s = started_s
         self._statistics = Statistics()
@@ -115,7 +115,7 @@ class Mirror:
         """The loop. Raises what made the show impossible at its start."""
         self._order()
         pace, repaint, watch = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(4.0)
-        while not self._end.near:
+        while not self._end.is_set:
             now = now_s()
             self._control()
             self._play(now)
@@ -156,14 +156,14 @@ class Mirror:
                 case Command("record"):
                     self._hud.say(outputs.toggle_recording(), now)
                 case Command("snapshot") if self._picture is not None:
-                    path = outputs.snapshot(self._picture, self._player.settings)
+                    path = outputs.snapshot(self._picture, self._performance.settings)
                     self._hud.say(f"snapshot: {path}", now)
                 case Recall(key):
-                    self._player.recall(key)
+                    self._performance.recall(key)
                 case Store(key):
-                    self._player.store(key)
+                    self._performance.store(key)
                 case _:
-                    self._player.act(action, now, self._workers.dream_status())
+                    self._performance.act(action, now, self._processes.dream_status())
                     self._hud.touched(now)
         except LivedreamError as error:
             log.error("%s", error)
@@ -171,41 +171,41 @@ class Mirror:
 
     def _play(self, now: float) -> None:
         """Let scenes, fades and visitors change the settings."""
-        dream_fps = self._workers.dream_status().get("dream_fps", 0.0)
-        for text, alarm in self._player.step(now, self._somebody(), dream_fps):
+        dream_fps = self._processes.dream_status().get("dream_fps", 0.0)
+        for text, alarm in self._performance.step(now, self._somebody(), dream_fps):
             (log.error if alarm else log.info)("%s", text)
             self._hud.say(text, now, alarm=alarm)
-        if self._player.settings is not self._ordered:
-            self._outputs.follow(self._player.settings)
+        if self._performance.settings is not self._ordered:
+            self._outputs.follow(self._performance.settings)
             self._order()
 
     def _somebody(self) -> bool | None:
         """Whether somebody is there; None when what is shown is no place where somebody could be."""
-        kind, settings = self._workers.camera_status().get("kind"), self._player.settings
-        if settings.freeze or (settings.presence_from == "live" and kind not in _LIVE):
+        kind, settings = self._processes.camera_status().get("kind"), self._performance.settings
+        if settings.freeze or (settings.detect_visitors_in == "live" and kind not in _LIVE):
             return None
         return self._composer.room.somebody
 
     def _order(self) -> None:
         """Give the dream the newest settings and the shape of what is visible."""
         width, height = self._outputs.size
-        settings = self._ordered = self._player.settings
+        settings = self._ordered = self._performance.settings
         self._aspect = width / height if settings.fit == "fill" else None
-        self._workers.orders.publish_json({"settings": settings.as_dict(), "aspect": self._aspect})
+        self._processes.orders.publish_json({"settings": settings.as_dict(), "aspect": self._aspect})
 
     def _take(self) -> bool:
         """Take the newest frame and residual; whether there was anything new."""
-        if self._player.settings.freeze and self._picture is not None:
+        if self._performance.settings.freeze and self._picture is not None:
             return False
-        frame = self._workers.frames.read(self._frame.seq if self._frame else 0)
-        residual = self._workers.residuals.read(self._residual.seq if self._residual else 0)
+        frame = self._processes.frames.read(self._frame.seq if self._frame else 0)
+        residual = self._processes.residuals.read(self._residual.seq if self._residual else 0)
         self._frame, self._residual = frame or self._frame, residual or self._residual
         if frame is not None:
             self._composer.see(frame.array, frame.index, self._aspect, frame.time_s)
         return frame is not None or residual is not None
 
     def _show(self) -> None:
-        outputs, settings, timer = self._outputs, self._player.settings, self._statistics.timer
+        outputs, settings, timer = self._outputs, self._performance.settings, self._statistics.timer
         if self._frame is not None and not (settings.freeze and self._picture is not None):
             with timer.section("composite"):
                 self._picture = self._compose(self._frame, settings)
@@ -221,7 +221,7 @@ class Mirror:
         if self._frame is not None:
             self._count(self._frame, now_s())
 
-    def _compose(self, frame: Value, settings: DreamSettings) -> Image | None:
+    def _compose(self, frame: Value, settings: Settings) -> Image | None:
         size, residual = self._outputs.size, self._residual
         if residual is None:
             return self._composer.compose(None, 0, size, settings)
@@ -230,7 +230,7 @@ class Mirror:
 
     def _count(self, frame: Value, now: float) -> None:
         statistics = self._statistics
-        statistics.shown(now, frame.index, frame.time_s, self._workers.dream_status().get("ticks", 0))
+        statistics.shown(now, frame.index, frame.time_s, self._processes.dream_status().get("ticks", 0))
         if statistics.first_picture_s is None:
             statistics.first_picture_s = round(now - self._started_s, 2)
             log.info("first picture after %.2f s", statistics.first_picture_s)
@@ -240,18 +240,18 @@ class Mirror:
 
     def _watch(self, now: float) -> None:
         """Look after the other processes and the outputs, and say what they say."""
-        dream, camera = self._workers.dream_status(), self._workers.camera_status()
+        dream, camera = self._processes.dream_status(), self._processes.camera_status()
         if camera.get("error") and self._frame is None:
             raise SourceError(camera["error"])
         if dream.get("state") == "failed" and self._begun_s is None:
             raise LivedreamError(dream["error"])
-        for text in self._workers.check(now) + self._outputs.faults():  # logged where they are noticed
+        for text in self._processes.check(now) + self._outputs.faults():  # logged where they are noticed
             self._hud.say(text, now, alarm=True)
-        self._player.fall_back(dream)
+        self._performance.fall_back(dream)
         self._say_news("source", camera.get("message", ""), camera.get("error") or "", now)
         self._say_news("dream", dream.get("message", ""), dream.get("error", ""), now)
         self._outputs.tell(self._stats)
-        self._statistics.measure_memory(self._workers.pids())
+        self._statistics.measure_memory(self._processes.pids())
 
     def _say_news(self, who: str, message: str, error: str, now: float) -> None:
         text, before = error or message, self._said.get(who, "")
@@ -273,7 +273,7 @@ class Mirror:
     def _end_when_due(self, now: float) -> None:
         if self._begun_s is None:
             return
-        frames, duration_s = self._launch.frames, self._launch.duration_s
+        frames, duration_s = self._options.frames, self._options.duration_s
         if frames is not None and self._statistics.frames >= frames:
             self._end()
         if duration_s is not None and now - self._begun_s >= duration_s:
@@ -281,13 +281,13 @@ class Mirror:
 
     def _layer(self, dream: dict[str, Any]) -> str:
         """The layer that is dreamt: on a journey it changes by itself."""
-        settings = self._player.settings
+        settings = self._performance.settings
         if settings.journey and dream.get("network") == settings.network and dream.get("shown"):
             return str(dream["shown"]["layer"])
         return settings.layer
 
     def _hud_state(self) -> HudState:
-        settings, dream = self._player.settings, self._workers.dream_status()
+        settings, dream = self._performance.settings, self._processes.dream_status()
         name = self._layer(dream)
         layer = network_info(settings.network).blend(name)[0][0]
         return HudState(
@@ -297,7 +297,7 @@ class Mirror:
             layer_stride=layer.stride,
             channels=dream.get("shown", {}).get("channels") or settings.channels,
             backend=dream.get("backend", ""),
-            source=self._workers.camera_status().get("source", ""),
+            source=self._processes.camera_status().get("source", ""),
             display_fps=self._statistics.display.rate(now_s()),
             dream_fps=dream.get("dream_fps", 0.0),
             latency_ms=self._statistics.latency_ms(),
@@ -305,22 +305,22 @@ class Mirror:
             octaves=settings.octaves,
             working_size=tuple(dream.get("working", (0, 0))),
             strength=settings.strength,
-            faults=self._workers.faults,
+            faults=self._processes.faults,
             recording_s=self._outputs.recording_s,
             mix=settings.mix,
-            where=settings.where,
+            mask=settings.mask,
             vignette=settings.vignette,
-            scene=self._player.scene,
+            scene=self._performance.scene,
             presence=None if self._somebody() is None else self._composer.room.presence,
-            attract=self._player.attract.active,
+            attract=self._performance.attract.active,
         )
 
     def _stats(self) -> dict[str, Any]:
-        dream, settings = self._workers.dream_status(), self._player.settings
-        room, attract = self._composer.room, self._player.attract
+        dream, settings = self._processes.dream_status(), self._performance.settings
+        room, attract = self._composer.room, self._performance.attract
         said = (*self._said.values(), self._hud.alarm(now_s()))
         return self._statistics.summary() | {
-            "faults": self._workers.faults,
+            "faults": self._processes.faults,
             "backend": dream.get("backend", ""),
             "network": dream.get("network", settings.network),
             "layer": self._layer(dream) if settings.journey else dream.get("layer", settings.layer),
@@ -328,10 +328,10 @@ class Mirror:
             "working_size": dream.get("working", [0, 0]),
             "steps": settings.steps,
             "tick_ms": dream.get("sections", {}),
-            "source": self._workers.camera_status().get("source", ""),
+            "source": self._processes.camera_status().get("source", ""),
             "message": " · ".join(dict.fromkeys(filter(None, said))),
             "picture_size": list(self._outputs.size),
-            "scene": self._player.scene,
+            "scene": self._performance.scene,
             "presence": None if self._somebody() is None else round(room.presence, 2),
             "arrivals": room.arrivals,
             "attract": attract.active,
@@ -340,8 +340,8 @@ class Mirror:
 
     def _finish(self) -> None:
         """The last frame and the statistics, if they were asked for. Raises ``OutputError``."""
-        if self._launch.stats is not None:
-            write_stats(self._launch.stats, self._stats())
-        if self._launch.snapshot is not None and self._picture is not None:
-            save_snapshot(self._launch.snapshot, self._picture, self._player.settings.as_dict())
+        if self._options.stats is not None:
+            write_stats(self._options.stats, self._stats())
+        if self._options.snapshot is not None and self._picture is not None:
+            save_snapshot(self._options.snapshot, self._picture, self._performance.settings.as_dict())
         self._outputs.finish()

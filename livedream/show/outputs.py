@@ -15,14 +15,14 @@ from typing import Any
 from livedream.errors import OutputError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
-from livedream.settings import DreamSettings
-from livedream.show.launch import Launch
-from livedream.stage.preview import Preview
-from livedream.stage.recorder import Recorder, automatic_path
-from livedream.stage.screens import screen_available
-from livedream.stage.snapshot import save_snapshot_later
-from livedream.stage.window import Event, Window
+from livedream.settings import Settings
+from livedream.show.options import MirrorOptions
+from livedream.sinks.recorder import Recorder, automatic_path
+from livedream.sinks.screens import screen_available
+from livedream.sinks.snapshot import save_snapshot_later
+from livedream.sinks.window import Event, Window
 from livedream.timing import now_s
+from livedream.web.preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ _PORTS = 10
 
 
 class Outputs:
-    """Opens what the launch asks for. Without a screen it is headless, and says so.
+    """Opens what the options asks for. Without a screen it is headless, and says so.
 
     Raises ``OutputError`` when an output cannot be opened.
     """
 
-    def __init__(self, launch: Launch, settings: DreamSettings) -> None:
-        self._launch = launch
+    def __init__(self, options: MirrorOptions, settings: Settings) -> None:
+        self._options = options
         self._window: Window | None = None
         self._preview: Preview | None = None
         self._recorded_s: float | None = None  # the capture time of the last recorded picture
@@ -47,31 +47,31 @@ class Outputs:
         self._snapshots: list[Future[Path]] = []
         self._ending: list[tuple[Recorder, threading.Thread]] = []
         self._given: set[Path] = set()
-        self._asked = None if launch.record is None else Recorder(launch.record)
+        self._asked = None if options.record is None else Recorder(options.record)
         self._recorder = self._asked
-        require_different(launch.source, launch.record, launch.snapshot, launch.stats)
-        for path in (launch.snapshot, launch.stats):
+        require_different(options.source, options.record, options.snapshot, options.stats)
+        for path in (options.snapshot, options.stats):
             if path is not None:
                 require_writable(path)
-        headless = launch.headless
+        headless = options.headless
         if not headless and not screen_available():
             log.warning("no screen was found: the picture is only on the preview page")
             headless = True
         if not headless:
             self._window = Window(
-                full_screen=launch.full_screen,
-                display=launch.display,
-                size=launch.size,
+                full_screen=options.full_screen,
+                display=options.display,
+                size=options.size,
                 rotate=settings.rotate,
             )
-        if headless or launch.preview:
-            self._preview = _open_preview(launch.port)
+        if headless or options.preview:
+            self._preview = _open_preview(options.port)
             log.info("see it at %s", self._preview.url)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) to composite to, upright."""
-        return self._window.picture_size if self._window else self._launch.size
+        return self._window.picture_size if self._window else self._options.size
 
     @property
     def has_vsync(self) -> bool:
@@ -88,7 +88,7 @@ class Outputs:
         return self._window.poll() if self._window else []
 
     def begin(self) -> None:
-        """The show begins: so does the recording that the launch asked for."""
+        """The show begins: so does the recording that the options asked for."""
         if self._recorder is not None and self._recording_since_s is None:
             self._recording_since_s = now_s()
         # So that the key R finds it loaded: importing it costs the picture some frames.
@@ -104,7 +104,7 @@ class Outputs:
             self._recorder.add(picture, captured_s)
             self._recorded_s = captured_s
 
-    def follow(self, settings: DreamSettings) -> None:
+    def follow(self, settings: Settings) -> None:
         """Take over the settings that are the screen's."""
         if self._window is not None:
             self._window.set_rotate(settings.rotate)
@@ -139,7 +139,7 @@ class Outputs:
         """How long the recording has been running, or None."""
         return None if self._recording_since_s is None else now_s() - self._recording_since_s
 
-    def snapshot(self, picture: Image, settings: DreamSettings) -> Path:
+    def snapshot(self, picture: Image, settings: Settings) -> Path:
         """Begin to save a picture under a name of its own. Raises ``OutputError``."""
         path = self._own_path(_SNAPSHOTS, "png")
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
@@ -165,7 +165,7 @@ class Outputs:
         return faults + unsaved
 
     def finish(self) -> None:
-        """Finish the recording that the launch asked for. Raises ``OutputError`` when it failed."""
+        """Finish the recording that the options asked for. Raises ``OutputError`` when it failed."""
         if self._asked is not None:
             self._asked.close()
             if self._asked.error:

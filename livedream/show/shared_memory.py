@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES
-from livedream.slots import slot_bytes, slot_capacity
+from livedream.ipc.slots import slot_bytes, slot_capacity
 from livedream.sources.source import size_within
 
 _FOLDER = "/dev/shm"

@@ -1,4 +1,4 @@
-"""From PyAV's decoded frames to our pictures: what films and streams have in common."""
+"""From PyAV's decoded frames to our pictures: what videos and streams have in common."""
 
 from __future__ import annotations
 

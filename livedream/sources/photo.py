@@ -58,7 +58,7 @@ class Photo(Source):
 
 
 def is_photo(path: str) -> bool:
-    """Whether a file holds a still picture, by what is in it; an animated GIF or PNG is a film."""
+    """Whether a file holds a still picture, by what is in it; an animated GIF or PNG is a video."""
     from PIL import Image as pillow
 
     try:

@@ -9,10 +9,10 @@ from typing import Any
 
 import cv2
 
-from livedream.child import settle_in
 from livedream.errors import SourceError
 from livedream.frame import Image
-from livedream.slots import Slot
+from livedream.ipc.child import settle_in
+from livedream.ipc.slots import Slot
 from livedream.sources.clouds import CLOUDS_FPS, Clouds
 from livedream.sources.reader import Reader, Watch
 from livedream.sources.source import fitted, public_name, size_within
@@ -33,7 +33,7 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
 
     ``frames`` and ``status`` name the :class:`Slot` s to attach to: RGB uint8 pictures, indexed without gaps
     and stamped with their capture time, and the JSON state that :meth:`Feed.state` describes. Returns only
-    when a film or photo cannot be opened at the very start of the show, before any picture was published,
+    when a video or photo cannot be opened at the very start of the show, before any picture was published,
     by whichever process; the state then holds the ``error``. Later it is retried for ever. Ends with its
     parent, at once on SIGTERM, and leaves Ctrl-C to the parent.
     """
@@ -43,7 +43,7 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
         try:
             asked, failure = parse_spec(spec), None
         except SourceError as error:
-            asked, failure = SourceSpec("film", spec), str(error)
+            asked, failure = SourceSpec("video", spec), str(error)
         reader = Reader(partial(open_source, spec))
         feed = Feed(asked, reader, frame_slot, status_slot, now=time.monotonic())
         if failure is not None and not frame_slot.seq:
@@ -88,8 +88,8 @@ class Feed:
     def step(self, now: float) -> bool:
         """Publish what is due at ``now`` without waiting; False when the source failed at its start."""
         reader, watch = self._reader, self._watch
-        if self._kind == "film" and reader.opened and reader.opened.fps:
-            watch.frame_s = max(2.0, 3.0 / reader.opened.fps)  # slide shows are no lost films
+        if self._kind == "video" and reader.opened and reader.opened.fps:
+            watch.frame_s = max(2.0, 3.0 / reader.opened.fps)  # slide shows are no lost videos
         frame, error = reader.frame, reader.error
         if frame is not None and frame is not self._last:
             self._last = frame

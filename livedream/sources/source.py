@@ -1,4 +1,4 @@
-"""What every source is: a named iterator of frames that can be closed. And the clock that films keep to."""
+"""What every source is: a named iterator of frames that can be closed. And the clock that videos keep to."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
 #: What a user may ask for, for the end of an error message.
-POSSIBLE = "a camera (0, 1, /dev/video0), clouds, a film, a photo, http://… or rtsp://…"
+POSSIBLE = "a camera (0, 1, /dev/video0), clouds, a video, a photo, http://… or rtsp://…"
 
 
 class Source:
     """Where pictures come from: an iterator of :class:`Frame` and a context manager.
 
-    ``name`` is for the HUD; ``kind`` is camera, film, photo, stream or clouds; ``fps`` is the nominal rate,
+    ``name`` is for the HUD; ``kind`` is camera, video, photo, stream or clouds; ``fps`` is the nominal rate,
     ``frame_count`` the number of frames of one pass, or None where nobody knows; ``size`` is (width, height).
     """
 

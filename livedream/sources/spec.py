@@ -11,7 +11,7 @@ from typing import Literal
 from livedream.errors import SourceError, quoted
 from livedream.sources.source import POSSIBLE, Source
 
-Kind = Literal["camera", "film", "photo", "stream", "clouds"]
+Kind = Literal["camera", "video", "photo", "stream", "clouds"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ def parse_spec(spec: str) -> SourceSpec:
         raise SourceError(f"source {quoted(spec)}: found {found}; possible: {POSSIBLE}")
     from livedream.sources.photo import is_photo
 
-    return SourceSpec("photo" if is_photo(spec) else "film", spec)
+    return SourceSpec("photo" if is_photo(spec) else "video", spec)
 
 
 def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Source:
     """Open a source of pictures: a context manager and an iterator of :class:`Frame`.
 
-    ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"auto"`` for the first), ``"clouds"``, a film or
-    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime``: films at their own rate
+    ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"auto"`` for the first), ``"clouds"``, a video or
+    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime``: videos at their own rate
     (late frames are dropped), photos and clouds at 30 fps. Without it every frame comes as fast as asked
-    for, stamped index / fps; cameras and streams are always live. ``loop`` repeats films and photos for ever.
-    Raises ``SourceError``: what was asked, what was found, what is possible.
+    for, stamped index / fps; cameras and streams are always live. ``loop`` repeats videos and photos
+    forever. Raises ``SourceError``: what was asked, what was found, what is possible.
     """
     asked = parse_spec(spec)
     match asked.kind:
@@ -69,10 +69,10 @@ def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Sourc
             from livedream.sources.camera import Camera
 
             return Camera(asked.target)
-        case "film":
-            from livedream.sources.film import Film
+        case "video":
+            from livedream.sources.video import Video
 
-            return Film(asked.target, loop=loop, realtime=realtime)
+            return Video(asked.target, loop=loop, realtime=realtime)
         case "photo":
             from livedream.sources.photo import Photo
 

@@ -1,6 +1,6 @@
 """Pictures from the network: MJPEG over HTTP, and RTSP.
 
-PyAV, as for films: unlike OpenCV it has time-outs for opening and for each read, and says what went wrong.
+PyAV, as for videos: unlike OpenCV it has time-outs for opening and for each read, and says what went wrong.
 """
 
 from __future__ import annotations

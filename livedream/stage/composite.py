@@ -16,11 +16,11 @@ from collections import OrderedDict
 import cv2
 import numpy as np
 
-from livedream.flow import FlowEstimator, grey
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
-from livedream.settings import DreamSettings
-from livedream.stage.look import Look, layer_of
-from livedream.stage.room import Room
+from livedream.settings import Settings
+from livedream.stage.look import Look, overlay_of
+from livedream.vision.flow import FlowEstimator, grey
+from livedream.vision.presence import PresenceDetector
 
 #: Frames whose small copies are kept to find the motion since a residual's frame: two seconds at 30 fps.
 _REMEMBERED = 64
@@ -82,7 +82,7 @@ class Composer:
     """
 
     def __init__(self) -> None:
-        self.room = Room()
+        self.room = PresenceDetector()
         self._look = Look()
         self._flow = FlowEstimator()
         self._known: OrderedDict[int, tuple[Image, Image]] = OrderedDict()
@@ -112,7 +112,7 @@ class Composer:
         residual: Array | None,
         index: int,
         output: tuple[int, int],
-        settings: DreamSettings,
+        settings: Settings,
         share: float = 1.0,
     ) -> Image | None:
         """The picture for an ``output`` of (w, h), in the shape of what is visible; None before any frame.
@@ -125,13 +125,13 @@ class Composer:
         size = picture_size((visible.shape[1], visible.shape[0]), output)
         layer = keep = None
         if residual is not None and share * settings.strength > 0:
-            moved, small = self._attach(residual, index, settings.dive)
+            moved, small = self._attach(residual, index, settings.feedback)
             now = self._look.now(settings, self.room, self._working, self._time_s)
-            layer, keep = layer_of(moved, small, now, settings.strength, share)
+            layer, keep = overlay_of(moved, small, now, settings.strength, share)
         picture = lay_over(visible, layer, size, keep)
         return np.asarray(cv2.flip(picture, 1), np.uint8) if settings.mirror else picture
 
-    def _attach(self, residual: Array, index: int, dive: float) -> tuple[Array, Image]:
+    def _attach(self, residual: Array, index: int, feedback: float) -> tuple[Array, Image]:
         """``residual`` moved from its own frame to the current one, and that frame at its size.
 
         A dream that dives is a picture of its own and not attached to anybody: it stays with its own frame.
@@ -146,10 +146,10 @@ class Composer:
         (small, now), (own, before) = self._known[self._index], self._known[nearest]
         if nearest == self._index:
             return residual, small
-        if dive == 1:
+        if feedback == 1:
             return residual, own
         moved = self._flow.warp(residual, self._flow(now, before))
-        if dive:
-            moved = cv2.addWeighted(moved, 1 - dive, residual, dive, 0)
-            small = np.asarray(cv2.addWeighted(small, 1 - dive, own, dive, 0), np.uint8)
+        if feedback:
+            moved = cv2.addWeighted(moved, 1 - feedback, residual, feedback, 0)
+            small = np.asarray(cv2.addWeighted(small, 1 - feedback, own, feedback, 0), np.uint8)
         return moved, small

@@ -49,7 +49,7 @@ class HudState:
     faults: int = 0
     recording_s: float | None = None
     mix: str = ""
-    where: str = ""
+    mask: str = ""
     vignette: float = 0.0
     scene: str = ""
     presence: float | None = None
@@ -75,7 +75,7 @@ class HudState:
             ("channels", self.channels or "all"),
             ("working size", f"{width} x {height}" if width else ""),
             ("mix", "" if self.mix == "over" else self.mix),
-            ("where", "" if self.where == "everywhere" else self.where),
+            ("mask", "" if self.mask == "everywhere" else self.mask),
             ("vignette", f"{self.vignette:.1f}" if self.vignette else ""),
             ("scene", self.scene),
             ("presence", "" if self.presence is None else f"{self.presence:.1f}"),

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image, resize
-from livedream.settings import DreamSettings
-from livedream.stage.room import Room
+from livedream.settings import Settings
+from livedream.vision.presence import PresenceDetector
 
 #: (sharp camera under the dream, the dream's own colours) of each mix, each in 0..1.
 _MIXES = {"over": (1.0, 1.0), "dream": (0.0, 1.0), "luminance": (1.0, 0.0)}
@@ -41,12 +41,14 @@ class Look:
         self._changed_s = 0.0
         self._vignette: tuple[tuple[float, int, int], Array] | None = None
 
-    def now(self, settings: DreamSettings, room: Room, size: tuple[int, int], time_s: float) -> Mixture:
+    def now(
+        self, settings: Settings, room: PresenceDetector, size: tuple[int, int], time_s: float
+    ) -> Mixture:
         """The mixture for a dream of ``size`` (w, h) over the frame captured at ``time_s``."""
-        if (settings.mix, settings.where) != self._wanted:
-            self._wanted = settings.mix, settings.where
+        if (settings.mix, settings.mask) != self._wanted:
+            self._wanted = settings.mix, settings.mask
             self._before, self._changed_s = self._last, time_s
-        target = Mixture(*_MIXES[settings.mix], _mask(settings.where, room, size))
+        target = Mixture(*_MIXES[settings.mix], _mask(settings.mask, room, size))
         if self._before is not None:
             passed = (time_s - self._changed_s) / max(1e-6, settings.crossfade_s)
             if 0 <= passed < 1:
@@ -79,7 +81,7 @@ def vignette_mask(amount: float, size: tuple[int, int]) -> Array:
     return np.asarray(1 - amount * outside if amount > 0 else 1 + amount * (1 - outside), np.float32)
 
 
-def layer_of(
+def overlay_of(
     residual: Array, small: Image, mixture: Mixture, strength: float, share: float
 ) -> tuple[Array, Array | None]:
     """The layer (h, w, 3) to add to the camera, and how much of the camera to keep: (h, w), or None for all.
@@ -102,7 +104,7 @@ def layer_of(
     return layer + small * mask[..., None], 1 - mask
 
 
-def _mask(where: str, room: Room, size: tuple[int, int]) -> Array | None:
+def _mask(where: str, room: PresenceDetector, size: tuple[int, int]) -> Array | None:
     if where == "everywhere" or room.in_front is None or room.moving is None:
         return None
     mask = room.moving if where == "moving" else np.maximum(room.in_front, room.moving)

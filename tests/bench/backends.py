@@ -51,9 +51,9 @@ def main() -> None:
 def _measure(options: argparse.Namespace, network: str, word: str, width: int, height: int) -> dict | None:
     import torch
 
-    from livedream.networks.backend import TorchBackend, choose_device
     from livedream.networks.catalogue import network_info
     from livedream.networks.objective import LAYER_L2
+    from livedream.runtimes.pytorch import TorchBackend, choose_device
 
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
@@ -78,7 +78,7 @@ def _measure(options: argparse.Namespace, network: str, word: str, width: int, h
 
 def _trunk(options: argparse.Namespace, network: str):
     """Loaded anew for each: truncated networks share their weights, and so their precision."""
-    from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
+    from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
     from livedream.networks.catalogue import find_weights
     from livedream.networks.load import load_network
 
@@ -86,7 +86,7 @@ def _trunk(options: argparse.Namespace, network: str):
     if weights is None and find_weights(network) is None and options.random:
         if network == "bvlc_googlenet":
             return BvlcGoogLeNet()
-        from livedream.networks import classifier
+        from livedream.networks.architectures import classifier
         from livedream.networks.catalogue import network_info
 
         return classifier.Classifier(network_info(network), classifier.build(network))
@@ -96,11 +96,11 @@ def _trunk(options: argparse.Namespace, network: str):
 def _exported(options: argparse.Namespace, network: str, layer, image, folder: Path) -> dict[str, Step]:
     import torch
 
+    from livedream.compile.onnx_operations import write_onnx
+    from livedream.compile.tracing import input_names, output_names, trace
     from livedream.errors import BackendError
-    from livedream.networks.exported import GraphSpec
-    from livedream.networks.gradient_graph import input_names, output_names, trace
-    from livedream.networks.onnx_writer import write_onnx
-    from livedream.networks.runtimes import candidates, open_session
+    from livedream.networks.graphs import GraphSpec
+    from livedream.runtimes.sessions import candidates, open_session
 
     cuda = image.device.type == "cuda"
     height, width = image.shape[-2:]

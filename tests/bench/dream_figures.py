@@ -1,11 +1,11 @@
 """How the live dream compares with the classic loop, in figures: strength, flicker, legibility, cost.
 
-Both dream on the same frames of a film, with the same network on the same backend, in one run::
+Both dream on the same frames of a video, with the same network on the same backend, in one run::
 
-    python -m tests.bench.dream_figures --source FILM --network bvlc_googlenet --weights FILE \
+    python -m tests.bench.dream_figures --source VIDEO --network bvlc_googlenet --weights FILE \
         --layer 4c --then 3b --json figures.json --sheet sheet.png
 
-The live dream runs at its default settings, but for ``--set``; the film's frames are scaled and cropped to
+The live dream runs at its default settings, but for ``--set``; the video's frames are scaled and cropped to
 320×180. Strength: the log of the layer's activation norm in the output over that in the frame, under jitter.
 Flicker is the mean difference of an output from the one before, moved along by the camera's own motion,
 outside of what was hidden, in levels of 255: for every third frame from the 60th to the 120th; the classic
@@ -35,7 +35,7 @@ from livedream.errors import LivedreamError, UsageError
 from livedream.frame import Array, Image, crop_to_aspect, resize
 from livedream.networks.catalogue import BACKENDS, network_info
 from livedream.networks.objective import LAYER_L2
-from livedream.settings import DreamSettings, parse_assignment
+from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
 from tests.bench.measures import Motion, clipped, legibility, strength
 
@@ -50,9 +50,9 @@ _AFTER_CHANGE = (0, 10, 30, 60)
 
 
 class Bench:
-    """One film, one network and one layer, dreamt live and by the classic loop."""
+    """One video, one network and one layer, dreamt live and by the classic loop."""
 
-    def __init__(self, frames: Sequence[Image], dreamer: Dreamer, settings: DreamSettings) -> None:
+    def __init__(self, frames: Sequence[Image], dreamer: Dreamer, settings: Settings) -> None:
         self.frames, self.dreamer, self.settings = frames, dreamer, settings
         self.info = network_info(settings.network)
         self.layer = self.info.layer(settings.layer).name
@@ -60,7 +60,7 @@ class Bench:
         self.classic: dict[int, Image] = {}
         self._generator = torch.Generator().manual_seed(1)
 
-    def tick(self, n: int, settings: DreamSettings) -> None:
+    def tick(self, n: int, settings: Settings) -> None:
         """Dream live on frame number ``n``."""
         residual = self.dreamer.tick(self.frames[n], settings, time_s=n / _FPS)
         self.live.append(_over(self.frames[n], residual * settings.strength))
@@ -158,7 +158,7 @@ class Bench:
         }
 
     def _largest(self, numbers: Sequence[int]) -> float:
-        """The largest change between two outputs beyond the camera's own; cuts in the film do not count."""
+        """The largest change between two outputs beyond the camera's own; cuts in the video do not count."""
 
         def change(pictures: Sequence[Image], n: int) -> float:
             return float(cv2.absdiff(pictures[n], pictures[n - 1]).mean())
@@ -194,7 +194,7 @@ def _frames(source: str, count: int) -> list[Image]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure as asked; the figures go to standard output as JSON. Returns the exit code."""
     parser = argparse.ArgumentParser("python -m tests.bench.dream_figures", description=__doc__)
-    parser.add_argument("--source", required=True, metavar="FILM")
+    parser.add_argument("--source", required=True, metavar="VIDEO")
     parser.add_argument("--network", default="bvlc_googlenet")
     parser.add_argument("--weights", type=Path, metavar="FILE")
     parser.add_argument("--device", default="auto")
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     try:
-        settings = DreamSettings(network=options.network, layer=options.layer)
+        settings = Settings(network=options.network, layer=options.layer)
         for text in options.set:
             settings = settings.replace(**parse_assignment(text))
         count = _STRENGTH_AT[-1] + 1

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import torch
 
-from livedream.flow import Flow, grey
 from livedream.frame import Array, Image
-from livedream.networks.backend import Backend
+from livedream.runtimes.pytorch import Backend
+from livedream.vision.flow import Flow, grey
 
 _SHIFTS = 4
 _JITTER_PX = 16

@@ -2,7 +2,7 @@
 
     python -m tests.bench.pictures --data DIR [--only NAME …]
 
-``DIR`` holds the photographs and the film that they show: sky1024px.jpg, astronaut.png, chelsea.png and
+``DIR`` holds the photographs and the video that they show: sky1024px.jpg, astronaut.png, chelsea.png and
 webcam_signing.mp4, at any depth. Every tick dreams on one frame of 30 a second, as the mirror does.
 """
 
@@ -21,8 +21,8 @@ import torch
 from livedream.dream.dreamer import Dreamer
 from livedream.frame import Frame, Image, crop_to_aspect
 from livedream.networks.catalogue import WORDS
-from livedream.scenes import SHIPPED_DIR, read_scene
-from livedream.settings import DreamSettings
+from livedream.performance.scenes import SHIPPED_DIR, read_scene
+from livedream.settings import Settings
 from livedream.sources import open_source
 from livedream.stage.composite import Composer
 
@@ -31,7 +31,7 @@ _FPS = 30.0
 _QUALITY = 85
 _SCENE_SIZE = (960, 540)
 
-#: scene -> what it is shown on (a film with its first frame after an @), and how many ticks into it
+#: scene -> what it is shown on (a video with its first frame after an @), and how many ticks into it
 SCENES = {
     "attract": ("clouds", 210),
     "cathedral": ("sky1024px.jpg", 150),
@@ -46,13 +46,13 @@ SCENES = {
 }
 #: Of a photograph, only the upper part: a visitor's face must be in it.
 _ROWS = {"astronaut.png": 288}
-_DIVES = ({"dive": 1.0, "zoom": 8.0, "spin": 4.0}, {"dive": 1.0, "zoom": 10.0, "layer": "objects"})
+_DIVES = ({"feedback": 1.0, "zoom": 8.0, "spin": 4.0}, {"feedback": 1.0, "zoom": 10.0, "layer": "objects"})
 _DIVE_TICKS = (10, 60, 120, 200, 240, 300)
 _SHAPINGS = ("none", "smooth", "laplacian", "colour")
 
 
 class Pictures:
-    """One dreamer for all of them; ``data`` is the folder of the photographs and the film."""
+    """One dreamer for all of them; ``data`` is the folder of the photographs and the video."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -61,28 +61,28 @@ class Pictures:
     def scene(self, name: str) -> Image:
         """One shipped scene."""
         source, ticks = SCENES[name]
-        settings = DreamSettings(**read_scene(SHIPPED_DIR / f"{name}.toml").settings)
+        settings = Settings(**read_scene(SHIPPED_DIR / f"{name}.toml").settings)
         return self.dream(source, settings, [ticks], _SCENE_SIZE)[0]
 
     def clouds(self) -> Image:
         """What the mirror shows without a camera, after eight seconds."""
-        return self.dream("clouds", DreamSettings(), [240], _SCENE_SIZE)[0]
+        return self.dream("clouds", Settings(), [240], _SCENE_SIZE)[0]
 
     def mirror(self) -> Image:
         """A visitor, and the same moment dreamt at each layer."""
         source, size = "webcam_signing.mp4@0", (450, 253)
-        plain = DreamSettings(strength=0.0)
+        plain = Settings(strength=0.0)
         cells = self.dream(source, plain, [60], size)
         for layer in WORDS:
             cells += self.dream(source, plain.replace(layer=layer, strength=1.0), [60], size)
         return _table(cells, 3)
 
-    def dive(self) -> Image:
+    def feedback(self) -> Image:
         """Two dives into clouds, from a third of a second to ten seconds long."""
         cells = [
             cell
             for changes in _DIVES
-            for cell in self.dream("clouds", DreamSettings(**changes), _DIVE_TICKS, (256, 144))
+            for cell in self.dream("clouds", Settings(**changes), _DIVE_TICKS, (256, 144))
         ]
         return _table(cells, len(_DIVE_TICKS))
 
@@ -90,13 +90,13 @@ class Pictures:
         """Two photographs, each without a dream and with four shapings."""
         cells = []
         for source in ("astronaut.png", "sky1024px.jpg"):
-            cells += self.dream(source, DreamSettings(strength=0.0), [1], (320, 180))
+            cells += self.dream(source, Settings(strength=0.0), [1], (320, 180))
             for shaping in _SHAPINGS:
-                cells += self.dream(source, DreamSettings(shaping=shaping), [60], (320, 180))
+                cells += self.dream(source, Settings(gradient_shaping=shaping), [60], (320, 180))
         return _table(cells, 1 + len(_SHAPINGS))
 
     def dream(
-        self, source: str, settings: DreamSettings, ticks: Sequence[int], size: tuple[int, int]
+        self, source: str, settings: Settings, ticks: Sequence[int], size: tuple[int, int]
     ) -> list[Image]:
         """The mirror's pictures, (width, height) large, after so many ``ticks`` on a source."""
         self._dreamer.reset()
@@ -134,15 +134,15 @@ def main() -> None:
     p = argparse.ArgumentParser("python -m tests.bench.pictures", description=__doc__)
     p.add_argument("--data", type=Path, required=True, metavar="DIR")
     p.add_argument("--out", type=Path, default=DOCS, metavar="DIR")
-    p.add_argument("--only", nargs="+", metavar="NAME", help="some of them: mirror, dive, scenes/eyes…")
+    p.add_argument("--only", nargs="+", metavar="NAME", help="some of them: mirror, feedback, scenes/eyes…")
     options = p.parse_args()
     torch.set_num_threads(1)
     pictures = Pictures(options.data)
     makers: dict[str, Callable[[], Image]] = {
         "mirror": pictures.mirror,
         "clouds": pictures.clouds,
-        "dive": pictures.dive,
-        "shaping": pictures.shaping,
+        "feedback": pictures.feedback,
+        "gradient_shaping": pictures.shaping,
     } | {f"scenes/{name}": lambda name=name: pictures.scene(name) for name in SCENES}
     for name in options.only or makers:
         path = options.out / f"{name}.jpg"

@@ -2,7 +2,7 @@
 
 One thread, in its own processor time, so that what else runs counts little; 1280×720, 1920×1080, 3840×2160.
 
-python -m tests.bench.stage FILM
+python -m tests.bench.stage VIDEO
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from livedream.flow import grey
 from livedream.frame import resize
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 from livedream.sources import open_source
 from livedream.stage.composite import Composer
-from livedream.stage.room import LOOK_HZ, Room
+from livedream.vision.flow import grey
+from livedream.vision.presence import LOOK_HZ, PresenceDetector
 
 SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
 LOOKS: dict[str, dict[str, Any]] = {
     "over": {},
     "luminance": {"mix": "luminance"},
     "dream": {"mix": "dream"},
-    "over, visitor": {"where": "visitor"},
-    "over, background, vignette": {"where": "background", "vignette": 0.5},
-    "dream, moving": {"mix": "dream", "where": "moving"},
+    "over, visitor": {"mask": "visitor"},
+    "over, background, vignette": {"mask": "background", "vignette": 0.5},
+    "dream, moving": {"mix": "dream", "mask": "moving"},
 }
 FPS = 30
 PICTURES = 60
@@ -47,25 +47,25 @@ def median_ms(step: Callable[[int], object]) -> float:
     return float(np.median(times[10:]))
 
 
-def main(film: str) -> None:
+def main(video: str) -> None:
     """Print one table."""
     cv2.setNumThreads(1)
-    with open_source(film, realtime=False) as source:
+    with open_source(video, realtime=False) as source:
         frames = [frame.image for frame in islice(source, PICTURES)]
     rng = np.random.default_rng(0)
     residual = cv2.GaussianBlur(rng.normal(0, 120, (180, 320, 3)).astype(np.float32), (0, 0), 1.5)
 
-    def picture(composer: Composer, settings: DreamSettings, size: tuple[int, int], n: int) -> None:
+    def picture(composer: Composer, settings: Settings, size: tuple[int, int], n: int) -> None:
         composer.see(frames[n], n, 16 / 9, n / FPS)
         composer.compose(residual, max(0, n - 1), size, settings)
 
-    median_ms(partial(picture, Composer(), DreamSettings(), SIZES[-1]))  # the first pictures find no memory
+    median_ms(partial(picture, Composer(), Settings(), SIZES[-1]))  # the first pictures find no memory
     for name, look in LOOKS.items():
-        settings, row = DreamSettings(**look), []
+        settings, row = Settings(**look), []
         for size in SIZES:
             row.append(median_ms(partial(picture, Composer(), settings, size)))
         sys.stdout.write(f"{name:28}" + "".join(f"{ms:8.2f}" for ms in row) + " ms\n")
-    room = Room()
+    room = PresenceDetector()
     greys = [grey(resize(frame, 320, 180)) for frame in frames]
     look_ms = median_ms(lambda n: room.see(greys[n], n / LOOK_HZ))
     sys.stdout.write(f"{'a look at the room':28}{look_ms:8.2f} ms\n")

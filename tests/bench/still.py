@@ -20,7 +20,7 @@ import torch
 from livedream.dream.dreamer import Dreamer
 from livedream.frame import resize, working_size
 from livedream.networks.catalogue import network_info
-from livedream.settings import DreamSettings, parse_assignment
+from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
 from tests.bench.measures import clipped, legibility, strength
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    settings = DreamSettings(network=options.network, layer=options.layer)
+    settings = Settings(network=options.network, layer=options.layer)
     for text in options.set:
         settings = settings.replace(**parse_assignment(text))
     layer = network_info(settings.network).layer(settings.layer).name

@@ -6,7 +6,7 @@ import pytest
 
 from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Toggle, apply
 from livedream.errors import UsageError
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 LISTS = {"layer": ["low", "middle", "high"]}
 
@@ -23,20 +23,20 @@ LISTS = {"layer": ["low", "middle", "high"]}
     ],
 )
 def test_an_action_changes_its_setting_and_no_other(action, name, value):
-    before = DreamSettings()
+    before = Settings()
     after = apply(before, action)
     assert getattr(after, name) == value
     assert after.replace(**{name: getattr(before, name)}) == before
 
 
 def test_layers_cycle_through_the_list_given():
-    settings = DreamSettings(layer="high")
+    settings = Settings(layer="high")
     assert apply(settings, Cycle("layer", 1), lists=LISTS).layer == "low"
     assert apply(settings, Cycle("layer", -1), lists=LISTS).layer == "middle"
 
 
 def test_what_is_no_setting_changes_none():
-    settings = DreamSettings()
+    settings = Settings()
     assert apply(settings, Command("quit")) is settings
     assert apply(settings, Recall(3)) is settings
 
@@ -46,4 +46,4 @@ def test_what_is_no_setting_changes_none():
 )
 def test_what_cannot_be_is_refused(action):
     with pytest.raises(UsageError):
-        apply(DreamSettings(), action)
+        apply(Settings(), action)

@@ -5,7 +5,7 @@ import pytest
 from livedream.channels import CHOICES
 from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Store, Toggle, apply
 from livedream.controls.keyboard import KEYS, action_for, help_rows, keys_table
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_binding_changes_a_setting_that_exists():
         "channels": CHOICES,
         "guide": ["", "guides/cat.png"],
     }
-    start = DreamSettings()
+    start = Settings()
     for key in KEYS:
         for name, action in key.bindings:
             changed = apply(start, action, lists=lists)

@@ -14,9 +14,9 @@ from livedream.dream.guides import Guides
 from livedream.errors import BackendError, NetworkError, UsageError
 from livedream.frame import Image, resize
 from livedream.networks.objective import LAYER_L2, Objective
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
-FAST = DreamSettings(working_px=128, layer="textures", jitter=4)
+FAST = Settings(working_px=128, layer="textures", jitter=4)
 
 
 @pytest.fixture(scope="module")
@@ -183,15 +183,15 @@ def test_a_journey_walks_and_stays_where_it_is_when_it_ends(dreamer, picture):
 
 
 def test_the_dream_strikes_where_it_is_young_and_settles(dreamer, picture):
-    gentle, striking = FAST.replace(strike=1.0), FAST.replace(strike=4.0)
-    first = {s.strike: np.abs(dreamer_reset(dreamer).tick(picture, s)).mean() for s in (gentle, striking)}
+    gentle, striking = FAST.replace(attack=1.0), FAST.replace(attack=4.0)
+    first = {s.attack: np.abs(dreamer_reset(dreamer).tick(picture, s)).mean() for s in (gentle, striking)}
     assert first[4.0] > 3 * first[1.0]
     pictures = [dreamer(picture, striking) for _ in range(60)]
     assert changes(pictures)[40:].mean() < changes(pictures)[:5].mean() / 2
 
 
 def test_a_step_goes_as_far_as_its_octave_is_large(dreamer, picture):
-    settings = FAST.replace(steps=1, strike=1.0, calm=0.0, persistence=0.999, octaves=2, octave_scale=1.5)
+    settings = FAST.replace(steps=1, attack=1.0, calm=0.0, persistence=0.999, octaves=2, octave_scale=1.5)
     first = dreamer.tick(picture, settings).copy()
     second = dreamer.tick(picture, settings) - first
     assert np.abs(first).mean() == pytest.approx(1.5 * np.abs(second).mean(), rel=0.2)
@@ -282,7 +282,7 @@ def test_the_original_network_dreams_on_a_real_face(shared, bvlc_weights):
 
     capture = cv2.VideoCapture(str(shared / "video" / "webcam_face.mp4"))
     dreamer = Dreamer("bvlc_googlenet", weights=bvlc_weights, device="cpu")
-    settings = DreamSettings(network="bvlc_googlenet", layer="inception_3b", working_px=192)
+    settings = Settings(network="bvlc_googlenet", layer="inception_3b", working_px=192)
     for n in range(12):
         frame = np.ascontiguousarray(capture.read()[1][..., ::-1])
         residual = dreamer.tick(frame, settings, time_s=n / 25)

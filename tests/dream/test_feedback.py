@@ -1,4 +1,4 @@
-"""What is carried moves with the picture, fades, is dropped where the picture is new, and can dive."""
+"""What is carried moves with the picture, fades, is dropped where the picture is new, and can feedback."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from livedream.dream.feedback import Feedback, displacement, motion, washes
 from livedream.frame import Image
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
-STILL = DreamSettings(persistence=0.5)
+STILL = Settings(persistence=0.5)
 
 
 def begun(frame: Image) -> Feedback:
@@ -21,22 +21,22 @@ def begun(frame: Image) -> Feedback:
 
 def test_on_a_still_picture_it_fades_by_its_persistence_and_grows_old(picture):
     feedback = begun(picture)
-    assert feedback.youth.min() > 0.9
+    assert feedback.novelty.min() > 0.9
     feedback.residual[:] = 40
     feedback.follow(picture, STILL, 0.03)
     np.testing.assert_allclose(feedback.residual, 20)
     for _ in range(40):
         feedback.follow(picture, STILL, 0.03)
-    assert feedback.youth.max() < 0.03
+    assert feedback.novelty.max() < 0.03
 
 
 def test_everything_moves_with_the_picture(picture):
     feedback = begun(picture)
-    for array in (feedback.residual, feedback.momentum, feedback.youth):
+    for array in (feedback.residual, feedback.momentum, feedback.novelty):
         array[:] = 0
         array[55:65, 75:85] = 50
     feedback.follow(np.roll(picture, (0, 6), (0, 1)), STILL, 0.03)
-    for array in (feedback.residual, feedback.momentum, feedback.youth):
+    for array in (feedback.residual, feedback.momentum, feedback.novelty):
         mark = array.reshape(120, 160, -1).sum(2)[40:80, 60:110]
         assert abs(np.average(np.arange(60, 110), weights=mark.sum(0)) - (79.5 + 6)) < 1
 
@@ -50,9 +50,9 @@ def test_where_something_new_appears_the_dream_is_young_again(picture):
     new[:60, :60] = 255 - new[:60, :60] // 2
     feedback.follow(new, STILL, 0.03)
     assert feedback.residual[10:50, 10:50].mean() < 10
-    assert feedback.youth[10:50, 10:50].mean() > 0.5
+    assert feedback.novelty[10:50, 10:50].mean() > 0.5
     assert feedback.residual[90:, 100:].min() > 18
-    assert feedback.youth[90:, 100:].max() < 0.05
+    assert feedback.novelty[90:, 100:].max() < 0.05
 
 
 def test_where_the_picture_moves_the_dream_stays_young(picture):
@@ -63,7 +63,7 @@ def test_where_the_picture_moves_the_dream_stays_young(picture):
     feedback = begun(picture)
     for n in range(1, 60):
         feedback.follow(np.roll(picture, 2 * n, 1), STILL, 0.03)
-    assert 0.2 < np.median(feedback.youth) < 0.5
+    assert 0.2 < np.median(feedback.novelty) < 0.5
 
 
 def test_another_scene_drops_the_whole_dream(picture):
@@ -98,22 +98,22 @@ def test_washes_are_what_is_slow(picture):
     ],
 )
 def test_zoom_spin_and_pan_after_a_second(change, point, came_from):
-    field = displacement((181, 321), DreamSettings(**change), 1.0)
+    field = displacement((181, 321), Settings(**change), 1.0)
     x, y = point
     found = field[90 + y, 160 + x] + (x, y)
     np.testing.assert_allclose(found, came_from, atol=0.1)
 
 
 def test_at_rest_nothing_is_displaced():
-    assert displacement((90, 160), DreamSettings(), 1.0) is None
-    assert displacement((90, 160), DreamSettings(zoom=5), 0.0) is None
+    assert displacement((90, 160), Settings(), 1.0) is None
+    assert displacement((90, 160), Settings(zoom=5), 0.0) is None
 
 
 def test_a_zooming_dream_grows(picture):
     feedback = begun(picture)
     feedback.residual[:] = 0
     cv2.circle(feedback.residual, (80, 60), 20, (50, 50, 50), -1)
-    settings = DreamSettings(zoom=20.0, persistence=0.999)
+    settings = Settings(zoom=20.0, persistence=0.999)
     for _ in range(10):
         feedback.follow(picture, settings, 0.1)
     grown = (feedback.residual[..., 0] > 25).sum() / (np.pi * 20**2)
@@ -122,7 +122,7 @@ def test_a_zooming_dream_grows(picture):
 
 def test_a_dive_keeps_the_picture_when_the_camera_sees_another(picture):
     """Fully dived, the picture (frame and residual) goes on from itself, whatever the camera shows."""
-    settings = DreamSettings(dive=1.0, persistence=0.999)
+    settings = Settings(feedback=1.0, persistence=0.999)
     feedback = begun(picture)
     other = 255 - cv2.flip(picture, -1)
     feedback.follow(other, settings, 0.03)

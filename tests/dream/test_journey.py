@@ -6,7 +6,7 @@ import pytest
 
 from livedream.dream.journey import Journey, leg_s, stations
 from livedream.dream.targets import Target
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 
 def test_it_goes_up_and_down_from_where_it_starts():
@@ -37,14 +37,14 @@ def test_one_layer_is_a_short_journey():
 
 
 def test_a_tempo_counts_whole_beats():
-    settings = DreamSettings(journey_bpm=120, journey_beats=8, journey_fade_s=1.0)
+    settings = Settings(journey_bpm=120, journey_beats=8, journey_fade_s=1.0)
     assert leg_s(settings) == (3.0, 1.0)
     assert leg_s(settings.replace(journey_beats=1, journey_fade_s=6.0)) == (0.25, 0.25)
 
 
 def test_another_tempo_on_the_way_moves_nothing():
     start = {Target("dreamnet", "edges"): 1.0}
-    slow = DreamSettings(journey_hold_s=0, journey_fade_s=10)
+    slow = Settings(journey_hold_s=0, journey_fade_s=10)
     journey = Journey()
     before = [journey.mix(slow, start, 0.5) for _ in range(7)][-1]
     after = journey.mix(slow.replace(journey_fade_s=1), start, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedream.dream.residual import same_scene, soft_limit, surprise, within_range
+from livedream.dream.residual import flow_confidence, scene_similarity, soft_limit, within_range
 
 
 def test_small_values_are_left_alone():
@@ -40,20 +40,20 @@ def test_a_dream_in_the_middle_of_the_range_is_left_alone():
 
 def test_a_picture_that_the_flow_explains_keeps_its_dream():
     image = np.full((30, 30), 100, np.uint8)
-    assert surprise(image, image).min() == 1
+    assert flow_confidence(image, image).min() == 1
 
 
 def test_noise_and_a_flow_that_is_nearly_right_fade_nothing():
     noise = np.random.default_rng(0).normal(0, 3, (2, 60, 60))
     now, before = np.clip(100 + noise, 0, 255).astype(np.uint8)
-    assert surprise(now, before).min() == 1
+    assert flow_confidence(now, before).min() == 1
 
 
 def test_something_new_drops_the_dream_only_where_it_is():
     before = np.full((60, 60), 40, np.uint8)
     now = before.copy()
     now[:20, :20] = 240
-    keep = surprise(now, before)
+    keep = flow_confidence(now, before)
     assert keep[5:15, 5:15].max() < 0.1
     assert keep[40:, 40:].min() == 1
 
@@ -61,8 +61,8 @@ def test_something_new_drops_the_dream_only_where_it_is():
 def test_another_scene_is_known_and_darkness_with_its_noise_is_not_one(picture):
     now = picture[..., 0]
     dark = np.random.default_rng(0).integers(0, 4, (2, 120, 160)).astype(np.uint8)
-    assert same_scene(now, now) == 1
-    assert same_scene(now, np.roll(now, (3, 6), (0, 1))) == 1
-    assert same_scene(now, now // 2 + 60) == 1  # another exposure
-    assert same_scene(now, 255 - np.flip(now)) < 0.1
-    assert same_scene(dark[0], dark[1]) == 1
+    assert scene_similarity(now, now) == 1
+    assert scene_similarity(now, np.roll(now, (3, 6), (0, 1))) == 1
+    assert scene_similarity(now, now // 2 + 60) == 1  # another exposure
+    assert scene_similarity(now, 255 - np.flip(now)) < 0.1
+    assert scene_similarity(dark[0], dark[1]) == 1

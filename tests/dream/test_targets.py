@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livedream.dream.targets import Crossfade, Mix, Target, blended, target_mix
-from livedream.settings import DreamSettings
+from livedream.settings import Settings
 
 A, B, C, D, E = (Target("dreamnet", layer) for layer in ("edges", "textures", "patterns", "parts", "objects"))
 
@@ -15,7 +15,7 @@ def distance(one: Mix, other: Mix) -> float:
 
 
 def test_the_settings_name_the_targets():
-    settings = DreamSettings(network="bvlc_googlenet", layer="3b:0.3,4c:0.7", guide="cat.png")
+    settings = Settings(network="bvlc_googlenet", layer="3b:0.3,4c:0.7", guide="cat.png")
     assert target_mix(settings, (4,)) == {
         Target("bvlc_googlenet", "inception_3b", (4,), "cat.png"): pytest.approx(0.3),
         Target("bvlc_googlenet", "inception_4c", (4,), "cat.png"): pytest.approx(0.7),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from livedream.networks.architectures.classifier import build
 from livedream.networks.catalogue import NetworkInfo
-from livedream.networks.classifier import build
 
 
 def seeded(name: str) -> nn.Module:
@@ -48,10 +48,10 @@ def activations(model: nn.Module, info: NetworkInfo, image: Tensor) -> dict[str,
         )
         for layer in info.layers
     ]
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (info.mean, info.deviation))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (info.mean, info.std))
     try:
         with torch.no_grad():
-            model((image - mean) / deviation)
+            model((image - mean) / std)
     except Enough:
         pass
     finally:

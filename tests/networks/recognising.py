@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
+from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 
 
 def recognised(network: BvlcGoogLeNet, shared: Path, photo: str) -> str:

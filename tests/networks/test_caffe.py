@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from livedream.errors import NetworkError
-from livedream.networks import bvlc_googlenet
+from livedream.networks.architectures import bvlc_googlenet
 from livedream.networks.weights import read_tensors
 from tests.networks.caffe_files import Array, blob, caffemodel, layer, message, number, varint
 from tests.networks.recognising import recognised

@@ -9,16 +9,16 @@ import torch
 
 from livedream.errors import NetworkError, UsageError
 from livedream.networks import catalogue
-from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
+from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
+from livedream.networks.architectures.dreamnet import DreamNet
 from livedream.networks.catalogue import (
     CLASSIFIERS,
     NETWORKS,
     WORDS,
     find_weights,
+    installed_networks,
     network_info,
-    networks_here,
 )
-from livedream.networks.dreamnet import DreamNet
 from livedream.networks.listing import network_text, networks_text
 
 
@@ -43,8 +43,8 @@ def test_a_layer_may_be_called_by_its_name_in_short_by_word_or_as_in_the_noteboo
 @pytest.mark.parametrize(("network", "model"), [("bvlc_googlenet", BvlcGoogLeNet), ("dreamnet", DreamNet)])
 def test_our_own_networks_normalise_as_the_table_says(network, model):
     info, x = network_info(network), torch.rand(1, 3, 4, 4)
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (info.mean, info.deviation))
-    expected = (x - mean) / deviation
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (info.mean, info.std))
+    expected = (x - mean) / std
     if info.channel_order == "BGR":
         expected = expected.flip(1)
     torch.testing.assert_close(model().normalise(x), expected, rtol=1e-4, atol=1e-3)
@@ -72,7 +72,7 @@ def test_weights_are_looked_for_in_models_and_in_torchvisions_cache(monkeypatch,
         (folder / "googlenet-1378be20.pth").touch()
         assert find_weights("googlenet") == folder / "googlenet-1378be20.pth"
     (cache / network_info("resnet34").weights_file).touch()
-    assert networks_here() == ("googlenet", "resnet34")
+    assert installed_networks() == ("googlenet", "resnet34")
     assert f"\nresnet34                 13  layer3.5             {cache}" in networks_text()
     (models / "googlenet.safetensors").touch()  # what an import writes
     assert find_weights("googlenet") == models / "googlenet.safetensors"

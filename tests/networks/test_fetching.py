@@ -18,8 +18,8 @@ from torchvision import models as torchvision_models
 
 from livedream.errors import NetworkError, OutputError, UsageError
 from livedream.networks import fetching
+from livedream.networks.architectures.dreamnet import DreamNet
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, find_weights, network_info
-from livedream.networks.dreamnet import DreamNet
 from livedream.networks.fetching import Place, fetch_weights, official_place
 from livedream.networks.load import load_network
 
@@ -225,7 +225,7 @@ def test_places_are_the_official_ones() -> None:
     caffe = official_place(network_info("bvlc_googlenet"))
     assert caffe.url == "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel"
     for info in (*NETWORKS.values(), *CLASSIFIERS.values()):
-        if info.is_torchvisions:
+        if info.from_torchvision:
             place = official_place(info)
             urls = {weights.url for weights in torchvision_models.get_model_weights(info.name)}
             assert place.url in urls

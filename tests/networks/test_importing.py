@@ -15,14 +15,15 @@ from torch import Tensor
 from torchvision import models as torchvision_models
 
 from livedream.errors import NetworkError, OutputError, UsageError
-from livedream.networks import bvlc_googlenet, catalogue
-from livedream.networks.bvlc_googlenet import BvlcGoogLeNet
+from livedream.networks import catalogue
+from livedream.networks.architectures import bvlc_googlenet
+from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
+from livedream.networks.architectures.dreamnet import DreamNet
 from livedream.networks.catalogue import find_weights
-from livedream.networks.dreamnet import DreamNet
 from livedream.networks.importing import import_weights
 from livedream.networks.listing import network_text
 from livedream.networks.load import load_network
-from livedream.networks.sidecar import import_note
+from livedream.networks.provenance import import_note
 from tests.networks.caffe_files import caffemodel
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from livedream.stage.snapshot import read_snapshot_settings
+from livedream.sinks.snapshot import read_snapshot_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--working-px", "128", "--size", "320x180"]
@@ -74,10 +74,11 @@ def status(port: int) -> dict:
 def test_a_mirror_of_clouds_dreams_records_and_ends(tmp_path):
     import av
 
-    film, photo, stats = tmp_path / "out.mp4", tmp_path / "out.png", tmp_path / "stats.json"
+    video, photo, stats = tmp_path / "out.mp4", tmp_path / "out.png", tmp_path / "stats.json"
     result = live(
         *("--source", "clouds", "--headless", "--port", 8431, "--frames", 40, *SMALL),
-        *("--record", film, "--snapshot", photo, "--stats", stats, "--layer", "textures", "--set", "steps=1"),
+        *("--record", video, "--snapshot", photo, "--stats", stats),
+        *("--layer", "textures", "--set", "steps=1"),
         *("--backend", "pytorch"),  # nothing is exported beside it: every picture is to be recorded
     )
     assert result.returncode == 0, result.stderr
@@ -89,7 +90,7 @@ def test_a_mirror_of_clouds_dreams_records_and_ends(tmp_path):
     assert found["display_fps"] > 0
     assert found["faults"] == 0
     assert found["source"] == "clouds"
-    with av.open(film) as container:
+    with av.open(video) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert abs(len(pictures) - 40) <= 4
     assert pictures[0].shape == (180, 320, 3)
@@ -100,9 +101,9 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     import cv2
 
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
-    film = tmp_path / "out.mp4"
+    video = tmp_path / "out.mp4"
     mirror = running(
-        *("--source", "clouds", "--port", 8432, *SMALL, "--record", film), env=environment, cwd=tmp_path
+        *("--source", "clouds", "--port", 8432, *SMALL, "--record", video), env=environment, cwd=tmp_path
     )
     wait_until(lambda: status(8432).get("dream_fps", 0) > 0, mirror, "a dream on the preview page")
     with urllib.request.urlopen("http://127.0.0.1:8432/snapshot.jpg", timeout=10) as answer:
@@ -119,7 +120,7 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     assert not psutil.wait_procs(children, timeout=10)[1]
     import av
 
-    with av.open(film) as container:
+    with av.open(video) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
 
 
@@ -183,7 +184,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
         (["--scene", "fog"], 2, "unknown scene 'fog'; possible: attract, cathedral"),
         (["--nonsense"], 2, "--nonsense"),
-        (["--source", "no/such/film.mp4"], 1, "no/such/film.mp4"),
+        (["--source", "no/such/video.mp4"], 1, "no/such/video.mp4"),
         (["--source", "clouds", "--record", "no/such/folder/out.mp4"], 1, "no/such/folder"),
         (["--source", "clouds", "--record", "out.gif"], 2, ".mp4"),
         (["--source", "clouds", "--snapshot", "no/such/folder/out.png"], 1, "no/such/folder"),
@@ -282,9 +283,10 @@ def test_a_damaged_scene_is_said_and_the_rest_of_it_is_shown(tmp_path):
 
 @pytest.mark.shared
 def test_people_who_walk_in_end_the_attract_dream(running, shared, tmp_path):
-    film = shared / "video" / "people_walking.mp4"
+    video = shared / "video" / "people_walking.mp4"
     mirror = running(
-        *("--source", film, "--presence-from", "any", "--attract-after-s", 2, "--headless", "--port", 8442),
+        *("--source", video, "--detect-visitors-in", "any", "--attract-after-s", 2),
+        *("--headless", "--port", 8442),
         *SMALL,
     )
     wait_until(lambda: status(8442).get("attract"), mirror, "the attract dream of an empty room")
@@ -297,15 +299,15 @@ def test_people_who_walk_in_end_the_attract_dream(running, shared, tmp_path):
 def test_the_original_network_dreams_on_a_real_visitor(shared, bvlc_weights, tmp_path):
     import av
 
-    film, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
+    video, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
     result = live(
         *("--headless", "--port", 8438, "--source", shared / "video" / "webcam_face.mp4", "--frames", 60),
         *("--network", "bvlc_googlenet", "--weights", bvlc_weights, "--layer", "inception_4c"),
-        *("--working-px", 192, "--record", film, "--stats", stats, "--size", "640x360"),
+        *("--working-px", 192, "--record", video, "--stats", stats, "--size", "640x360"),
     )
     assert result.returncode == 0, result.stderr
     assert json.loads(stats.read_text())["layer"] == "inception_4c"
-    with av.open(film) as container:
+    with av.open(video) as container:
         last = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][-1]
     assert 60 < last.mean() < 200  # neither black nor washed out
     assert (last >= 254).mean() < 0.2  # nor saturated

@@ -13,11 +13,11 @@ import pytest
 
 from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES
-from livedream.settings import DreamSettings
-from livedream.show.launch import Launch
+from livedream.ipc.slots import slot_bytes
+from livedream.settings import Settings
+from livedream.show.options import MirrorOptions
+from livedream.show.processes import Processes
 from livedream.show.shared_memory import frame_capacity
-from livedream.show.workers import Workers
-from livedream.slots import slot_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = [20_000_000, 1 << 16]
@@ -70,10 +70,10 @@ def test_too_little_memory_is_an_error_that_says_how_much_is_needed_and_where(fr
 
 def test_a_show_with_little_memory_says_so_once_and_shows_pictures_that_fit(free):
     free(64 << 20)
-    with Workers(Launch(source="clouds", log_level=40), DreamSettings()) as workers:
-        assert "are scaled down" in workers.check(0.0)[0]
-        assert workers.check(0.0) == []
-        picture = workers.frames.wait(0, 60).array
+    with Processes(MirrorOptions(source="clouds", log_level=40), Settings()) as processes:
+        assert "are scaled down" in processes.check(0.0)[0]
+        assert processes.check(0.0) == []
+        picture = processes.frames.wait(0, 60).array
     assert picture.nbytes < 1280 * 720 * 3
     assert picture.shape[1] / picture.shape[0] == pytest.approx(16 / 9, rel=0.01)
 

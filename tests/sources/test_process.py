@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from livedream.frame import Frame
-from livedream.slots import Slot
+from livedream.ipc.slots import Slot
 from livedream.sources.process import Feed, run_source
 from livedream.sources.spec import parse_spec
-from tests.sources.films import frame_number, make_film
+from tests.sources.videos import frame_number, make_video
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
 START_S = 100.0
@@ -159,31 +159,31 @@ def test_a_photo_stands_still_and_is_no_frozen_camera(stage, tmp_path):
     assert (state["kind"], state["fallback"]) == ("photo", False)
 
 
-def test_a_film_that_fails_at_the_start_ends_the_process_with_its_error(stage, tmp_path):
-    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
-    stage.reader.error = "film 'film.mp4' cannot be opened"
+def test_a_video_that_fails_at_the_start_ends_the_process_with_its_error(stage, tmp_path):
+    stage = stage(str(make_video(tmp_path / "video.mp4", 2)))
+    stage.reader.error = "video 'video.mp4' cannot be opened"
     state, value = stage.step(START_S)
     assert not stage.goes_on
-    assert state["error"] == "film 'film.mp4' cannot be opened"
+    assert state["error"] == "video 'video.mp4' cannot be opened"
     assert value is None
 
 
-def test_a_film_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_path):
-    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
-    stage.reader.take(START_S, name="film.mp4")
+def test_a_video_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_path):
+    stage = stage(str(make_video(tmp_path / "video.mp4", 2)))
+    stage.reader.take(START_S, name="video.mp4")
     stage.step(START_S)
-    stage.reader.error = "film 'film.mp4' cannot be opened"
+    stage.reader.error = "video 'video.mp4' cannot be opened"
     state, _ = stage.step(START_S + 2.0)
     assert stage.goes_on
-    assert state["message"] == "film.mp4 lost: clouds until it is back"
-    stage.reader.take(START_S + 4.0, name="film.mp4")
-    assert stage.step(START_S + 4.0)[0]["kind"] == "film"
+    assert state["message"] == "video.mp4 lost: clouds until it is back"
+    stage.reader.take(START_S + 4.0, name="video.mp4")
+    assert stage.step(START_S + 4.0)[0]["kind"] == "video"
 
 
-def test_a_film_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path):
-    stage = stage(str(make_film(tmp_path / "film.mp4", 2)))
+def test_a_video_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path):
+    stage = stage(str(make_video(tmp_path / "video.mp4", 2)))
     assert stage.step(START_S + 1.5)[1] is not None  # slow to open: clouds
-    stage.reader.error = "film 'film.mp4' cannot be opened"
+    stage.reader.error = "video 'video.mp4' cannot be opened"
     state, value = stage.step(START_S + 2.0)
     assert stage.goes_on
     assert value is not None
@@ -246,8 +246,8 @@ def process():
             child.join()
 
 
-def test_a_real_process_plays_a_film_leaves_ctrl_c_alone_and_ends_when_told(process, tmp_path):
-    child, frames, status = process(str(make_film(tmp_path / "film.mp4")))
+def test_a_real_process_plays_a_video_leaves_ctrl_c_alone_and_ends_when_told(process, tmp_path):
+    child, frames, status = process(str(make_video(tmp_path / "video.mp4")))
     value, indices, shown = None, [], []
     for _ in range(15):
         value = frames.wait(value.seq if value else 0, 30)
@@ -259,7 +259,7 @@ def test_a_real_process_plays_a_film_leaves_ctrl_c_alone_and_ends_when_told(proc
     assert set(shown) <= set(range(12))
     assert len(set(shown)) > 3  # it moves
     state = status.read_json()[1]
-    assert (state["source"], state["kind"], state["size"]) == ("film.mp4", "film", [64, 48])
+    assert (state["source"], state["kind"], state["size"]) == ("video.mp4", "video", [64, 48])
     child.terminate()
     child.join(20)
     assert child.exitcode is not None
@@ -273,27 +273,27 @@ def test_a_real_process_says_why_it_cannot_and_ends(process):
     assert frames.seq == 0
 
 
-def test_a_film_that_is_away_when_a_process_is_replaced_is_played_once_it_is_back(process, tmp_path):
-    film = tmp_path / "film.mp4"
+def test_a_video_that_is_away_when_a_process_is_replaced_is_played_once_it_is_back(process, tmp_path):
+    video = tmp_path / "video.mp4"
     with Slot.create() as frames:
         frames.publish(GREY, index=41)  # by the process before
-        child, _, status = process(str(film), frames)
+        child, _, status = process(str(video), frames)
         clouds = frames.wait(1, 30)
         assert clouds.index == 42
         assert status.wait(0, 30) is not None
         assert status.read_json()[1]["error"] is None
-        make_film(tmp_path / "copy.mp4").rename(film)
+        make_video(tmp_path / "copy.mp4").rename(video)
         value, deadline = clouds, time.monotonic() + 30
         while value.array.shape != (48, 64, 3):
             value = frames.wait(value.seq, 30)
-            assert time.monotonic() < deadline, "30 s without the film"
+            assert time.monotonic() < deadline, "30 s without the video"
         assert child.is_alive()
 
 
 def test_the_process_ends_with_its_parent():
     code = textwrap.dedent("""
         import multiprocessing, os, time
-        from livedream.slots import Slot
+        from livedream.ipc.slots import Slot
         from livedream.sources.process import run_source
 
         if __name__ == "__main__":

@@ -9,7 +9,7 @@ from livedream import open_source
 from livedream.errors import SourceError
 from livedream.sources import camera
 from livedream.sources.spec import SourceSpec, parse_spec
-from tests.sources.films import frame_number, make_film
+from tests.sources.videos import frame_number, make_video
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_auto_is_the_first_camera_there_is(monkeypatch):
 
 def test_files_are_told_apart_by_their_content(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.mp4", "PNG")
-    make_film(tmp_path / "film.mp4").rename(tmp_path / "film.png")
+    make_video(tmp_path / "video.mp4").rename(tmp_path / "video.png")
     assert parse_spec(str(tmp_path / "photo.mp4")).kind == "photo"
-    assert parse_spec(str(tmp_path / "film.png")).kind == "photo"  # a damaged photo, by its name
-    (tmp_path / "film.png").rename(tmp_path / "film")
-    assert parse_spec(str(tmp_path / "film")).kind == "film"
+    assert parse_spec(str(tmp_path / "video.png")).kind == "photo"  # a damaged photo, by its name
+    (tmp_path / "video.png").rename(tmp_path / "video")
+    assert parse_spec(str(tmp_path / "video")).kind == "video"
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_errors_of_one_line(tmp_path):
@@ -57,7 +57,7 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_errors_of_one_line(tmp_pa
         assert "\n" not in message
 
 
-@pytest.mark.parametrize("spec", ["", "ftp://host/film", "-1", "cloud"])
+@pytest.mark.parametrize("spec", ["", "ftp://host/video", "-1", "cloud"])
 def test_what_is_nothing_says_what_is_possible(spec):
     with pytest.raises(SourceError, match=r"found no such file; possible: .*clouds"):
         open_source(spec)
@@ -70,10 +70,10 @@ def test_what_is_too_long_for_a_file_is_one_line_that_quotes_both_ends():
 
 
 def test_open_source_gives_frames_of_any_kind(tmp_path):
-    film = make_film(tmp_path / "film.mp4", frames=3)
+    video = make_video(tmp_path / "video.mp4", frames=3)
     photo = tmp_path / "photo.png"
     Image.new("RGB", (8, 6), (9, 9, 9)).save(photo)
-    with open_source(str(film), loop=False, realtime=False) as source:
+    with open_source(str(video), loop=False, realtime=False) as source:
         assert [frame_number(frame.image) for frame in source] == [0, 1, 2]
     with open_source(str(photo), loop=False, realtime=False) as source:
         assert len(list(source)) == 1
@@ -91,12 +91,12 @@ def test_open_source_gives_frames_of_any_kind(tmp_path):
     ],
 )
 def test_real_footage(shared, name, fps, size):
-    with open_source(str(shared / "video" / name), loop=False, realtime=False) as film:
-        assert (film.fps, film.size) == (fps, size)
-        assert film.frame_count is not None
-        assert film.frame_count > 100
+    with open_source(str(shared / "video" / name), loop=False, realtime=False) as video:
+        assert (video.fps, video.size) == (fps, size)
+        assert video.frame_count is not None
+        assert video.frame_count > 100
         indices = []
-        for frame in itertools.islice(film, 100):
+        for frame in itertools.islice(video, 100):
             indices.append(frame.index)
             assert frame.image.shape == (size[1], size[0], 3)
     assert indices == list(range(100))

@@ -78,4 +78,4 @@ def test_a_page_that_is_no_stream(tmp_path):
 def test_names_are_safe_to_show_on_a_wall():
     assert public_name("rtsp://anna:pass@cam.local:554/live?key=1") == "cam.local:554/live"
     assert public_name("0") == "camera 0"
-    assert public_name("/films/one.mp4") == "one.mp4"
+    assert public_name("/videos/one.mp4") == "one.mp4"

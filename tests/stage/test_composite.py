@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.settings import SPECS, DreamSettings
+from livedream.settings import SPECS, Settings
 from livedream.stage.composite import Composer, freshness, lay_over, picture_size
 
-PLAIN = DreamSettings(mirror=False)
+PLAIN = Settings(mirror=False)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_before_any_frame_there_is_no_picture():
 def test_a_mirror_swaps_left_and_right(picture):
     composer = Composer()
     composer.see(picture, 0, None, 0.0)
-    mirrored = composer.compose(None, 0, (160, 120), DreamSettings())
+    mirrored = composer.compose(None, 0, (160, 120), Settings())
     np.testing.assert_array_equal(mirrored, picture[:, ::-1])
 
 
@@ -105,12 +105,12 @@ def test_an_old_dream_is_moved_to_where_the_picture_is_now(picture, known):
 
 
 def test_a_dream_that_dives_stays_as_it_was_dreamt(picture):
-    composer, dive = Composer(), PLAIN.replace(dive=1.0, mix="dream")
+    composer, feedback = Composer(), PLAIN.replace(feedback=1.0, mix="dream")
     residual = 128.0 - picture.astype(np.float32)  # the dream is plain grey, whatever the camera sees
     composer.see(picture, 3, None, 0.0)
-    composer.compose(residual, 3, (160, 120), dive)
+    composer.compose(residual, 3, (160, 120), feedback)
     composer.see(np.roll(picture, (0, 30), (0, 1)), 4, None, 0.1)
-    shown = composer.compose(residual, 3, (160, 120), dive)
+    shown = composer.compose(residual, 3, (160, 120), feedback)
     assert np.abs(shown.astype(int) - 128).max() <= 2
 
 

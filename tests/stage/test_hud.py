@@ -27,14 +27,14 @@ ROWS = tuple((f"Shift {key}", "a key's help of the usual length") for key in "AB
 
 
 def test_mix_place_and_visitors_are_told_where_they_are_not_the_usual():
-    plain = dict(HudState(mix="over", where="everywhere").cells())
-    assert not {"mix", "where", "vignette", "scene", "presence", "attract"} & plain.keys()
+    plain = dict(HudState(mix="over", mask="everywhere").cells())
+    assert not {"mix", "mask", "vignette", "scene", "presence", "attract"} & plain.keys()
     told = HudState(
-        mix="dream", where="moving", vignette=-0.4, scene="fog", presence=0.0, attract=True
+        mix="dream", mask="moving", vignette=-0.4, scene="fog", presence=0.0, attract=True
     ).cells()
     assert {
         ("mix", "dream"),
-        ("where", "moving"),
+        ("mask", "moving"),
         ("vignette", "-0.4"),
         ("scene", "fog"),
         ("presence", "0.0"),

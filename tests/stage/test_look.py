@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from livedream.settings import SPECS, DreamSettings
-from livedream.stage.look import Look, Mixture, layer_of, vignette_mask
-from livedream.stage.room import Room
+from livedream.settings import SPECS, Settings
+from livedream.stage.look import Look, Mixture, overlay_of, vignette_mask
+from livedream.vision.presence import PresenceDetector
 
 SIZE = (32, 18)
 GREY = np.full((18, 32, 3), 100, np.uint8)
@@ -22,7 +22,7 @@ def dream(seed: int = 0):
 @pytest.fixture
 def room():
     """A room with somebody in its left half, of whom the upper part moves."""
-    room = Room()
+    room = PresenceDetector()
     room.in_front = np.zeros((90, 160), np.float32)
     room.in_front[:, :80] = 1
     room.moving = room.in_front.copy()
@@ -31,22 +31,22 @@ def room():
 
 
 def test_over_adds_the_dream_and_keeps_the_camera(room):
-    mixture = Look().now(DreamSettings(), room, SIZE, 0.0)
-    layer, keep = layer_of(dream(), GREY, mixture, 1.0, 1.0)
+    mixture = Look().now(Settings(), room, SIZE, 0.0)
+    layer, keep = overlay_of(dream(), GREY, mixture, 1.0, 1.0)
     assert keep is None
     np.testing.assert_array_equal(layer, dream())
 
 
 def test_the_dream_alone_keeps_nothing_of_the_sharp_camera(room):
-    mixture = Look().now(DreamSettings(mix="dream"), room, SIZE, 0.0)
-    layer, keep = layer_of(dream(), GREY, mixture, 1.5, 1.0)
+    mixture = Look().now(Settings(mix="dream"), room, SIZE, 0.0)
+    layer, keep = overlay_of(dream(), GREY, mixture, 1.5, 1.0)
     assert np.all(keep == 0)
     np.testing.assert_allclose(layer, 100 + 1.5 * dream(), rtol=1e-5)
 
 
 def test_luminance_keeps_the_cameras_colours(room):
-    mixture = Look().now(DreamSettings(mix="luminance"), room, SIZE, 0.0)
-    layer, keep = layer_of(dream(), GREY, mixture, 1.0, 1.0)
+    mixture = Look().now(Settings(mix="luminance"), room, SIZE, 0.0)
+    layer, keep = overlay_of(dream(), GREY, mixture, 1.0, 1.0)
     assert keep is None
     assert np.ptp(layer, axis=2).max() < 1e-4
     np.testing.assert_allclose(layer[..., 0], dream() @ [0.299, 0.587, 0.114], atol=1e-3)
@@ -57,13 +57,13 @@ def test_luminance_keeps_the_cameras_colours(room):
     [("everywhere", 1, 1, 1), ("moving", 1, 0, 0), ("visitor", 1, 1, 0), ("background", 0, 0, 1)],
 )
 def test_the_dream_is_where_it_was_asked_for(room, where, top_left, bottom_left, right):
-    mixture = Look().now(DreamSettings(where=where), room, SIZE, 0.0)
-    layer, _ = layer_of(np.ones((18, 32, 3), np.float32), GREY, mixture, 1.0, 1.0)
+    mixture = Look().now(Settings(mask=where), room, SIZE, 0.0)
+    layer, _ = overlay_of(np.ones((18, 32, 3), np.float32), GREY, mixture, 1.0, 1.0)
     assert [layer[2, 2, 0], layer[15, 2, 0], layer[2, 29, 0]] == [top_left, bottom_left, right]
 
 
 def test_before_the_room_is_known_the_dream_is_everywhere():
-    assert Look().now(DreamSettings(where="visitor"), Room(), SIZE, 0.0).mask is None
+    assert Look().now(Settings(mask="visitor"), PresenceDetector(), SIZE, 0.0).mask is None
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_a_vignette_is_strong_in_the_centre_or_at_the_edge(amount, centre, corne
 
 
 @pytest.mark.parametrize("before", SPECS["mix"].choices)
-@pytest.mark.parametrize("where", SPECS["where"].choices)
+@pytest.mark.parametrize("where", SPECS["mask"].choices)
 def test_a_change_of_mix_and_place_never_jumps(room, before, where):
     look, pictures = Look(), []
-    settings = DreamSettings(mix=before, crossfade_s=1.0)
+    settings = Settings(mix=before, crossfade_s=1.0)
     for n in range(60):
         if n == 10:
-            settings = settings.replace(mix="dream" if before != "dream" else "luminance", where=where)
+            settings = settings.replace(mix="dream" if before != "dream" else "luminance", mask=where)
         if n == 20:  # changed again in the middle of it
-            settings = settings.replace(mix="over", where="everywhere")
-        layer, keep = layer_of(dream(), GREY, look.now(settings, room, SIZE, n / 30), 1.0, 1.0)
+            settings = settings.replace(mix="over", mask="everywhere")
+        layer, keep = overlay_of(dream(), GREY, look.now(settings, room, SIZE, n / 30), 1.0, 1.0)
         pictures.append(layer + 100 * (1.0 if keep is None else keep[..., None]))
     steps = [np.abs(b - a).max() for a, b in pairwise(pictures)]
     whole = np.abs(dream()).max()
@@ -95,5 +95,5 @@ def test_a_change_of_mix_and_place_never_jumps(room, before, where):
 
 
 def test_half_a_strength_is_half_way_from_the_camera_to_the_dream():
-    layer, keep = layer_of(dream(), GREY, Mixture(0.0, 1.0, None), 0.5, 1.0)
+    layer, keep = overlay_of(dream(), GREY, Mixture(0.0, 1.0, None), 0.5, 1.0)
     np.testing.assert_allclose(layer + 100 * keep[..., None], 100 + 0.5 * dream(), rtol=1e-5)

@@ -1,0 +1,16 @@
+"""What comes with livedream: scenes, networks, and the photograph that exports are checked on."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+
+def shipped(kind: Literal["scenes", "models"]) -> Path:
+    """The folder of the shipped scenes or models.
+
+    An installed package has both beside this file; in a checkout the models are at the top level.
+    """
+    folder = Path(str(files(__name__))) / kind
+    return folder if folder.is_dir() else folder.parents[2] / kind

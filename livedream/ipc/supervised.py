@@ -1,0 +1,129 @@
+"""Keeps a child process alive: starts it, notices that it died or hangs, starts it again, ends it."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from livedream.errors import LivedreamError
+from livedream.ipc.child import endings_ignored
+
+log = logging.getLogger(__name__)
+
+#: A child that ran this long had started well: the next failure counts as the first.
+_HEALTHY_S = 60.0
+_LONGEST_DELAY_S = 60.0
+#: A killed process is gone in milliseconds, or stuck in a driver: then nobody waits for it.
+_KILLED_S = 0.5
+
+
+def restart_delay_s(failures: int) -> float:
+    """Seconds to wait before the restart after so many failures in a row: at once, then 1, 2, 4 … 60."""
+    return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** (failures - 2))
+
+
+def exit_reason(code: int) -> str:
+    """What an exit code says about a process's end."""
+    if code == -getattr(signal, "SIGBUS", 0) != 0:
+        return "died of SIGBUS: no shared memory left (/dev/shm is full or too small)"
+    return f"ended with exit code {code}"
+
+
+class Supervised:
+    """One supervised child process, ``target(*args)``, started with ``spawn``.
+
+    ``stalled(now, started_s)`` says why a living child must be taken for dead, or gives "" when it is well;
+    ``started_s`` is when this very child was started. An exit is a failure, unless its code is 0 and
+    ``ended()`` agrees that the child has nothing left to do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., None],
+        args: tuple[Any, ...],
+        stalled: Callable[[float, float], str],
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = name
+        self.faults = 0
+        self.started = False
+        self._target, self._args, self._stalled, self._ended = target, args, stalled, ended
+        self._context = multiprocessing.get_context("spawn")
+        self._process: BaseProcess | None = None
+        self._started_s = 0.0
+        self._failures = 0
+        self._restart_at_s: float | None = None
+
+    def start(self, now: float) -> None:
+        """Start the process. Raises ``LivedreamError`` when the system does not let it."""
+        process = self._context.Process(target=self._target, args=self._args, name=self.name, daemon=True)
+        try:
+            # Until the child has settled in it knows no better than to die of a Ctrl-C.
+            with endings_ignored():
+                process.start()
+        except (OSError, MemoryError) as error:
+            raise LivedreamError(
+                f"no process for the {self.name}: {getattr(error, 'strerror', None) or 'out of memory'};"
+                " possible: allow more open files (ulimit -n), processes (ulimit -u) or memory (ulimit -v)"
+            ) from error
+        self._process = process
+        self.started = True
+        self._started_s = now
+        self._restart_at_s = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None when it does not run."""
+        return self._process.pid if self._process is not None and self._process.is_alive() else None
+
+    def check(self, now: float) -> str:
+        """Look after the process; call it a few times a second. What went wrong just now, or ""."""
+        if self._restart_at_s is not None:
+            if now >= self._restart_at_s:
+                try:
+                    self.start(now)
+                except LivedreamError as error:
+                    return self._failed(now, f"cannot start: {error}")
+            return ""
+        if self._process is None:
+            return ""
+        code = self._process.exitcode
+        if code == 0 and self._ended():
+            return ""
+        why = exit_reason(code) if code is not None else self._stalled(now, self._started_s)
+        if not why:
+            return ""
+        if now - self._started_s >= _HEALTHY_S:
+            self._failures = 0
+        return self._failed(now, why)
+
+    def _failed(self, now: float, why: str) -> str:
+        self._failures += 1
+        self.faults += 1
+        delay = restart_delay_s(self._failures)
+        self._end(patience_s=0.0)
+        self._restart_at_s = now + delay
+        log.error("%s %s; starting it again in %.0f s", self.name, why, delay)
+        return f"{self.name} {why}"
+
+    def _end(self, patience_s: float) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.is_alive() and patience_s > 0:
+            process.terminate()
+            process.join(patience_s)
+        if process.is_alive():
+            process.kill()
+            process.join(_KILLED_S)
+        self._process = None
+
+    def close(self) -> None:
+        """End the process, kindly for a second, then by force. May be called twice."""
+        self._restart_at_s = None
+        self._end(patience_s=1.0)

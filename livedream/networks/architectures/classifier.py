@@ -1,0 +1,131 @@
+"""torchvision's classifiers: any of them, with its weights, to be cut off after any of its modules.
+
+Importing torchvision takes four seconds, so only these networks do it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from livedream.errors import NetworkError, UsageError
+from livedream.networks.architectures.truncation import Graph
+from livedream.networks.catalogue import NetworkInfo
+from livedream.networks.weights import fill, read_tensors
+
+#: The networks with heads in the middle, which are only for training.
+_WITHOUT_AUXILIARY_HEADS = {"aux_logits": False, "init_weights": False}
+_ARGUMENTS = {"googlenet": _WITHOUT_AUXILIARY_HEADS, "inception_v3": _WITHOUT_AUXILIARY_HEADS}
+
+
+class Normalise(nn.Module):
+    """RGB (B, 3, H, W) in [0, 1] to what a network was trained on, padded with the mean to its least size."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, info: NetworkInfo) -> None:
+        super().__init__()
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (info.mean, info.std))
+        self.register_buffer("scale", 1.0 / std)
+        self.register_buffer("shift", -mean / std)
+        self._smallest_px = info.smallest_px
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * self.scale + self.shift
+        below, right = (max(0, self._smallest_px - side) for side in x.shape[-2:])
+        return F.pad(x, (0, right, 0, below)) if below or right else x
+
+
+class Classifier:
+    """One of torchvision's classifiers: a :class:`livedream.networks.load.Trunk`."""
+
+    def __init__(self, info: NetworkInfo, model: nn.Module) -> None:
+        self._info = info
+        self._graph = Graph(model)
+        self._normalise = Normalise(info)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every module that it can be cut off after, by torchvision's dotted names, in order."""
+        return tuple(self._graph.results)
+
+    def truncate(self, layer: str) -> nn.Module:
+        """The network up to ``layer``: any name of the catalogue's table, or any of :attr:`layers`.
+
+        Batch norm is folded, nothing is in place, and the weights, which want no gradients, are shared with
+        other layers. Raises ``UsageError`` for an unknown layer.
+        """
+        name = layer if layer in self._graph.results else self._info.layer(layer).name
+        if name not in self._graph.results:
+            raise UsageError(f"{self._info.name} of this torchvision has no layer {name!r}")
+        network = self._graph.cut(name)
+        return nn.Sequential(OrderedDict(normalise=self._normalise, network=network)).eval()
+
+
+class _WithoutInitialValues(TorchFunctionMode):
+    """Leaves new parameters without values: those cost seconds in a large network, and are soon replaced."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def build(name: str) -> nn.Module:
+    """torchvision's model called ``name`` in eval mode, its parameters without values."""
+    from torchvision import models
+
+    with _WithoutInitialValues():
+        model: nn.Module = models.get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
+    return model.eval()
+
+
+def load(info: NetworkInfo, weights: Path | None) -> Classifier:
+    """A classifier with the weights of a file, or through torchvision's download when None.
+
+    Raises ``NetworkError`` when the file is damaged or of another network, or the download fails.
+    """
+    return Classifier(info, read(info, weights))
+
+
+def read(info: NetworkInfo, weights: Path | None) -> nn.Module:
+    """torchvision's model with the weights of a file or a download; raises as :func:`load`."""
+    tensors = _downloaded(info) if weights is None else read_tensors(weights)
+    model = build(info.name)
+    fill(parameters(model), _renamed(tensors), weights or Path(info.weights_file), info.name)
+    return model
+
+
+def parameters(model: nn.Module) -> dict[str, Tensor]:
+    """What a weight file must hold: all but how many batches each norm was trained on."""
+    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _downloaded(info: NetworkInfo) -> dict[str, Tensor]:
+    from torchvision import models
+
+    weights = next(iter(models.get_model_weights(info.name)))
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    # urllib's errors are OSErrors; torch.hub raises RuntimeError for a file with a wrong hash.
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise NetworkError(f"{info.name} could not be downloaded ({error}); {info.how_to_get}") from error
+
+
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names of today for those in the published files of the DenseNets: ``norm.1.weight``."""
+    old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+    return {old.sub(r"\1\2", name): tensor for name, tensor in tensors.items()}

@@ -1,0 +1,236 @@
+"""Scenes: settings under a name, one TOML file each.
+
+    title = "Fur"
+    fade_s = 4.0            # how long it takes to get there
+    key = 2                 # the digit that recalls it, if any
+
+    [settings]
+    layer = "textures"
+
+What a scene does not name is at its default, so a scene looks the same whatever was there before; only the
+network stays, if it names none. The place and the machine (``show`` settings, working size, rate) are not
+a scene's business.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from livedream.data import shipped
+from livedream.errors import OutputError, UsageError, quoted
+from livedream.files import replace_file
+from livedream.settings import SPECS, Settings
+
+#: The scenes that come with the mirror.
+SHIPPED_DIR = shipped("scenes")
+#: Until somebody edits the file of a stored scene.
+DEFAULT_FADE_S = 3.0
+#: The settings that a scene may hold.
+SCENE_SETTINGS = tuple(
+    name
+    for name, spec in SPECS.items()
+    if spec.group != "show" and name not in ("working_px", "dream_rate_hz")
+)
+_LONGEST_FADE_S = 600.0
+#: A scene has a few hundred; a file that takes seconds to read is not one.
+_LARGEST_BYTES = 64 * 1024
+#: More unknown names than this are counted.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Named settings; those that it does not name are at their defaults. ``key`` is 1 to 9, or 0 for none.
+
+    ``problems`` says what in its file could not be used.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    title: str = ""
+    fade_s: float = DEFAULT_FADE_S
+    key: int = 0
+    problems: tuple[str, ...] = field(default=(), compare=False)
+
+    def over(self, base: Settings) -> Settings:
+        """All settings when this scene is shown where ``base`` was."""
+        defaults = {name: SPECS[name].default for name in SCENE_SETTINGS if name != "network"}
+        return base.replace(**defaults | self.settings)
+
+    def text(self) -> str:
+        """The scene's file."""
+        head = [f"title = {_toml(self.title)}", f"fade_s = {_toml(self.fade_s)}"]
+        head += [f"key = {self.key}"] if self.key else []
+        return (
+            "\n".join([*head, "", "[settings]", *(f"{n} = {_toml(v)}" for n, v in self.settings.items())])
+            + "\n"
+        )
+
+
+def scene_of(settings: Settings, name: str, title: str, key: int = 0) -> Scene:
+    """The scene that recalls ``settings``, on the same network."""
+    values = settings.as_dict()
+    told = [n for n in SCENE_SETTINGS if n in ("network", "layer") or values[n] != SPECS[n].default]
+    values = {name: values[name] for name in told}
+    return Scene(name, values, title, key=key)
+
+
+def user_dir() -> Path:
+    """Where a user's own scenes are, unless ``--scenes`` names another folder."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or Path.home())
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "livedream" / "scenes"
+
+
+def read_scene(path: Path) -> Scene:
+    """The scene in a file. What cannot be used is left out and said in ``problems``.
+
+    Raises ``UsageError`` when the file cannot be read at all.
+    """
+    content = _content(path)
+    problems = []
+    unknown = [name for name in content if name not in ("title", "fade_s", "key", "settings")]
+    if unknown:
+        problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: title, fade_s, key, settings")
+    table = content.get("settings", {})
+    if not isinstance(table, dict):
+        problems.append(f"scene {path}: settings: found {quoted(table)}; possible: a table [settings]")
+        table = {}
+    unknown = [name for name in table if name not in SPECS]
+    if unknown:
+        problems.append(
+            f"scene {path}: {_some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}"
+        )
+    settings = {}
+    for name, value in table.items():
+        if name not in SPECS:
+            continue
+        try:
+            if name not in SCENE_SETTINGS:
+                raise UsageError(
+                    f"belongs to the place, not to a scene; possible: {', '.join(SCENE_SETTINGS)}"
+                )
+            settings[name] = SPECS[name].check(value)
+            Settings(**{name: value})
+        except UsageError as error:
+            settings.pop(name, None)
+            problems.append(f"scene {path}: {name}: {error}")
+    title, fade_s, key = (
+        content.get("title", path.stem),
+        content.get("fade_s", DEFAULT_FADE_S),
+        content.get("key", 0),
+    )
+    if not isinstance(title, str):
+        problems.append(f"scene {path}: title: found {quoted(title)}; possible: a text in quotes")
+        title = path.stem
+    if isinstance(fade_s, bool) or not isinstance(fade_s, int | float) or not 0 <= fade_s <= _LONGEST_FADE_S:
+        problems.append(
+            f"scene {path}: fade_s: found {quoted(fade_s)}; possible: 0 to {_LONGEST_FADE_S:.0f} s"
+        )
+        fade_s = DEFAULT_FADE_S
+    if type(key) is not int or not 0 <= key <= 9:
+        problems.append(f"scene {path}: key: found {quoted(key)}; possible: 1 to 9, or 0 for none")
+        key = 0
+    return Scene(path.stem, settings, title, float(fade_s), key, tuple(problems))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a scene's file says. Raises ``UsageError`` in one line, whatever the file is."""
+    try:
+        text = _beginning(path)
+        if len(text) > _LARGEST_BYTES:
+            raise UsageError(
+                f"scene {path}: cannot be read: found more than {_LARGEST_BYTES // 1024} KiB, the most that"
+                " a scene may have"
+            )
+        return tomllib.loads(text.decode("utf-8"))
+    except RecursionError as error:
+        raise UsageError(f"scene {path}: cannot be read: it is nested too deeply") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"scene {path}: cannot be read: {error}") from error
+    except ValueError as error:  # Python's, whose advice is for programmers
+        raise UsageError(f"scene {path}: cannot be read: a number in it has too many digits") from error
+
+
+def _beginning(path: Path) -> bytes:
+    """A scene's file, or enough of a larger one to see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(_LARGEST_BYTES + 1)
+
+
+def _some(names: Collection[str]) -> str:
+    """Names from a file for one line."""
+    first = [name if name.isidentifier() and len(name) < 40 else quoted(name) for name in [*names][:_NAMED]]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
+
+
+class Scenes:
+    """The scenes in some folders; of two with the same name or key, the one in the first folder counts.
+
+    ``own`` is the first folder: where scenes are stored.
+    """
+
+    def __init__(self, own: Path | None = None) -> None:
+        self.own = own or user_dir()
+        self._folders: Sequence[Path] = (self.own, SHIPPED_DIR)
+
+    def paths(self) -> dict[str, Path]:
+        """The file of each scene by name, in order of the names."""
+        found: dict[str, Path] = {}
+        for folder in self._folders:
+            for path in folder.glob("*.toml"):
+                found.setdefault(path.stem, path)
+        return dict(sorted(found.items()))
+
+    def named(self, name: str) -> Scene:
+        """The scene of this name. Raises ``UsageError`` when there is none, or it cannot be read."""
+        paths = self.paths()
+        if name not in paths:
+            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
+        return read_scene(paths[name])
+
+    def on_key(self, key: int) -> Scene:
+        """The scene on a digit. Raises ``UsageError`` when there is none."""
+        for folder in self._folders:
+            for path in sorted(folder.glob("*.toml")):
+                # A scene with a mistake may still have been meant by this key: its file says so.
+                with suppress(OSError):
+                    if re.search(rf"^key\s*=\s*{key}\b", _beginning(path).decode("utf-8", "replace"), re.M):
+                        return read_scene(path)
+        raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
+
+    def store(self, settings: Settings, key: int) -> Path:
+        """Store ``settings`` under a digit, for ever or not at all: a half-written file is never seen.
+
+        Raises ``OutputError``.
+        """
+        path = self.own / f"scene-{key}.toml"
+        try:
+            self.own.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"no folder {str(self.own)!r} for scenes: {error.strerror}") from error
+        replace_file(path, scene_of(settings, path.stem, f"Scene {key}", key).text().encode())
+        return path
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML. JSON's strings are TOML's, but for what only escapes can say."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+    return repr(value)

@@ -1,0 +1,106 @@
+"""The settings of the running show, and the names that they may take on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from livedream.channels import CHOICES, channels_text, parse_channels
+from livedream.controls.actions import Action, apply
+from livedream.errors import NetworkError, UsageError
+from livedream.networks.catalogue import LayerInfo, find_weights, installed_networks, network_info
+from livedream.networks.provenance import require_undamaged
+from livedream.settings import Settings
+
+#: Larger weights are checked where they are loaded: hashing them would keep the picture waiting for a second.
+_HASHED_AT_ONCE_BYTES = 200 << 20
+
+
+def consistent(settings: Settings, before: Settings | None = None) -> Settings:
+    """``settings`` with the layer in its network's own words, and the channels in order.
+
+    When only the network changed from ``before``, each layer becomes the new network's layer for the same
+    word. Raises ``UsageError`` for a network or layer that does not exist, or no channels.
+    """
+    name = settings.layer
+    if before is not None and before.network != settings.network and before.layer == settings.layer:
+        blend = network_info(before.network).blend(name)
+        name = ",".join(f"{layer.word}:{weight}" for layer, weight in blend)
+    channels = channels_text(parse_channels(settings.channels))
+    return settings.replace(layer=_blend_text(network_info(settings.network).blend(name)), channels=channels)
+
+
+def require_weights(name: str, networks: Collection[str]) -> None:
+    """Raises ``UsageError`` when a network is not among ``networks``, whose weights are here.
+
+    A running show downloads nothing: that may be half a gigabyte, in front of an audience.
+    """
+    info = network_info(name)
+    if name not in networks:
+        how = f"run: live.py models fetch {name}" if info.from_torchvision else info.how_to_get
+        raise UsageError(f"{name} has no weights on this machine; {how}")
+
+
+def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
+    """``4c``, or ``3b:0.3,4c:0.7``."""
+    if len(blend) == 1:
+        return blend[0][0].name
+    return ",".join(f"{layer.name}:{weight:.2g}" for layer, weight in blend)
+
+
+@dataclass(frozen=True)
+class PlayState:
+    """The settings now, and the networks that a control or a scene may change to.
+
+    ``networks`` are those whose weights are on this machine, and the one that the show began with.
+    """
+
+    settings: Settings
+    networks: tuple[str, ...]
+
+    @classmethod
+    def begin(cls, settings: Settings, weights: Path | None) -> PlayState:
+        """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it cannot be."""
+        settings = consistent(settings)
+        info = network_info(settings.network)
+        for layer, _ in info.blend(settings.layer):
+            missing = [n for n in parse_channels(settings.channels).numbers if n >= layer.channels]
+            if missing:
+                raise UsageError(
+                    f"layer {layer.name} of {info.name} has no channel {missing[0]};"
+                    f" possible: 0 to {layer.channels - 1}"
+                )
+        # torchvision's networks may still come by download; the others are files or nothing.
+        path = find_weights(settings.network, weights)
+        if path is None and not info.from_torchvision:
+            raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
+        if path is not None and path.stat().st_size <= _HASHED_AT_ONCE_BYTES:
+            require_undamaged(settings.network, path)
+        here = installed_networks()
+        return cls(settings, here if info.name in here else (*here, info.name))
+
+    def with_networks(self, names: Sequence[str]) -> PlayState:
+        """The state with more networks to change to, fetched while the show runs."""
+        return replace(self, networks=tuple(dict.fromkeys((*self.networks, *names))))
+
+    def instead(self, **dreamt: Any) -> PlayState:
+        """The state with other settings, which are dreamt where the wanted ones cannot be had."""
+        return replace(self, settings=self.settings.replace(**dreamt))
+
+    def after(self, action: Action, guides: Sequence[str] = ()) -> PlayState:
+        """The state after a control's action. Raises ``UsageError`` when that cannot be.
+
+        ``guides`` are the pictures that a control can step through; before the first of them is none.
+        """
+        lists: dict[str, Sequence[Any]] = {
+            "network": self.networks,
+            "layer": [layer.name for layer in network_info(self.settings.network).layers],
+            "channels": CHOICES,
+            "guide": ("", *guides),
+        }
+        changed = apply(self.settings, action, lists=lists)
+        if changed.network != self.settings.network:
+            require_weights(changed.network, self.networks)
+        return replace(self, settings=consistent(changed, self.settings))

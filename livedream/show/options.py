@@ -1,0 +1,36 @@
+"""What the mirror is started with and cannot change while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class MirrorOptions:
+    """The choices of the command line that are no settings.
+
+    ``source`` is a spec as in :mod:`livedream.sources`, or ``auto``; ``size`` is (width, height) of the
+    window, or of the picture when ``headless``; ``frames`` and ``duration_s`` end the show, both counted
+    from the first dreamt picture. ``scene`` is where the settings come from, ``scenes`` the
+    user's own folder of them.
+    """
+
+    source: str = "auto"
+    weights: Path | None = None
+    device: str = "auto"
+    backend: str = "auto"
+    full_screen: bool = True
+    display: int = 0
+    size: tuple[int, int] = (1280, 720)
+    headless: bool = False
+    preview: bool = False
+    port: int = 8400
+    record: Path | None = None
+    snapshot: Path | None = None
+    frames: int | None = None
+    duration_s: float | None = None
+    stats: Path | None = None
+    scene: str = ""
+    scenes: Path | None = None
+    log_level: int = 20

@@ -1,0 +1,162 @@
+"""Videos: at their own rate for the mirror, or every frame in order for rendering.
+
+Decoded with PyAV rather than OpenCV: it gives each frame's own time stamp (videos of phones have no constant
+rate), the rotation, the colour space and plain exceptions, and it prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from livedream.errors import SourceError
+from livedream.frame import Frame
+from livedream.sources.decoded import Decoded, upright_size
+from livedream.sources.source import POSSIBLE, Clock, Playhead, Sleep, Source, public_name, slot_size
+
+if TYPE_CHECKING:
+    import av
+
+log = logging.getLogger(__name__)
+
+_UNKNOWN_FPS = 25.0
+#: After so many frames dropped in a row one is shown, however late: a slow picture is better than none.
+_MOST_DROPS = 4
+
+
+class Video(Source):
+    """A video file, turned as its rotation says.
+
+    ``realtime``: frames come at the video's own times; those that are late by a frame are dropped (their
+    indices are left out). Else every frame comes as fast as asked for, stamped index / fps. With ``loop``
+    the video starts again without a gap. Raises ``SourceError``.
+    """
+
+    kind = "video"
+    fps: float
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        loop: bool = True,
+        realtime: bool = True,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self._path, self._loop = path, loop
+        self.name = public_name(path)
+        self._playhead = Playhead(clock, sleep) if realtime else None
+        self._pictures = Decoded()
+        self._container, stream = _open(path)
+        try:
+            self.fps = float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
+            self.frame_count = stream.frames or _estimated_count(self._container, stream, self.fps)
+            self._frames = self._decode(stream)
+            first = next(self._frames)
+            self.size = slot_size(*upright_size(first[0]), self.name)
+        except BaseException:
+            self._container.close()
+            raise
+        self._first: tuple[av.VideoFrame, float] | None = first
+        self._index = 0
+        self._closed = False
+
+    def __next__(self) -> Frame:
+        drops = 0
+        while not self._closed:
+            picture, at_s = self._first or next(self._frames)
+            self._first = None
+            index, self._index = self._index, self._index + 1
+            if self._playhead is None:
+                return Frame(self._pictures.image(picture, self.size), index, index / self.fps)
+            if self._playhead.late_s(at_s) > 1.0 / self.fps and drops < _MOST_DROPS:
+                drops += 1
+                continue
+            # Converted before the wait, so that the picture is ready on time.
+            image = self._pictures.image(picture, self.size)
+            return Frame(image, index, self._playhead.wait(at_s))
+        raise StopIteration
+
+    def close(self) -> None:
+        self._closed = True
+        self._container.close()
+
+    def _decode(self, stream: av.VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
+        """The video's frames and when they are due, in seconds from the start of the first pass."""
+        pass_s = 0.0
+        while True:
+            count = 0
+            at_s = pass_s
+            for picture, since_start_s in _pass(self._container, stream, self.name):
+                # A frame without a time stamp, or one that goes back, follows the last by the nominal rate.
+                due_s = pass_s + (since_start_s if since_start_s is not None else -1.0)
+                at_s = due_s if due_s > at_s or count == 0 else at_s + 1.0 / self.fps
+                count += 1
+                yield picture, at_s
+            if count == 0:
+                raise SourceError(f"video {self._path!r} has no frame that can be read; possible: {POSSIBLE}")
+            if not self._loop:
+                return
+            pass_s = at_s + 1.0 / self.fps
+            # Opened anew: some containers (GIF, broken indices) can't be wound back.
+            self._container.close()
+            self._container, stream = _open(self._path)
+
+
+def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+    import av
+
+    try:
+        container = av.open(path)
+    except (av.FFmpegError, OSError) as error:
+        reason = "it is damaged or no video" if isinstance(error, av.InvalidDataError) else error.strerror
+        raise SourceError(f"video {path!r} cannot be opened: {reason}; possible: {POSSIBLE}") from error
+    # FFmpeg also "plays" text files.
+    if not container.streams.video or container.format.name == "tty":
+        found = ", ".join(sorted({stream.type for stream in container.streams}))
+        container.close()
+        found = "text" if found == "video" else found or "nothing"
+        raise SourceError(f"video {path!r} has no pictures, found {found}; possible: {POSSIBLE}")
+    return container, container.streams.video[0]
+
+
+def _pass(
+    container: av.container.InputContainer, stream: av.VideoStream, name: str
+) -> Iterator[tuple[av.VideoFrame, float | None]]:
+    """Each frame once, with its seconds since the first one; damaged packets are left out and logged."""
+    import av
+
+    start_s: float | None = None
+    damaged = 0
+    try:
+        for packet in container.demux(stream):
+            try:
+                pictures = packet.decode()
+            except av.FFmpegError:
+                damaged += 1
+                continue
+            for picture in pictures:
+                at_s = picture.time
+                if start_s is None:
+                    start_s = at_s
+                yield picture, None if at_s is None or start_s is None else at_s - start_s
+    except av.FFmpegError as error:
+        log.warning("%s ends early: %s", name, error.strerror)
+    if damaged:
+        log.warning("%s is damaged: %d packets left out", name, damaged)
+
+
+def _estimated_count(
+    container: av.container.InputContainer, stream: av.VideoStream, fps: float
+) -> int | None:
+    """The number of frames by the length, for containers that do not say."""
+    if stream.duration:
+        duration_s = float(stream.duration * (stream.time_base or Fraction(0)))
+    else:
+        duration_s = (container.duration or 0) / 1e6
+    return math.ceil(duration_s * fps - 0.5) if duration_s else None

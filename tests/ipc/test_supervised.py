@@ -1,0 +1,149 @@
+"""A child that dies or hangs is started again, with patience; one that ends is left alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from multiprocessing.process import BaseProcess
+
+import pytest
+
+from livedream.errors import LivedreamError
+from livedream.ipc.supervised import Supervised, restart_delay_s
+from livedream.timing import now_s
+
+
+def well(_now: float, _started_s: float) -> str:
+    return ""
+
+
+def crash() -> None:
+    os._exit(3)
+
+
+def outgrow_memory() -> None:
+    os.kill(os.getpid(), signal.SIGBUS)
+
+
+def end() -> None:
+    return
+
+
+def sleep() -> None:
+    time.sleep(600)
+
+
+def wait_for(condition) -> None:
+    deadline = now_s() + 30
+    while not condition():
+        assert now_s() < deadline, "it did not happen in 30 s"
+        time.sleep(0.01)
+
+
+def test_restarts_wait_longer_and_longer_but_never_for_ever():
+    delays = [restart_delay_s(failures) for failures in range(1, 10)]
+    assert delays == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.fixture
+def worker_of():
+    workers = []
+
+    def make(target, stalled=well, **more) -> Supervised:
+        worker = Supervised("child", target, (), stalled, **more)
+        workers.append(worker)
+        worker.start(0.0)
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.close()
+
+
+def test_a_crash_is_a_fault_and_is_started_again(worker_of):
+    worker = worker_of(crash)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 3"
+    assert worker.faults == 1
+    assert worker.check(1.0) == ""  # that was the restart
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(2.0)
+    assert worker.pid is None
+    worker.check(2.5)  # the second failure waits a second
+    assert worker._process is None
+    worker.check(3.1)
+    assert worker._process is not None
+
+
+def test_an_end_that_was_to_be_is_no_fault(worker_of):
+    worker = worker_of(end, ended=lambda: True)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == ""
+    assert worker.faults == 0
+
+
+def test_a_quiet_end_without_a_reason_is_a_fault_and_is_started_again(worker_of):
+    worker = worker_of(end)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 0"
+    assert worker.faults == 1
+
+
+def test_a_crash_is_a_fault_even_where_an_end_is_due(worker_of):
+    worker = worker_of(crash, ended=lambda: True)
+    wait_for(lambda: worker.pid is None)
+    assert worker.check(1.0) == "child ended with exit code 3"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="this system has no SIGBUS")
+def test_a_child_without_shared_memory_is_said_to_be_that(worker_of):
+    worker = worker_of(outgrow_memory)
+    wait_for(lambda: worker.pid is None)
+    assert "no shared memory left (/dev/shm is full or too small)" in worker.check(1.0)
+
+
+def test_a_child_that_cannot_be_started_is_one_line_at_first_and_retried_later(worker_of, monkeypatch):
+    worker = worker_of(crash)
+    wait_for(lambda: worker.pid is None)
+    worker.check(1.0)
+
+    def refuse(_process):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseProcess, "start", refuse)
+        assert "child cannot start: no process for the child: Too many open files" in worker.check(1.0)
+        with pytest.raises(LivedreamError, match=r"Too many open files; possible: .*ulimit -n"):
+            Supervised("other", end, (), well).start(1.0)
+    assert worker.check(1.9) == ""
+    assert worker.pid is None
+    worker.check(2.0)
+    wait_for(lambda: worker.check(2.0) == "child ended with exit code 3")
+
+
+def test_a_child_that_hangs_is_killed_and_started_again(worker_of):
+    worker = worker_of(sleep, lambda now, started_s: "is silent" if now - started_s > 5 else "")
+    assert worker.check(4.0) == ""
+    first = worker.pid
+    assert worker.check(6.0) == "child is silent"
+    worker.check(6.0)
+    assert worker.pid not in (None, first)
+
+
+def test_a_long_healthy_run_forgets_old_failures(worker_of):
+    worker = worker_of(crash)
+    for now in (0.0, 100.0, 200.0, 300.0):
+        wait_for(lambda: worker.pid is None)
+        assert worker.check(now + 90.0)
+        worker.check(now + 90.0)
+        assert worker._process is not None  # restarted at once each time
+
+
+def test_closing_leaves_no_process(worker_of):
+    worker = worker_of(sleep)
+    assert worker.pid is not None
+    worker.close()
+    worker.close()
+    assert worker.pid is None

@@ -1,0 +1,327 @@
+"""The performance: keys, scenes and visitors change the settings, in fades, without waiting for a disk."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from livedream.controls.actions import Cycle, Nudge, Set
+from livedream.errors import UsageError
+from livedream.performance.scenes import Scene, Scenes
+from livedream.performance.state import PlayState
+from livedream.performance.store import Performance, listing, possible
+from livedream.settings import Settings
+
+FOG = 'title = "Fog"\nfade_s = 2.0\nkey = 4\n[settings]\nlayer = "edges"\nstrength = 2.0\nmix = "luminance"\n'
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Makes players whose scenes are in ``tmp_path``; the last is closed after the test."""
+    (tmp_path / "fog.toml").write_text(FOG)
+    (tmp_path / "attract.toml").write_text('fade_s = 2.0\n[settings]\nmix = "dream"\nzoom = 4.0\n')
+    players = []
+
+    def begin(**settings) -> Performance:
+        players.append(Performance(PlayState.begin(Settings(**settings), None), Scenes(tmp_path), 0.0))
+        return players[-1]
+
+    yield begin
+    for performance in players:
+        performance.close()
+
+
+def until_read(performance: Performance, now: float, somebody: bool | None = None) -> list[tuple[str, bool]]:
+    """Play at one moment until the disk has answered."""
+    deadline = time.monotonic() + 30
+    news = performance.step(now, somebody)
+    while performance.busy and time.monotonic() < deadline:
+        time.sleep(0.001)
+        news += performance.step(now, somebody)
+    return news
+
+
+def test_a_recalled_scene_is_faded_to(play):
+    performance = play(strength=1.0)
+    performance.recall(4)
+    assert until_read(performance, 10.0) == [("scene: Fog", False)]
+    assert (performance.settings.layer, performance.settings.mix, performance.settings.strength) == (
+        "edges",
+        "luminance",
+        1.0,
+    )
+    performance.step(11.0, None)
+    assert performance.settings.strength == pytest.approx(1.5)
+    assert performance.settings.crossfade_s == 2.0
+    performance.step(12.0, None)
+    assert performance.settings.strength == 2.0
+    assert performance.scene == "fog"
+
+
+def test_a_key_during_a_fade_changes_what_is_faded_to(play):
+    performance = play()
+    performance.recall(4)
+    until_read(performance, 10.0)
+    performance.act(Nudge("steps", 3), 11.0, {})
+    performance.act(Set("strength", 0.3), 11.0, {})
+    performance.step(30.0, None)
+    settings = performance.settings
+    assert (settings.steps, settings.strength, settings.layer) == (5, 0.3, "edges")
+
+
+def test_a_digit_without_a_scene_is_said(play, tmp_path, monkeypatch):
+    monkeypatch.setattr("livedream.performance.scenes.SHIPPED_DIR", tmp_path)
+    performance = play()
+    performance.recall(9)
+    ((text, alarm),) = until_read(performance, 1.0)
+    assert "key 9" in text
+    assert alarm
+
+
+def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
+    (tmp_path / "bad.toml").write_text('key = 7\n[settings]\nlayer = "inception9"\nsteps = 4\nfog = 1\n')
+    performance = play()
+    performance.recall(7)
+    news = until_read(performance, 1.0)
+    assert any("layer: unknown layer 'inception9'" in text and alarm for text, alarm in news)
+    assert any("bad.toml: fog: unknown setting" in text and alarm for text, alarm in news)
+    performance.step(20.0, None)
+    assert (performance.settings.layer, performance.settings.steps) == ("parts", 4)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
+def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, text):
+    (tmp_path / "bad.toml").write_text(f"key = 7\n{text}")
+    (tmp_path / "attract.toml").write_text(text)
+    performance = play(strength=1.5)
+    before = performance.settings
+    performance.recall(7)
+    ((said, alarm),) = until_read(performance, 1.0)
+    assert "bad.toml: cannot be read" in said
+    assert alarm
+    ((said, alarm),) = until_read(performance, 30.0, False)
+    assert "attract.toml: cannot be read" in said
+    assert alarm
+    assert performance.settings == before
+    performance.recall(4)
+    assert ("scene: Fog", False) in until_read(performance, 40.0, False)
+
+
+def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_path):
+    channels = "top " + "9" * 5000
+    text = f'key = 7\nfade_s = 0\n[settings]\nchannels = "{channels}"\nsteps = 4\n'
+    (tmp_path / "bad.toml").write_text(text)
+    performance = play()
+    performance.recall(7)
+    assert "channels: setting channels cannot be 'top 9999" in until_read(performance, 1.0)[-1][0]
+    assert performance.settings.steps == 4
+
+
+def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes_on(tmp_path, caplog):
+    class Faulty(Scenes):
+        def named(self, name: str) -> Scene:
+            raise RuntimeError(f"no {name}")
+
+        on_key = named  # type: ignore[assignment]
+
+    performance = Performance(PlayState.begin(Settings(), None), Faulty(tmp_path), 0.0)
+    before = performance.settings
+    performance.recall(4)
+    assert until_read(performance, 1.0) == [("scene on key 4 cannot be shown: RuntimeError: no 4", True)]
+    until_read(performance, 30.0, False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "scene on key 4 cannot be shown",
+        "scene attract cannot be shown",
+    ]
+    assert performance.settings == before
+    performance.close()
+
+
+def test_what_is_shown_is_stored_and_comes_back(play, tmp_path):
+    performance = play(strength=1.7)
+    performance.store(8)
+    ((text, alarm),) = until_read(performance, 1.0)
+    assert text == f"scene stored: {tmp_path / 'scene-8.toml'}"
+    assert not alarm
+    performance.act(Set("strength", 0.1), 2.0, {})
+    performance.recall(8)
+    until_read(performance, 3.0)
+    performance.step(30.0, None)
+    assert performance.settings.strength == 1.7
+
+
+def test_an_empty_room_leads_into_the_attract_dream_and_a_visitor_back_within_a_second(play):
+    performance = play(layer="textures", strength=1.5)
+    performance.step(19.0, False)
+    assert performance.settings.zoom == 0
+    until_read(performance, 20.0, False)
+    performance.step(21.0, False)
+    assert performance.settings.mix == "dream"
+    assert 0 < performance.settings.zoom < 4  # a fade
+    performance.step(40.0, False)
+    assert performance.settings.zoom == 4
+    performance.step(41.0, True)
+    assert performance.settings.mix == "over"
+    assert performance.settings.zoom > 0  # a fade, too
+    performance.step(41.8, True)
+    assert performance.settings == PlayState.begin(Settings(layer="textures", strength=1.5), None).settings
+    assert performance.attract.times == 1
+
+
+@pytest.mark.parametrize("dream_fps", [0.0, 5.0, 60.0])
+def test_little_of_the_attract_dream_is_left_after_a_second_however_slow_the_dream(play, dream_fps):
+    performance = play()
+    until_read(performance, 20.0, False)
+    performance.step(30.0, False)
+    now, carried = 31.0, []
+    while now < 32.0:
+        performance.step(now, True, dream_fps)
+        carried.append(performance.settings.persistence)
+        now += 1 / max(dream_fps, 2.0)
+    assert math.prod(carried) < 0.25
+
+
+def test_a_key_ends_the_attract_dream_and_acts_on_what_was_before(play):
+    performance = play(strength=1.5)
+    until_read(performance, 20.0, False)
+    performance.step(30.0, False)
+    performance.act(Nudge("strength", 1), 31.0, {})
+    performance.step(40.0, False)
+    assert (performance.settings.strength, performance.settings.zoom) == (1.6, 0.0)
+
+
+def test_somebody_who_comes_before_the_attract_scene_was_read_is_not_disturbed(play):
+    performance = play()
+    performance.step(20.0, False)
+    performance.attract.wake(20.0)
+    until_read(performance, 20.0, True)
+    assert performance.settings == PlayState.begin(Settings(), None).settings
+
+
+def test_nobody_looks_for_visitors_in_a_video(play):
+    performance = play()
+    performance.step(1e6, None)
+    assert not performance.attract.active
+
+
+def test_a_journey_for_visitors_lasts_as_long_as_they_stay(play):
+    performance = play(journey_for_visitors=True)
+    journeys = []
+    for now, somebody in ((1.0, False), (2.0, True), (3.0, True), (4.0, False)):
+        performance.step(now, somebody)
+        journeys.append(performance.settings.journey)
+    assert journeys == [False, True, True, False]
+
+
+def test_leaving_a_journey_stays_at_its_layer(play):
+    performance = play(journey=True)
+    performance.act(Cycle("layer", 1), 1.0, {"shown": {"layer": "edges"}})
+    assert performance.settings.layer == "textures"
+
+
+def test_an_impossible_setting_is_refused(play):
+    with pytest.raises(UsageError, match="unknown layer"):
+        play().act(Set("layer", "inception9"), 1.0, {})
+
+
+@pytest.mark.parametrize("attracts", [False, True])
+def test_a_scene_of_a_network_without_weights_keeps_the_network_until_they_are_fetched(
+    play, tmp_path, models, attracts
+):
+    (models / "dreamnet.safetensors").touch()
+    text = 'fade_s = 0\n[settings]\nnetwork = "vgg16"\nlayer = "textures"\nsteps = 4\n'
+    (tmp_path / "attract.toml").write_text(text)
+    (tmp_path / "vgg.toml").write_text("key = 7\n" + text)
+    performance = play()
+
+    def show(now: float) -> list[tuple[str, bool]]:
+        if attracts:
+            return until_read(performance, now, False)
+        performance.recall(7)
+        return until_read(performance, now)
+
+    name = "attract" if attracts else "vgg"
+    refusal = f"scene {name}: network: vgg16 has no weights on this machine; run: live.py models fetch vgg16"
+    assert show(30.0)[-1] == (refusal, True)
+    assert (performance.settings.network, performance.settings.layer, performance.settings.steps) == (
+        "dreamnet",
+        "textures",
+        4,
+    )
+    (models / "vgg16.safetensors").touch()  # by live.py models fetch, beside the show
+    performance.step(40.0, True)
+    assert not [text for text, alarm in show(80.0) if alarm]
+    assert performance.settings.network == "vgg16"
+
+
+def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play, tmp_path, models):
+    (models / "dreamnet.safetensors").touch()
+    (tmp_path / "vgg.toml").write_text('key = 7\nfade_s = 0\n[settings]\nnetwork = "vgg16"\n')
+    performance = play(network="vgg16")
+    performance.act(Cycle("network", 1), 1.0, {})
+    assert performance.settings.network == "dreamnet"
+    performance.recall(7)
+    until_read(performance, 2.0)
+    assert performance.settings.network == "vgg16"
+
+
+def test_no_control_changes_to_a_network_without_weights(play, models):
+    (models / "dreamnet.safetensors").touch()
+    with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: live.py models fetch vgg16"):
+        play().act(Set("network", "vgg16"), 1.0, {})
+
+
+def test_a_scene_at_the_start_may_name_any_network(models):
+    found, problems = possible(Scene("a", {"network": "vgg16"}), Settings())
+    assert (found.network, problems) == ("vgg16", ())
+
+
+def test_a_scene_for_another_network_takes_its_layer_too():
+    scene = Scene("a", {"network": "bvlc_googlenet", "layer": "3b"})
+    found, problems = possible(scene, Settings())
+    assert (found.network, found.layer, problems) == ("bvlc_googlenet", "inception_3b", ())
+
+
+def test_words_of_layers_hold_for_every_network():
+    found, problems = possible(Scene("a", {"layer": "textures"}), Settings(network="bvlc_googlenet"))
+    assert (found.layer, problems) == ("inception_3b", ())
+
+
+def test_the_list_names_a_network_without_weights(tmp_path, models):
+    (tmp_path / "a.toml").write_text('[settings]\nnetwork = "bvlc_googlenet"\n')
+    assert "network: bvlc_googlenet has no weights on this machine; run: live.py" in listing(Scenes(tmp_path))
+
+
+def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
+    (tmp_path / "fog.toml").write_text(FOG)
+    (tmp_path / "bad.toml").write_text("[settings]\nfog = 1\n")
+    (tmp_path / "worse.toml").write_text("fog")
+    text = listing(Scenes(Path(tmp_path)))
+    assert f"  4  fog          Fog ({tmp_path / 'fog.toml'})" in text
+    assert "fog: unknown setting" in text
+    assert "worse.toml: cannot be read" in text
+    assert "attract" in text
+
+
+def test_what_cannot_be_dreamt_is_no_longer_wanted(play, monkeypatch):
+    monkeypatch.setattr(
+        "livedream.performance.state.installed_networks", lambda: ("dreamnet", "bvlc_googlenet")
+    )
+    performance = play(layer="parts")
+    dreamt = {"network": "dreamnet", "layer": "edges", "channels": "3", "guide": ""}
+    performance.fall_back(dreamt)  # a layer that is only on its way
+    performance.fall_back(
+        dreamt | {"failed": {"network": "dreamnet", "layer": "objects"}}
+    )  # an older goal
+    performance.step(1.0, None)
+    assert performance.settings.layer == "parts"
+    performance.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "parts"}})
+    performance.step(2.0, None)
+    assert (performance.settings.layer, performance.settings.channels) == ("edges", "3")
+    performance.act(Set("network", "bvlc_googlenet"), 3.0, {})
+    performance.fall_back(dreamt | {"failed": {"network": "bvlc_googlenet"}})
+    performance.step(3.0, None)
+    assert (performance.settings.network, performance.settings.layer) == ("dreamnet", "edges")

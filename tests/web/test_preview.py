@@ -1,0 +1,197 @@
+"""The preview page: pictures arrive, nobody pays when nobody looks, and only this machine may look."""
+
+import asyncio
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import aiohttp
+import cv2
+import numpy as np
+import pytest
+
+from livedream.errors import OutputError, UsageError
+from livedream.web import preview as module
+from livedream.web.preview import Preview
+
+IMAGE = np.zeros((90, 160, 3), np.uint8)
+IMAGE[:, :80] = (250, 30, 30)
+
+
+@pytest.fixture
+def preview():
+    with Preview(port=0) as preview:
+        yield preview
+
+
+def get(preview, path, **headers):
+    request = urllib.request.Request(preview.url + path, headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return response.read()
+
+
+class Feed:
+    """Offers a picture again and again, as the show does."""
+
+    def __init__(self, preview):
+        self._preview, self._stop = preview, threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._stop.wait(0.005):
+            self._preview.offer(IMAGE)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+async def frames(response, count):
+    """The first ``count`` pictures of an MJPEG stream."""
+    reader = aiohttp.MultipartReader.from_response(response)
+    found = []
+    while len(found) < count:
+        part = await reader.next()
+        found.append(await part.read(decode=False))
+    return found
+
+
+def streaming(preview, use):
+    """``await use(get)`` with a client, and what it returned."""
+
+    async def main():
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+            return await use(lambda path: session.get(preview.url + path))
+
+    return asyncio.run(main())
+
+
+def test_the_stream_brings_the_picture_again_and_again(preview):
+    async def use(get):
+        async with get("stream.mjpeg") as response:
+            assert response.content_type == "multipart/x-mixed-replace"
+            return await frames(response, 5)
+
+    with Feed(preview):
+        jpegs = streaming(preview, use)
+    for jpeg in jpegs:
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert np.abs(picture.astype(int) - IMAGE).mean() < 5
+
+
+def test_nothing_is_encoded_while_nobody_looks(preview, monkeypatch):
+    encoded = []
+    jpeg = module._jpeg
+    monkeypatch.setattr(module, "_jpeg", lambda image: encoded.append(image) or jpeg(image))
+    for _ in range(200):
+        preview.offer(IMAGE)
+    get(preview, "status.json")
+    assert not encoded
+    assert preview.viewers == 0
+    get(preview, "snapshot.jpg")
+    assert len(encoded) == 1
+
+
+def test_a_still_picture_is_sent_to_who_comes_later(preview):
+    async def use(get):
+        async with get("stream.mjpeg") as response:
+            return await frames(response, 1)
+
+    preview.offer(IMAGE)
+    assert streaming(preview, use)[0].startswith(b"\xff\xd8")
+
+
+def test_viewers_are_counted_and_forgotten(preview):
+    async def use(get):
+        async with get("stream.mjpeg") as one, get("stream.mjpeg") as two:
+            await frames(one, 1)
+            await frames(two, 1)
+            during = preview.viewers
+        while preview.viewers:  # the test's own time limit ends this if they are never forgotten
+            await asyncio.sleep(0.01)
+        return during
+
+    with Feed(preview):
+        assert streaming(preview, use) == 2
+
+
+def test_a_reader_who_takes_nothing_does_not_hold_up_the_others(preview):
+    async def use(get):
+        async with get("stream.mjpeg"), get("stream.mjpeg") as quick:
+            return await frames(quick, 40)
+
+    with Feed(preview):
+        assert len(streaming(preview, use)) == 40
+
+
+def test_status_and_page(preview):
+    preview.set_status({"layer": "inception_4c", "display_fps": 30.0})
+    status = json.loads(get(preview, "status.json"))
+    assert status == {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0}
+    page = get(preview, "").decode()
+    assert "/stream.mjpeg" in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from anywhere else
+
+
+def test_a_snapshot_before_the_first_picture_says_so(preview):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(preview, "snapshot.jpg")
+    assert error.value.code == 503
+    error.value.close()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.168.0.7:8400", "[::2]:8400"])
+def test_a_request_for_another_host_is_refused(preview, host):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(preview, "status.json", Host=host)
+    assert error.value.code == 403
+    error.value.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8400", "127.0.0.1:1", "[::1]:8400"])
+def test_this_machine_by_any_of_its_names_is_answered(preview, host):
+    assert json.loads(get(preview, "status.json", Host=host)) == {"viewers": 0}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+def test_it_is_served_to_this_machine_only(host):
+    with pytest.raises(UsageError, match="possible: localhost"):
+        Preview(host=host, port=0)
+
+
+def test_a_taken_port_is_one_clear_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutputError, match=f"port {port}.*possible: another port"):
+            Preview(port=port)
+
+
+def test_it_closes_twice_and_with_somebody_connected(preview):
+    async def use(get):
+        async with get("stream.mjpeg") as response:
+            await frames(response, 1)
+            await asyncio.to_thread(preview.close)
+
+    with Feed(preview):
+        streaming(preview, use)
+    preview.close()
+    preview.offer(IMAGE)
+    assert not preview._thread.is_alive()
+
+
+def test_a_picture_that_cannot_be_encoded_ends_the_preview_and_not_the_show(preview, monkeypatch, caplog):
+    def broken(_image):
+        raise ValueError("no such picture")
+
+    monkeypatch.setattr(module, "_jpeg", broken)
+    preview.offer(IMAGE)
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        get(preview, "snapshot.jpg")
+    preview._thread.join(30)
+    preview.offer(IMAGE)
+    assert "no such picture" in caplog.text
