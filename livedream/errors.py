@@ -1,11 +1,12 @@
 """What can go wrong, as one small tree.
 
     LivedreamError                 exit code 1
-    ├── UsageError                 exit code 2: a name, a flag or a value that cannot be
+    ├── UsageError                 exit code 2: a name, a flag or a value that is not possible
     ├── SourceError                a camera, video, photograph or stream that gives no picture
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
-    └── OutputError                a file, screen or port that cannot be written or opened
+    ├── OutputError                a file, screen or port that cannot be written or opened
+    └── ProtocolError              a message from another process or machine that is not understood
 
 Every message says what was asked, what was found and what is possible, in one line.
 """
@@ -55,3 +56,7 @@ class BackendError(LivedreamError):
 
 class OutputError(LivedreamError):
     """A file, a screen or a port that the picture should go to cannot be used."""
+
+
+class ProtocolError(LivedreamError):
+    """A message is of another protocol version, or is none."""

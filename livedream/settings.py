@@ -8,100 +8,48 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from livedream.errors import UsageError, quoted
+from livedream.errors import UsageError
+from livedream.specs import Command, Group, Number, Scope, Spec
 
-Number = int | float
-#: What is dreamt; how it is shown; and what belongs to the place and the machine, so to no scene.
-Group = Literal["dream", "picture", "show"]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What one setting may be: its type, range or choices, step of a control, unit and help."""
-
-    name: str
-    kind: type
-    default: Any
-    help: str
-    group: Group
-    minimum: Number | None = None
-    maximum: Number | None = None
-    step: Number | None = None
-    unit: str = ""
-    choices: tuple[Any, ...] = ()
-
-    @property
-    def flag(self) -> str:
-        """The command-line flag: ``--step-size``."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def possible(self) -> str:
-        """The possible values, in words."""
-        if self.choices:
-            return ", ".join(str(choice) for choice in self.choices)
-        if self.kind is bool:
-            return "on, off"
-        if self.minimum is not None:
-            return f"{self.minimum} to {self.maximum}" + (f" {self.unit}" if self.unit else "")
-        return "a name"
-
-    def check(self, value: Any) -> Any:
-        """``value`` in this setting's type. Raises ``UsageError`` when it cannot be."""
-        if self.kind is bool:
-            ok = isinstance(value, bool)
-        elif self.kind is int:
-            ok = isinstance(value, int) and not isinstance(value, bool)
-        elif self.kind is float:
-            ok = isinstance(value, int | float) and not isinstance(value, bool)
-            with suppress(OverflowError):  # an integer too large for a float is out of range, too
-                value = float(value) if ok else value
-        else:
-            ok = isinstance(value, str)
-        if ok and self.choices:
-            ok = value in self.choices
-        if ok and self.minimum is not None and self.maximum is not None:
-            ok = self.minimum <= value <= self.maximum  # NaN fails this too
-        if not ok:
-            raise UsageError(f"setting {self.name} cannot be {quoted(value)}; possible: {self.possible}")
-        return value
-
-    def parse(self, text: str) -> Any:
-        """The value that ``text`` (from a command line, a web form) stands for. Raises ``UsageError``."""
-        if self.kind is bool:
-            words = {"on": True, "true": True, "yes": True, "1": True}
-            words |= {"off": False, "false": False, "no": False, "0": False}
-            value: Any = words.get(text.strip().lower(), text)
-        elif self.kind in (int, float):
-            try:
-                value = self.kind(text)
-            except ValueError:
-                value = text
-        else:
-            value = text.strip()
-        return self.check(value)
-
-    def nudge(self, value: Any, count: int) -> Any:
-        """``value`` moved by ``count`` control steps, held inside the range."""
-        if self.minimum is None or self.maximum is None or self.step is None:
-            raise UsageError(f"setting {self.name} has no steps; possible: {self.possible}")
-        moved = round((value + count * self.step) / self.step) * self.step
-        return self.check(self.kind(round(min(self.maximum, max(self.minimum, moved)), 6)))
+_LIVE: tuple[Command, ...] = ("mirror",)
+_EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
+_EVERY_COMMAND: tuple[Command, ...] = ("mirror", "render", "classic")
 
 
 def _number(
-    default: Number, low: Number, high: Number, step: Number, unit: str, help: str, group: Group = "dream"
+    default: Number,
+    low: Number,
+    high: Number,
+    step: Number,
+    unit: str,
+    help: str,
+    group: Group = "dream",
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = _EVERYWHERE,
+    curve: Literal["linear", "log"] = "linear",
 ) -> Any:
-    data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "group": group}
+    data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "curve": curve}
+    return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
+
+
+def _text(default: str, values: str, help: str) -> Any:
+    data = {"help": help, "group": "dream", "scope": "scene", "values": values}
+    return field(default=default, metadata=data | {"used_by": _EVERY_COMMAND})
+
+
+def _choice(
+    default: Any,
+    help: str,
+    group: Group,
+    choices: tuple[Any, ...] = (),
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = _EVERYWHERE,
+) -> Any:
+    data = {"help": help, "group": group, "choices": choices, "scope": scope, "used_by": used_by}
     return field(default=default, metadata=data)
-
-
-def _other(default: Any, help: str, group: Group, choices: tuple[Any, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help, "group": group, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -112,41 +60,40 @@ class Settings:
     out of range.
     """
 
-    network: str = _other("dreamnet", "the network that dreams", "dream")
-    layer: str = _other(
+    network: str = _text("dreamnet", "a name from `livedream models list`", "the network that dreams")
+    layer: str = _text(
         "parts",
-        "the layer to amplify: a name of the network's own, or edges, textures, patterns, parts, objects;"
-        " or several with their weights, such as textures:0.3,parts:0.7",
-        "dream",
+        "a layer of the network; edges, textures, patterns, parts or objects; or several with weights,"
+        " such as textures:0.3,parts:0.7",
+        "the layer to amplify",
     )
-    channels: str = _other(
+    channels: str = _text(
         "",
-        "only some channels of the layer, such as 11,42 or 0-99 or 1-511/5 (every fifth),"
-        " or the third most active of the picture: top 3",
-        "dream",
+        "nothing for all; numbers and ranges such as 11,42 or 0-99 or 1-511/5; or top 1 to top 24",
+        "only these channels of the layer; top 3 is the third most active in the camera's image",
     )
-    guide: str = _other("", "dream of this picture, or of the first picture in this folder", "dream")
+    guide: str = _text("", "a path to an image, or to a folder of images", "dream of what this image shows")
     steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
-    octaves: int = _number(4, 1, 6, 1, "", "sizes that the steps cycle through")
+    octaves: int = _number(4, 1, 6, 1, "", "scales that the steps cycle through")
     octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
-    step_size: float = _number(1.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255")
-    attack: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is young")
-    jitter: int = _number(
-        16, 0, 64, 1, "px", "shift in each step, undone after it; evenly spread over all directions"
+    step_size: float = _number(
+        1.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
     )
+    attack: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
+    jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
     persistence: float = _number(
         0.985, 0.0, 0.999, 0.005, "", "how much of the last tick's dream is carried to the next"
     )
     calm: float = _number(
         0.95, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
     )
-    pool_gradient: str = _other(
+    pool_gradient: str = _choice(
         "exact",
-        "how gradients pass max-pools: exactly, or softly, for larger and more colourful forms",
+        "how gradients pass max-pools: exactly, or softly for larger and more colourful forms",
         "dream",
         ("exact", "soft"),
     )
-    gradient_shaping: str = _other(
+    gradient_shaping: str = _choice(
         "laplacian",
         "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",
         "dream",
@@ -155,37 +102,52 @@ class Settings:
     residual_limit: float = _number(
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
-    working_px: int = _number(320, 64, 1280, 32, "px", "longer side of the picture that the network sees")
-    dream_rate_hz: float = _number(60.0, 1.0, 240.0, 5.0, "Hz", "at most so many dream ticks a second")
+    working_px: int = _number(
+        320,
+        64,
+        1280,
+        32,
+        "px",
+        "longer side of the image that the network sees",
+        scope="machine",
+        curve="log",
+    )
+    dream_rate_hz: float = _number(
+        60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=_LIVE
+    )
     crossfade_s: float = _number(
-        2.0, 0.0, 30.0, 0.5, "s", "how long a change of layer, channels, guide or network takes"
+        2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, guide or network"
     )
-    zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "the dream grows by so much a second")
-    spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "the dream turns clockwise")
-    pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves right, in its widths")
-    pan_y: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "the dream moves down, in its widths")
+    zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "how fast the dream grows")
+    spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "how fast the dream turns clockwise")
+    pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves right, in its widths")
+    pan_y: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves down, in its widths")
     feedback: float = _number(
-        0.0, 0.0, 1.0, 0.05, "", "how much of the picture itself is dreamt on instead of the camera's"
+        0.0, 0.0, 1.0, 0.05, "", "how much of the dreamt image, rather than the camera's, is dreamt on"
     )
-    journey: bool = _other(False, "walk up and down through the layers", "dream")
-    journey_hold_s: float = _number(12.0, 0.0, 600.0, 1.0, "s", "how long a journey holds each layer")
-    journey_fade_s: float = _number(6.0, 0.0, 60.0, 0.5, "s", "how long it fades to the next")
-    journey_bpm: float = _number(0.0, 0.0, 300.0, 1.0, "beats/min", "its tempo; 0 goes by the seconds above")
-    journey_beats: int = _number(16, 1, 256, 1, "beats", "how long each layer takes at that tempo")
+    journey: bool = _choice(False, "travel up and down through the layers", "dream")
+    journey_hold_s: float = _number(
+        12.0, 0.0, 600.0, 1.0, "s", "how long a journey holds each layer", curve="log"
+    )
+    journey_fade_s: float = _number(6.0, 0.0, 60.0, 0.5, "s", "how long it takes to fade to the next layer")
+    journey_bpm: float = _number(
+        0.0, 0.0, 300.0, 1.0, "beats/min", "tempo of the journey; 0 uses the two durations above"
+    )
+    journey_beats: int = _number(
+        16, 1, 256, 1, "beats", "how long each layer takes at that tempo", curve="log"
+    )
     strength: float = _number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )
-    mix: str = _other(
+    mix: str = _choice(
         "over",
-        "the dream over the sharp camera, the dream alone, or only its light and shade, in the camera's"
-        " colours",
+        "the dream over the sharp camera image, the dream alone, or only its luminance",
         "picture",
         ("over", "dream", "luminance"),
     )
-    mask: str = _other(
+    mask: str = _choice(
         "everywhere",
-        "dream everywhere, where something moves, on whoever is in front of the learnt background, or on"
-        " the background",
+        "dream everywhere, where something moves, on visitors, or on the background behind them",
         "picture",
         ("everywhere", "moving", "visitor", "background"),
     )
@@ -195,36 +157,56 @@ class Settings:
         1.0,
         0.1,
         "",
-        "above 0 the dream fades out towards the corners, below 0 towards the centre",
+        "above 0 the dream fades towards the corners, below 0 towards the centre",
         "picture",
     )
-    mirror: bool = _other(True, "left and right as in a mirror", "show")
-    fit: str = _other(
+    mirror: bool = _choice(
+        True, "swap left and right, as in a mirror", "show", scope="place", used_by=_EVERY_COMMAND
+    )
+    fit: str = _choice(
         "fill",
-        "fill the screen and crop the camera, or keep the whole camera picture",
+        "fill the screen and crop the camera, or contain the whole camera image",
         "show",
         ("fill", "contain"),
+        scope="place",
+        used_by=_LIVE,
     )
-    rotate: int = _other(
-        0, "turn the picture clockwise, in degrees, for a turned screen", "show", (0, 90, 180, 270)
+    rotate: int = _choice(
+        0,
+        "rotate the picture clockwise, in degrees, for a rotated screen",
+        "show",
+        (0, 90, 180, 270),
+        scope="place",
+        used_by=_LIVE,
     )
-    freeze: bool = _other(False, "hold the picture", "show")
-    blackout: bool = _other(False, "show black", "show")
+    freeze: bool = _choice(False, "hold the picture", "show", scope="person", used_by=_LIVE)
+    blackout: bool = _choice(False, "show black", "show", scope="person", used_by=_LIVE)
     attract_after_s: float = _number(
         20.0,
         0.0,
         3600.0,
         5.0,
         "s",
-        "so long without a visitor, and the scene attract begins; 0 is never",
+        "seconds without a visitor before the attract scene starts; 0 = never",
         "show",
+        scope="place",
+        used_by=_LIVE,
+        curve="log",
     )
-    journey_for_visitors: bool = _other(False, "a journey for as long as somebody is there", "show")
-    detect_visitors_in: str = _other(
+    journey_for_visitors: bool = _choice(
+        False,
+        "travel through the layers for as long as somebody is there",
+        "show",
+        scope="place",
+        used_by=_LIVE,
+    )
+    detect_visitors_in: str = _choice(
         "live",
-        "look for visitors in cameras and streams only, or in any source, videos and photographs too",
+        "detect visitors only in cameras and streams, or in any source",
         "show",
         ("live", "any"),
+        scope="place",
+        used_by=_LIVE,
     )
 
     def __post_init__(self) -> None:

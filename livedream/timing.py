@@ -6,10 +6,18 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 now_s = time.monotonic
 
-_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of measured durations, in milliseconds."""
+
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
 
 
 class RateMeter:
@@ -82,13 +90,12 @@ class SectionTimer:
         """Add one measured duration."""
         self._ms.setdefault(name, deque(maxlen=self._keep)).append(ms)
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """``{section: {"p50": ms, "p95": ms, "p99": ms}}``."""
+    def summary(self) -> dict[str, Percentiles]:
+        """The percentiles of each section, in milliseconds."""
         return {name: summarise(values) for name, values in self._ms.items()}
 
 
-def summarise(values: Iterable[float]) -> dict[str, float]:
-    """``{"p50", "p95", "p99"}`` of ``values`` by nearest rank, rounded to hundredths; 0.0 for none."""
+def summarise(values: Iterable[float]) -> Percentiles:
+    """The percentiles of ``values`` by nearest rank, rounded to hundredths; zeros for none."""
     ordered = sorted(values) or [0.0]
-    ranks = {name: int(share * len(ordered)) for name, share in _SHARES.items()}
-    return {name: round(ordered[rank], 2) for name, rank in ranks.items()}
+    return Percentiles(*(round(ordered[int(part * len(ordered))], 2) for part in (0.5, 0.95, 0.99)))

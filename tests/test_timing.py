@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.timing import Pacer, RateMeter, SectionTimer, summarise
+from livedream.timing import Pacer, Percentiles, RateMeter, SectionTimer, summarise
 
 
 def test_percentiles_by_nearest_rank():
-    assert summarise([]) == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
-    assert summarise([5, 1, 3])["p50"] == 3
-    assert summarise(range(100)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert summarise([]) == Percentiles()
+    assert summarise([5, 1, 3]).p50 == 3
+    assert summarise(range(100)) == Percentiles(50, 95, 99)
 
 
 def test_the_rate_counts_the_last_seconds_only():
@@ -43,5 +43,5 @@ def test_sections_are_summed_up_by_name():
         timer.add("flow", ms)
     with timer.section("ascent"):
         pass
-    assert timer.summary()["flow"]["p50"] == 2
+    assert timer.summary()["flow"].p50 == 2
     assert set(timer.summary()) == {"flow", "ascent"}

@@ -15,7 +15,8 @@ from livedream.cli.parser import Parser, checked, folder, png, seconds, size, wh
 from livedream.errors import LivedreamError, UsageError
 from livedream.ipc.child import configure_logging
 from livedream.networks.catalogue import BACKENDS
-from livedream.settings import SPECS, Settings, Spec, parse_assignment
+from livedream.settings import SPECS, Settings, parse_assignment
+from livedream.specs import Spec
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -30,9 +31,8 @@ other commands, each with its own --help:
   live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
 """
 
-_CLASSIC_SETTINGS = ("network", "layer", "channels", "guide", "mirror")
-_RENDER_SETTINGS = [name for name, spec in SPECS.items() if spec.group != "show" and name != "dream_rate_hz"]
-_RENDER_SETTINGS += ["mirror"]
+_RENDER_SETTINGS = [name for name, spec in SPECS.items() if "render" in spec.used_by]
+_CLASSIC_SETTINGS = [name for name, spec in SPECS.items() if "classic" in spec.used_by]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

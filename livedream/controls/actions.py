@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from livedream.errors import UsageError
@@ -42,27 +43,48 @@ class Cycle:
 
 
 @dataclass(frozen=True)
-class Command:
-    """Something that is no setting: ``quit``, ``help``, ``snapshot``, ``record``, ``full_screen``…"""
+class SetUnit:
+    """Put a setting at a position of its range, 0..1: what a fader sends."""
 
     name: str
+    unit: float
 
 
 @dataclass(frozen=True)
 class Recall:
-    """Fade to the scene on a digit, 1 to 9."""
+    """Fade to the scene of this name, in ``fade_s`` seconds or in its own time."""
+
+    scene: str
+    fade_s: float | None = None
+
+
+@dataclass(frozen=True)
+class RecallKey:
+    """Fade to the scene on a digit, 1 to 9: its file says which key it is on."""
 
     key: int
 
 
 @dataclass(frozen=True)
 class Store:
-    """Store what is shown as the scene on a digit, 1 to 9."""
+    """Store what is shown as the scene of this name, on a digit (1 to 9) if any."""
 
-    key: int
+    scene: str
+    key: int = 0
 
 
-Action = Set | Nudge | Toggle | Cycle | Command | Recall | Store
+class Command(Enum):
+    """What is no setting and no scene."""
+
+    QUIT = "quit"
+    HELP = "help"
+    HUD = "information"
+    FULL_SCREEN = "full screen"
+    SNAPSHOT = "snapshot"
+    RECORD = "record"
+
+
+Action = Set | SetUnit | Nudge | Toggle | Cycle | Recall | RecallKey | Store | Command
 
 
 def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None) -> Settings:
@@ -73,6 +95,9 @@ def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]]
     """
     match action:
         case Set(name, value):
+            return settings.replace(**{name: value})
+        case SetUnit(name, unit):
+            value = spec_of(name).from_unit(unit, (lists or {}).get(name, ()))
             return settings.replace(**{name: value})
         case Nudge(name, count):
             return settings.replace(**{name: spec_of(name).nudge(getattr(settings, name), count)})

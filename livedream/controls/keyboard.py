@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from livedream.controls.actions import Action, Command, Cycle, Nudge, Recall, Set, Store, Toggle
+from livedream.controls.actions import Action, Command, Cycle, Nudge, RecallKey, Set, Store, Toggle
+from livedream.controls.port import Change, Inbox, Refusal
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ KEYS: tuple[Key, ...] = (
     Key("G", "next guide picture; Shift: back", (("g", Cycle("guide", 1)), ("shift+g", Cycle("guide", -1)))),
     Key("N", "next network; Shift: back", (("n", Cycle("network", 1)), ("shift+n", Cycle("network", -1)))),
     Key("J", "journey through the layers, and stay", (("j", Toggle("journey")),)),
-    Key("1 – 9", "scenes", tuple((digit, Recall(int(digit))) for digit in _DIGITS)),
+    Key("1 – 9", "scenes", tuple((digit, RecallKey(int(digit))) for digit in _DIGITS)),
     Key(
         "Shift 1 – 9",
         "store a scene",
-        tuple((f"shift+{digit}", Store(int(digit))) for digit in _DIGITS),
+        tuple((f"shift+{digit}", Store(f"scene-{digit}", int(digit))) for digit in _DIGITS),
     ),
     Key("X", "mix: over, dream alone, light and shade", (("x", Cycle("mix", 1)),)),
     Key("Y", "where: everywhere, moving, visitor, background", (("y", Cycle("mask", 1)),)),
@@ -66,12 +67,12 @@ KEYS: tuple[Key, ...] = (
     Key("M", "mirror left and right", (("m", Toggle("mirror")),)),
     Key("V", "fill, or keep the whole view", (("v", Cycle("fit", 1)),)),
     Key("T", "turn the picture", (("t", Cycle("rotate", 1)),)),
-    Key("S", "snapshot", (("s", Command("snapshot")),)),
-    Key("R", "record, and stop", (("r", Command("record")),)),
-    Key("F", "full screen", (("f", Command("full_screen")), ("f11", Command("full_screen")))),
-    Key("I Tab", "information, on and off", (("i", Command("hud")), ("tab", Command("hud")))),
-    Key("H", "this help", (("h", Command("help")), ("f1", Command("help")))),
-    Key("Esc", "quit", (("escape", Command("quit")),)),
+    Key("S", "snapshot", (("s", Command.SNAPSHOT),)),
+    Key("R", "record, and stop", (("r", Command.RECORD),)),
+    Key("F", "full screen", (("f", Command.FULL_SCREEN), ("f11", Command.FULL_SCREEN))),
+    Key("I Tab", "information, on and off", (("i", Command.HUD), ("tab", Command.HUD))),
+    Key("H", "this help", (("h", Command.HELP), ("f1", Command.HELP))),
+    Key("Esc", "quit", (("escape", Command.QUIT),)),
 )
 
 _ACTIONS: dict[str, Action] = {name: action for key in KEYS for name, action in key.bindings}
@@ -97,3 +98,28 @@ def keys_table() -> str:
     """The README's Markdown table of keys."""
     rows = ["| key | what it does |", "| --- | --- |"]
     return "\n".join(rows + [f"| {shown} | {help} |" for shown, help in help_rows()])
+
+
+class Keyboard:
+    """The keyboard as a control: key presses in, actions out."""
+
+    name = "keyboard"
+
+    def __init__(self) -> None:
+        self._inbox = Inbox()
+
+    def press(self, key: str, shift: bool = False, repeat: bool = False) -> None:
+        """A key went down, or is held; see :func:`action_for`."""
+        action = action_for(key, shift, repeat)
+        if action is not None:
+            self._inbox.put(action)
+
+    def poll(self) -> list[Action]:
+        """See :class:`livedream.controls.port.Control`."""
+        return self._inbox.take()
+
+    def announce(self, news: Change | Refusal) -> None:
+        """Keys have no lamps."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""

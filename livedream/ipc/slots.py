@@ -1,4 +1,4 @@
-"""Latest-value slots in shared memory: how the three processes hand pictures and states to each other.
+"""Latest-value slots in shared memory: how the three processes hand frames and messages to each other.
 
 A slot holds *the newest value only*. The writer never waits for a reader, a reader never waits for the
 writer, no lock is held by anyone, so a process that hangs or is killed in the middle of a write can
@@ -12,13 +12,12 @@ believes it only if both stamps still agree (a *seqlock*).
 from __future__ import annotations
 
 import errno
-import json
+import math
 import mmap
 import time
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -30,8 +29,9 @@ _HEAD_BYTES = 64
 _CELL_HEAD_BYTES = 128
 _DTYPES = [np.dtype(name) for name in ("uint8", "int16", "float16", "float32")]
 _MAX_DIMS = 4
-# Words of a cell's head (int64): begin stamp, end stamp, index, time (float64), nbytes, dtype, ndim, dims…
-_BEGIN, _END, _INDEX, _TIME, _NBYTES, _DTYPE, _NDIM, _DIMS = range(8)
+# Words of a cell's head (int64): begin stamp, end stamp, index, time (float64), nbytes, dtype, order, aspect
+# (float64), ndim, dims…
+_BEGIN, _END, _INDEX, _TIME, _NBYTES, _DTYPE, _ORDER, _ASPECT, _NDIM, _DIMS = range(10)
 _HELPS = {
     errno.ENOENT: "mount a tmpfs on /dev/shm",
     errno.EACCES: "make /dev/shm writable",
@@ -62,12 +62,18 @@ def _slot_bytes(capacity_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class Value:
-    """What a slot held: ``seq`` counts the writes (from 1); ``array`` is the reader's own copy."""
+    """What a slot held: ``seq`` counts the writes (from 1); ``array`` is the reader's own copy.
+
+    ``index`` and ``time_s`` are the frame's that it is, or that it was made for. A residual also names the
+    ``order`` that it follows and the ``aspect`` (width / height, None: all) of the crop it was dreamt on.
+    """
 
     seq: int
     array: Array
     index: int
     time_s: float
+    order: int = 0
+    aspect: float | None = None
 
 
 class Slot:
@@ -115,8 +121,16 @@ class Slot:
         """How many values have been published so far."""
         return int(self._head[0])
 
-    def publish(self, array: Array, *, index: int = 0, time_s: float | None = None) -> int:
-        """Make ``array`` the newest value and return its sequence number.
+    def publish(
+        self,
+        array: Array,
+        *,
+        index: int = 0,
+        time_s: float | None = None,
+        order: int = 0,
+        aspect: float | None = None,
+    ) -> int:
+        """Make ``array`` the newest value and return its sequence number; the rest is as in :class:`Value`.
 
         Raises ``ValueError`` for a dtype, number of dimensions or size that the slot cannot hold.
         """
@@ -134,6 +148,8 @@ class Slot:
         times[_TIME] = time.monotonic() if time_s is None else time_s
         head[_NBYTES] = array.nbytes
         head[_DTYPE] = _DTYPES.index(array.dtype)
+        head[_ORDER] = order
+        times[_ASPECT] = math.nan if aspect is None else aspect
         head[_NDIM] = array.ndim
         head[_DIMS : _DIMS + array.ndim] = array.shape
         data[: array.nbytes] = array.reshape(-1).view(np.uint8)
@@ -150,10 +166,12 @@ class Slot:
             head, times, data = (part[seq % _CELLS] for part in (self._heads, self._times, self._data))
             nbytes, ndim, dtype = int(head[_NBYTES]), int(head[_NDIM]), int(head[_DTYPE])
             index, time_s = int(head[_INDEX]), float(times[_TIME])
+            order, aspect = int(head[_ORDER]), float(times[_ASPECT])
             shape = tuple(int(n) for n in head[_DIMS : _DIMS + min(ndim, _MAX_DIMS)])
             copy = data[: min(nbytes, self.capacity_bytes)].copy()
             if head[_BEGIN] == seq == head[_END]:
-                return Value(seq, copy.view(_DTYPES[dtype]).reshape(shape), index, time_s)
+                array = copy.view(_DTYPES[dtype]).reshape(shape)
+                return Value(seq, array, index, time_s, order, None if math.isnan(aspect) else aspect)
         return None
 
     def wait(self, newer_than: int, timeout_s: float) -> Value | None:
@@ -164,15 +182,6 @@ class Slot:
             if value is not None or time.monotonic() >= deadline:
                 return value
             time.sleep(0.001)
-
-    def publish_json(self, value: Any) -> int:
-        """Make a JSON-able value the newest one."""
-        return self.publish(np.frombuffer(json.dumps(value).encode(), np.uint8))
-
-    def read_json(self, newer_than: int = 0) -> tuple[int, Any] | None:
-        """(sequence number, value) of the newest JSON value, or None when there is none newer."""
-        value = self.read(newer_than)
-        return None if value is None else (value.seq, json.loads(value.array.tobytes()))
 
     def close(self) -> None:
         """Detach; the creator also removes the memory. May be called twice."""

@@ -34,11 +34,7 @@ SHIPPED_DIR = shipped("scenes")
 #: Until somebody edits the file of a stored scene.
 DEFAULT_FADE_S = 3.0
 #: The settings that a scene may hold.
-SCENE_SETTINGS = tuple(
-    name
-    for name, spec in SPECS.items()
-    if spec.group != "show" and name not in ("working_px", "dream_rate_hz")
-)
+SCENE_SETTINGS = tuple(name for name, spec in SPECS.items() if spec.scope == "scene")
 _LONGEST_FADE_S = 600.0
 #: A scene has a few hundred; a file that takes seconds to read is not one.
 _LARGEST_BYTES = 64 * 1024

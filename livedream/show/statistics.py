@@ -1,15 +1,16 @@
-"""What a show measured: rates, latency, memory. ``--stats`` writes it as JSON; its keys are an interface."""
+"""Measures a show: rates, latency, memory."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from livedream.errors import OutputError
+import msgspec
+
+from livedream.files import replace_file
+from livedream.show.snapshot import Measured, Stats
 from livedream.timing import RateMeter, SectionTimer, summarise
 
 #: The newest latencies that the percentiles are of: five minutes at 30 fps. A show may last for weeks.
@@ -60,10 +61,6 @@ class Statistics:
         self.frames = 0
         self._last_index = None  # the frame that is shown now is the first, even if it was shown before
 
-    def latency_ms(self) -> float:
-        """The median latency of the last new frames."""
-        return summarise(self._recent)["p50"]
-
     def measure_memory(self, pids: Sequence[int]) -> None:
         """Take the memory of all processes together, and keep the peak."""
         import psutil
@@ -76,27 +73,27 @@ class Statistics:
                 continue
         self.peak_rss_mb = max(self.peak_rss_mb, total / 2**20)
 
-    def summary(self) -> dict[str, Any]:
-        """The measured part of ``--stats``. ``latency_ms`` is from the capture stamp to the flip."""
+    def measured(self, now: float) -> Measured:
+        """What was measured up to ``now``. Latency is from a frame's capture stamp to its flip."""
         since_s, shown, ticks = self._since or (self._now, self.display.count, self._ticks)
         seconds = max(1e-6, self._now - since_s)
-        return {
-            "display_fps": round((self.display.count - shown) / seconds, 2),
-            "dream_fps": round((self._ticks - ticks) / seconds, 2),
-            "latency_ms": summarise(self._latencies),
-            "frame_ms": self.timer.summary(),
-            "frames": self.frames,
-            "ticks": self._ticks,
-            "dropped": self.dropped,
-            "rss_mb": round(self.peak_rss_mb, 1),
-            "first_picture_s": self.first_picture_s,
-            "first_dream_s": self.first_dream_s,
-        }
+        return Measured(
+            display_fps=round((self.display.count - shown) / seconds, 2),
+            dream_fps=round((self._ticks - ticks) / seconds, 2),
+            latency_ms=summarise(self._latencies),
+            frame_ms=self.timer.summary(),
+            frames=self.frames,
+            ticks=self._ticks,
+            dropped=self.dropped,
+            rss_mb=round(self.peak_rss_mb, 1),
+            first_picture_s=self.first_picture_s,
+            first_dream_s=self.first_dream_s,
+            recent_display_fps=self.display.rate(now),
+            recent_latency_ms=summarise(self._recent).p50,
+        )
 
 
-def write_stats(path: Path, values: dict[str, Any]) -> None:
-    """Write ``values`` as JSON. Raises ``OutputError`` when the file cannot be written."""
-    try:
-        path.write_text(json.dumps(values, indent=2) + "\n")
-    except OSError as error:
-        raise OutputError(f"statistics cannot be written to {str(path)!r}: {error.strerror}") from error
+def write_stats(path: Path, values: Stats) -> None:
+    """Write ``values`` as JSON, whole or not at all. Raises ``OutputError`` when it cannot be written."""
+    text = msgspec.json.format(msgspec.json.encode(values), indent=2)
+    replace_file(path, text + b"\n")

@@ -118,7 +118,7 @@ class Bench:
         return float(np.median(ticks[1:])), float(np.median(classics[1:]))
 
     def _parts(self) -> dict[str, float]:
-        return {name: ms["p50"] for name, ms in self.dreamer.timer.summary().items()}
+        return {name: ms.p50 for name, ms in self.dreamer.timer.summary().items()}
 
     def _flicker(self, alone: bool = False) -> dict[str, Any]:
         motions = {n: Motion(self.frames[n], self.frames[n - 1]) for n in _FLICKER_AT}

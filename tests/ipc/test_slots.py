@@ -53,10 +53,16 @@ def test_a_reader_keeps_its_copy():
         assert value.array.tolist() == [0, 0, 0]
 
 
-def test_json_values_come_back():
-    with Slot.create(1000) as slot:
-        slot.publish_json({"a": [1, 2.5, "dream"], "none": None})
-        assert slot.read_json() == (1, {"a": [1, 2.5, "dream"], "none": None})
+def test_a_residual_names_its_order_and_its_crop():
+    with Slot.create(100) as slot:
+        slot.publish(np.zeros(3, np.uint8), order=7, aspect=16 / 9)
+        value = slot.read()
+        assert value is not None
+        assert (value.order, value.aspect) == (7, 16 / 9)
+        slot.publish(np.zeros(3, np.uint8))
+        value = slot.read()
+        assert value is not None
+        assert (value.order, value.aspect) == (0, None)
 
 
 @pytest.mark.parametrize(

@@ -313,9 +313,7 @@ def test_what_cannot_be_dreamt_is_no_longer_wanted(play, monkeypatch):
     performance = play(layer="parts")
     dreamt = {"network": "dreamnet", "layer": "edges", "channels": "3", "guide": ""}
     performance.fall_back(dreamt)  # a layer that is only on its way
-    performance.fall_back(
-        dreamt | {"failed": {"network": "dreamnet", "layer": "objects"}}
-    )  # an older goal
+    performance.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "objects"}})  # an older goal
     performance.step(1.0, None)
     assert performance.settings.layer == "parts"
     performance.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "parts"}})

@@ -8,6 +8,8 @@ import os
 import pytest
 
 from livedream.errors import OutputError
+from livedream.settings import Settings
+from livedream.show.snapshot import Snapshot, stats
 from livedream.show.statistics import Statistics, write_stats
 
 
@@ -18,27 +20,27 @@ def test_rates_count_from_the_first_dream_and_latency_from_each_new_frame():
     statistics.begin(4.9)
     for n in range(100):  # each camera frame is shown twice
         statistics.shown(4.9 + (n + 1) / 50, 50 + n // 2, 4.9 + (n + 1) / 50 - 0.03, n)
-    found = statistics.summary()
-    assert found["display_fps"] == pytest.approx(50, rel=0.01)
-    assert found["dream_fps"] == pytest.approx(49.5, rel=0.01)
-    assert found["frames"] == 50
-    assert found["dropped"] == 0
-    assert found["latency_ms"]["p99"] == pytest.approx(30, abs=0.1)
-    assert found["latency_ms"]["p50"] in (20.0, 30.0)
+    found = statistics.measured(7.0)
+    assert found.display_fps == pytest.approx(50, rel=0.01)
+    assert found.dream_fps == pytest.approx(49.5, rel=0.01)
+    assert found.frames == 50
+    assert found.dropped == 0
+    assert found.latency_ms.p99 == pytest.approx(30, abs=0.1)
+    assert found.latency_ms.p50 in (20.0, 30.0)
 
 
 def test_a_dream_that_was_started_again_counts_on():
     statistics = Statistics()
     for n, ticks in enumerate((0, 10, 20, 3, 8)):
         statistics.shown(float(n), n, float(n), ticks)
-    assert statistics.summary()["ticks"] == 28
+    assert statistics.measured(9.0).ticks == 28
 
 
 def test_frames_that_were_never_shown_are_dropped_ones():
     statistics = Statistics()
     for index in (0, 1, 4, 5, 0, 1):  # the last two: the camera process was started again
         statistics.shown(index / 10, index, index / 10, 0)
-    assert statistics.summary()["dropped"] == 2
+    assert statistics.measured(9.0).dropped == 2
 
 
 def test_memory_is_that_of_all_processes_and_those_that_ended_do_not_matter():
@@ -49,14 +51,16 @@ def test_memory_is_that_of_all_processes_and_those_that_ended_do_not_matter():
     assert statistics.peak_rss_mb == pytest.approx(2 * alone, rel=0.1)
 
 
-def test_the_file_is_json(tmp_path):
+def test_the_file_is_json_with_the_agreed_keys(tmp_path):
     path = tmp_path / "stats.json"
-    write_stats(path, Statistics().summary())
+    write_stats(path, stats(Snapshot(Settings())))
     assert {"display_fps", "dream_fps", "latency_ms", "frame_ms", "dropped", "rss_mb"} <= set(
-        json.loads(path.read_text())
+        found := json.loads(path.read_text())
     )
+    assert set(found["latency_ms"]) == {"p50", "p95", "p99"}
 
 
-def test_a_folder_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(OutputError, match="cannot be written to"):
-        write_stats(tmp_path / "none" / "stats.json", {})
+def test_a_file_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
+    with pytest.raises(OutputError, match="cannot write"):
+        write_stats(tmp_path / "none" / "stats.json", stats(Snapshot(Settings())))
+    assert not list(tmp_path.iterdir())

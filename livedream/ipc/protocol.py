@@ -1,0 +1,143 @@
+"""What the processes of a mirror say to each other: frozen, validated messages with a version.
+
+    show ──Order──► dream        what to dream, on which part of the frame
+    dream ──DreamStatus──► show  what it does, and how far it is
+    camera ──SourceStatus──► show
+
+Frames and residuals travel beside them in :mod:`livedream.ipc.slots`; a residual names the frame, the crop
+and the order that it was dreamt for. Nothing here depends on the sender's clock: each status counts its own
+progress, and the receiver judges by its own clock how long ago that last moved.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+from livedream.errors import ProtocolError
+from livedream.settings import Settings
+from livedream.timing import Percentiles
+
+#: Grows with every change after which an older process would misunderstand a message.
+VERSION = 1
+
+SourceKind = Literal["camera", "video", "photo", "stream", "clouds"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+    version: int = VERSION
+
+
+class Status(Message, frozen=True, kw_only=True):
+    """Base of what a process says about itself.
+
+    ``progress`` counts steps within ``phase``: it moves as long as the process does, whatever its clock says.
+    """
+
+    phase: str = "starting"
+    progress: int = 0
+
+
+class Order(Message, frozen=True, kw_only=True):
+    """What the dream process is to do from now on.
+
+    ``number`` grows with every order. ``aspect`` is width / height of the centred part of the frame that is
+    visible, None for all of it. ``transition_s`` is how long what is wanted anew takes to replace what was;
+    None leaves it to the settings' ``crossfade_s``. ``persistence_limit_s`` bounds the residual's half-life
+    meanwhile, to let go of an old dream sooner; None does not.
+    """
+
+    number: int
+    settings: Settings
+    aspect: float | None = None
+    transition_s: float | None = None
+    persistence_limit_s: float | None = None
+
+
+class Unavailable(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted and cannot be dreamt; empty where there is nothing.
+
+    ``layer`` is a layer of ``network``; without one the whole network cannot be had.
+    """
+
+    network: str = ""
+    layer: str = ""
+    guide: str = ""
+
+
+class DreamStatus(Status, frozen=True, kw_only=True):
+    """What the dream process does.
+
+    ``progress`` counts dream ticks while dreaming, else heartbeats. ``order`` is the number of the order that
+    is followed. ``network`` to ``guide`` are what is dreamt, as settings; ``shown_layer`` and
+    ``shown_channels`` what weighs most in it now, on a journey or in a fade. ``guides`` are the images that a
+    control can step through; ``working_size`` is (width, height).
+    """
+
+    phase: Literal["starting", "loading", "dreaming", "failed"] = "starting"
+    order: int = 0
+    message: str = ""
+    error: str = ""
+    network: str = ""
+    layer: str = ""
+    channels: str = ""
+    guide: str = ""
+    guides: tuple[str, ...] = ()
+    shown_layer: str = ""
+    shown_channels: str = ""
+    unavailable: Unavailable = Unavailable()
+    backend: str = ""
+    ticks: int = 0
+    dream_fps: float = 0.0
+    tick_ms: float = 0.0
+    working_size: tuple[int, int] = (0, 0)
+    sections: dict[str, Percentiles] = {}
+
+
+class SourceStatus(Status, frozen=True, kw_only=True):
+    """What the camera process shows.
+
+    ``progress`` counts its heartbeats. ``source``, ``kind``, ``size`` (width, height) and ``fps`` are of what
+    is shown; with ``fallback`` that is clouds instead of what was asked for, and ``message`` says so.
+    ``faults`` counts how often a living source was lost. ``stalled``: its driver does not answer, and only
+    killing the process helps. ``error``: the source failed at its start, and the process ends.
+    """
+
+    phase: Literal["starting", "running", "failed"] = "starting"
+    source: str = ""
+    kind: SourceKind = "clouds"
+    size: tuple[int, int] = (0, 0)
+    fps: float = 0.0
+    fallback: bool = False
+    message: str = ""
+    error: str = ""
+    stalled: bool = False
+    faults: int = 0
+
+
+M = TypeVar("M", bound=Message)
+
+
+def encode(message: Message) -> bytes:
+    """``message`` as bytes, for :func:`decode`."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes, kind: type[M]) -> M:
+    """The message of this kind in ``data``, every field checked.
+
+    Raises ``ProtocolError`` for bytes that are none, and for another version.
+    """
+    try:
+        version = msgspec.msgpack.decode(data, type=Message).version
+        if version == VERSION:
+            return msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        raise ProtocolError(f"not a {kind.__name__} message of livedream: {error}") from error
+    raise ProtocolError(
+        f"a {kind.__name__} message of protocol version {version}; this livedream speaks version {VERSION}:"
+        " run the same version everywhere"
+    )

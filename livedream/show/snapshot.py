@@ -1,0 +1,157 @@
+"""One moment of the show, and what the head-up display and the statistics make of it: pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from livedream.ipc.protocol import DreamStatus, SourceStatus
+from livedream.networks.catalogue import network_info
+from livedream.settings import Settings
+from livedream.stage.hud import HudState
+from livedream.timing import Percentiles
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the show measured since the dream began; see :class:`livedream.show.statistics.Statistics`."""
+
+    display_fps: float = 0.0
+    dream_fps: float = 0.0
+    latency_ms: Percentiles = field(default_factory=Percentiles)
+    frame_ms: dict[str, Percentiles] | None = None
+    frames: int = 0
+    ticks: int = 0
+    dropped: int = 0
+    rss_mb: float = 0.0
+    first_picture_s: float | None = None
+    first_dream_s: float | None = None
+    recent_display_fps: float = 0.0
+    recent_latency_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that is known of the show at one moment.
+
+    ``presence`` (0..1) is how surely somebody is there, None where nobody looks for visitors;
+    ``recording_s`` is how long a recording has been running, or None; ``messages`` are the lines that are
+    shown now; ``faults`` counts processes that had to be started again and cameras that were lost.
+    """
+
+    settings: Settings
+    source: SourceStatus = field(default_factory=SourceStatus)
+    dream: DreamStatus = field(default_factory=DreamStatus)
+    measured: Measured = field(default_factory=Measured)
+    picture_size: Size = (0, 0)
+    scene: str = ""
+    presence: float | None = None
+    arrivals: int = 0
+    attract: bool = False
+    attracts: int = 0
+    recording_s: float | None = None
+    faults: int = 0
+    messages: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> str:
+        """The layer that is dreamt as the settings name it; on a journey, the one that it has reached."""
+        on_journey = self.settings.journey and self.dream.network == self.settings.network
+        return (self.dream.shown_layer if on_journey else "") or self.settings.layer
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--stats`` writes and ``/status.json`` answers. The names are an interface: keep them, add."""
+
+    display_fps: float
+    dream_fps: float
+    latency_ms: Percentiles
+    frame_ms: dict[str, Percentiles]
+    frames: int
+    ticks: int
+    dropped: int
+    rss_mb: float
+    first_picture_s: float | None
+    first_dream_s: float | None
+    faults: int
+    backend: str
+    network: str
+    layer: str
+    guide: str
+    working_size: Size
+    steps: int
+    tick_ms: dict[str, Percentiles]
+    source: str
+    message: str
+    picture_size: Size
+    scene: str
+    presence: float | None
+    arrivals: int
+    attract: bool
+    attracts: int
+
+
+def stats(snapshot: Snapshot) -> Stats:
+    """The statistics of a moment."""
+    measured, dream, settings = snapshot.measured, snapshot.dream, snapshot.settings
+    return Stats(
+        display_fps=measured.display_fps,
+        dream_fps=measured.dream_fps,
+        latency_ms=measured.latency_ms,
+        frame_ms=measured.frame_ms or {},
+        frames=measured.frames,
+        ticks=measured.ticks,
+        dropped=measured.dropped,
+        rss_mb=measured.rss_mb,
+        first_picture_s=measured.first_picture_s,
+        first_dream_s=measured.first_dream_s,
+        faults=snapshot.faults,
+        backend=dream.backend,
+        network=dream.network or settings.network,
+        layer=snapshot.layer if settings.journey else dream.layer or settings.layer,
+        guide=dream.guide if dream.network else settings.guide,
+        working_size=dream.working_size,
+        steps=settings.steps,
+        tick_ms=dream.sections,
+        source=snapshot.source.source,
+        message=" · ".join(dict.fromkeys(filter(None, snapshot.messages))),
+        picture_size=snapshot.picture_size,
+        scene=snapshot.scene,
+        presence=None if snapshot.presence is None else round(snapshot.presence, 2),
+        arrivals=snapshot.arrivals,
+        attract=snapshot.attract,
+        attracts=snapshot.attracts,
+    )
+
+
+def hud_state(snapshot: Snapshot) -> HudState:
+    """What the information plate shows of a moment."""
+    settings, dream, measured = snapshot.settings, snapshot.dream, snapshot.measured
+    layer = network_info(settings.network).blend(snapshot.layer)[0][0]
+    return HudState(
+        network=settings.network,
+        layer=snapshot.layer,
+        layer_channels=layer.channels,
+        layer_stride=layer.stride,
+        channels=dream.shown_channels or settings.channels,
+        backend=dream.backend,
+        source=snapshot.source.source,
+        display_fps=measured.recent_display_fps,
+        dream_fps=dream.dream_fps,
+        latency_ms=measured.recent_latency_ms,
+        steps=settings.steps,
+        octaves=settings.octaves,
+        working_size=dream.working_size,
+        strength=settings.strength,
+        faults=snapshot.faults,
+        recording_s=snapshot.recording_s,
+        mix=settings.mix,
+        mask=settings.mask,
+        vignette=settings.vignette,
+        scene=snapshot.scene,
+        presence=snapshot.presence,
+        attract=snapshot.attract,
+    )

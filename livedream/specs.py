@@ -1,0 +1,136 @@
+"""What one setting may be: its type, range, unit and help, and how a control's movement becomes a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from livedream.errors import UsageError, quoted
+
+Number = int | float
+#: Where a setting stands in lists: what is dreamt, how it is shown, the show around it.
+Group = Literal["dream", "picture", "show"]
+#: What a setting belongs to, and so what may set and store it: a scene, the place (the screen, the room),
+#: the machine (what it can bear), or the person at the controls, for this moment only.
+Scope = Literal["scene", "place", "machine", "person"]
+#: The commands that use a setting; ``classic`` is ``render --classic``.
+Command = Literal["mirror", "render", "classic"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one setting may be: its type, range or choices, step of a control, unit and help.
+
+    ``values`` says in words what a text may be. ``curve`` is how a control's 0..1 is laid over the range:
+    ``log`` gives equal ratios equal room.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    group: Group
+    scope: Scope
+    used_by: tuple[Command, ...]
+    minimum: Number | None = None
+    maximum: Number | None = None
+    step: Number | None = None
+    unit: str = ""
+    choices: tuple[Any, ...] = ()
+    values: str = ""
+    curve: Literal["linear", "log"] = "linear"
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag: ``--step-size``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def possible(self) -> str:
+        """The possible values, in words."""
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        if self.kind is bool:
+            return "on, off"
+        if self.minimum is not None:
+            return f"{self.minimum:g}–{self.maximum:g}" + (f" {self.unit}" if self.unit else "")
+        return self.values
+
+    def check(self, value: Any) -> Any:
+        """``value`` in this setting's type. Raises ``UsageError`` when it is not possible."""
+        if self.kind is bool:
+            ok = isinstance(value, bool)
+        elif self.kind is int:
+            ok = isinstance(value, int) and not isinstance(value, bool)
+        elif self.kind is float:
+            ok = isinstance(value, int | float) and not isinstance(value, bool)
+        else:
+            ok = isinstance(value, str)
+        if ok and self.choices:
+            ok = value in self.choices
+        if ok and self.minimum is not None and self.maximum is not None:
+            ok = self.minimum <= value <= self.maximum  # NaN fails this too
+        if not ok:
+            raise UsageError(f"setting {self.name}: invalid value {quoted(value)}: expected {self.possible}")
+        return float(value) if self.kind is float else value
+
+    def parse(self, text: str) -> Any:
+        """The value that ``text`` (from a command line, a web form) stands for. Raises ``UsageError``."""
+        if self.kind is bool:
+            words = {"on": True, "true": True, "yes": True, "1": True}
+            words |= {"off": False, "false": False, "no": False, "0": False}
+            value: Any = words.get(text.strip().lower(), text)
+        elif self.kind in (int, float):
+            try:
+                value = self.kind(text)
+            except ValueError:
+                value = text
+        else:
+            value = text.strip()
+        return self.check(value)
+
+    def nudge(self, value: Any, count: int) -> Any:
+        """``value`` moved by ``count`` control steps, held inside the range. Raises ``UsageError``."""
+        low, high, step = self._range()
+        moved = round((value + count * step) / step) * step
+        return self.check(self.kind(round(min(high, max(low, moved)), 6)))
+
+    def from_unit(self, unit: float, values: Sequence[Any] = ()) -> Any:
+        """The value at ``unit`` (0..1) of a fader's way, held inside it.
+
+        ``values`` are those of a setting whose values depend on others: layers, networks. Raises
+        ``UsageError`` for a ``unit`` that is no number and a setting that has no range.
+        """
+        if not math.isfinite(unit):
+            raise UsageError(f"setting {self.name}: invalid position {unit}: expected 0–1")
+        unit = min(1.0, max(0.0, unit))
+        if listed := self._listed(values):
+            return listed[min(len(listed) - 1, int(unit * len(listed)))]
+        low, high, step = self._range()
+        if self.curve == "log":
+            # A range that begins at 0 begins with 0, and rises by ratios from its first step on.
+            first = low or step
+            value = low if unit == 0 else first * (high / first) ** unit
+        else:
+            value = low + unit * (high - low)
+        return self.check(self.kind(round(value, 0 if self.kind is int else 6)))
+
+    def to_unit(self, value: Any, values: Sequence[Any] = ()) -> float:
+        """Where ``value`` is on a fader's way, 0..1: the opposite of :meth:`from_unit`."""
+        if listed := self._listed(values):
+            return listed.index(value) / max(1, len(listed) - 1) if value in listed else 0.0
+        low, high, step = self._range()
+        if self.curve == "log":
+            first = low or step
+            return 0.0 if value <= first else min(1.0, math.log(value / first) / math.log(high / first))
+        return float((value - low) / (high - low))
+
+    def _listed(self, values: Sequence[Any]) -> Sequence[Any]:
+        return values or self.choices or ((False, True) if self.kind is bool else ())
+
+    def _range(self) -> tuple[Number, Number, Number]:
+        if self.minimum is None or self.maximum is None or self.step is None:
+            raise UsageError(f"setting {self.name} has no range to move in: expected {self.possible}")
+        return self.minimum, self.maximum, self.step
