@@ -14,7 +14,7 @@ from typing import Any
 from livedream.cli.parser import Parser, checked, folder, png, seconds, size, whole
 from livedream.errors import LivedreamError, UsageError
 from livedream.ipc.child import configure_logging
-from livedream.networks.catalogue import BACKENDS
+from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
 from livedream.specs import Spec
 
