@@ -103,7 +103,7 @@ def read_scene(path: Path) -> Scene:
         problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: title, fade_s, key, settings")
     table = content.get("settings", {})
     if not isinstance(table, dict):
-        problems.append(f"scene {path}: settings: found {quoted(table)}; possible: a table [settings]")
+        problems.append(f"scene {path}: settings: invalid value {quoted(table)}: expected a table [settings]")
         table = {}
     unknown = [name for name in table if name not in SPECS]
     if unknown:
@@ -117,28 +117,29 @@ def read_scene(path: Path) -> Scene:
         try:
             if name not in SCENE_SETTINGS:
                 raise UsageError(
-                    f"belongs to the place, not to a scene; possible: {', '.join(SCENE_SETTINGS)}"
+                    f"setting {name}: belongs to the place, not to a scene;"
+                    f" possible: {', '.join(SCENE_SETTINGS)}"
                 )
             settings[name] = SPECS[name].check(value)
             Settings(**{name: value})
         except UsageError as error:
             settings.pop(name, None)
-            problems.append(f"scene {path}: {name}: {error}")
+            problems.append(f"scene {path}: {error}")
     title, fade_s, key = (
         content.get("title", path.stem),
         content.get("fade_s", DEFAULT_FADE_S),
         content.get("key", 0),
     )
     if not isinstance(title, str):
-        problems.append(f"scene {path}: title: found {quoted(title)}; possible: a text in quotes")
+        problems.append(f"scene {path}: title: invalid value {quoted(title)}: expected a text in quotes")
         title = path.stem
     if isinstance(fade_s, bool) or not isinstance(fade_s, int | float) or not 0 <= fade_s <= _LONGEST_FADE_S:
         problems.append(
-            f"scene {path}: fade_s: found {quoted(fade_s)}; possible: 0 to {_LONGEST_FADE_S:.0f} s"
+            f"scene {path}: fade_s: invalid value {quoted(fade_s)}: expected 0–{_LONGEST_FADE_S:.0f} s"
         )
         fade_s = DEFAULT_FADE_S
     if type(key) is not int or not 0 <= key <= 9:
-        problems.append(f"scene {path}: key: found {quoted(key)}; possible: 1 to 9, or 0 for none")
+        problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
         key = 0
     return Scene(path.stem, settings, title, float(fade_s), key, tuple(problems))
 
