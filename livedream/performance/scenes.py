@@ -1,15 +1,15 @@
-"""Scenes: settings under a name, one TOML file each.
+"""Scenes: named settings, one TOML file each.
 
     title = "Fur"
-    fade_s = 4.0            # how long it takes to get there
+    fade_s = 4.0            # how long it takes to fade to it
     key = 2                 # the digit that recalls it, if any
 
     [settings]
     layer = "textures"
 
-What a scene does not name is at its default, so a scene looks the same whatever was there before; only the
-network stays, if it names none. The place and the machine (``show`` settings, working size, rate) are not
-a scene's business.
+Settings that a scene does not name are at their defaults, so it looks the same whatever was shown before;
+only the network stays, if the scene names none. What belongs to the place, the machine or the person at the
+controls (see ``Spec.scope``) is not part of a scene.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Scene:
-    """Named settings; those that it does not name are at their defaults. ``key`` is 1 to 9, or 0 for none.
+    """Named settings; all others are at their defaults. ``key`` is 1 to 9, or 0 for none.
 
     ``problems`` says what in its file could not be used.
     """
@@ -58,7 +58,7 @@ class Scene:
     problems: tuple[str, ...] = field(default=(), compare=False)
 
     def over(self, base: Settings) -> Settings:
-        """All settings when this scene is shown where ``base`` was."""
+        """All settings when this scene replaces ``base``."""
         defaults = {name: SPECS[name].default for name in SCENE_SETTINGS if name != "network"}
         return base.replace(**defaults | self.settings)
 
@@ -92,7 +92,7 @@ def user_dir() -> Path:
 
 
 def read_scene(path: Path) -> Scene:
-    """The scene in a file. What cannot be used is left out and said in ``problems``.
+    """The scene in a file. What cannot be used is left out and reported in ``problems``.
 
     Raises ``UsageError`` when the file cannot be read at all.
     """
@@ -176,7 +176,7 @@ def _some(names: Collection[str]) -> str:
 
 
 class Scenes:
-    """The scenes in some folders; of two with the same name or key, the one in the first folder counts.
+    """The scenes in several folders; of two with the same name or key, the one in the first folder wins.
 
     ``own`` is the first folder: where scenes are stored.
     """
@@ -204,7 +204,7 @@ class Scenes:
         """The scene on a digit. Raises ``UsageError`` when there is none."""
         for folder in self._folders:
             for path in sorted(folder.glob("*.toml")):
-                # A scene with a mistake may still have been meant by this key: its file says so.
+                # A scene with a mistake in it may still be the one that this key means.
                 with suppress(OSError):
                     if re.search(rf"^key\s*=\s*{key}\b", _beginning(path).decode("utf-8", "replace"), re.M):
                         return read_scene(path)
