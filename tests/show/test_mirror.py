@@ -180,7 +180,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
     [
         (["--layer", "inception9"], 2, "unknown layer 'inception9'; dreamnet has: edges"),
         (["--network", "mirrornet"], 2, "unknown network 'mirrornet'; possible: dreamnet"),
-        (["--steps", "99"], 2, "possible: 0 to 20"),
+        (["--steps", "99"], 2, "expected 0–20"),
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
         (["--scene", "fog"], 2, "unknown scene 'fog'; possible: attract, cathedral"),
         (["--nonsense"], 2, "--nonsense"),
