@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from livedream.errors import LivedreamError
-from livedream.ipc.child import settle_in
+from livedream.ipc.child import set_up_child
 from livedream.networks.graphs import prune
 from livedream.runtimes.exporter import ExportProgress, ExportRequest, ExportResult
 
@@ -27,7 +27,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
-    settle_in("export", int(sys.argv[1]) if len(sys.argv) > 1 else logging.WARNING)
+    set_up_child("export", int(sys.argv[1]) if len(sys.argv) > 1 else logging.WARNING)
     if hasattr(os, "nice"):
         os.nice(2)  # the show and the dream come first
     import torch
