@@ -28,7 +28,7 @@ _HEALTHY_S = 10.0
 class Stamp:
     """The camera frame that a picture was made from: its index and capture time (monotonic, s).
 
-    Both are 0 before the first frame.
+    -1 and 0.0 before the first frame.
     """
 
     index: int

@@ -15,7 +15,7 @@ from livedream.settings import Settings
 from livedream.show import outputs as module
 from livedream.show.options import MirrorOptions
 from livedream.show.outputs import Outputs
-from livedream.show.snapshot import Snapshot, stats
+from livedream.show.snapshot import Measured, Snapshot, stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.window import KeyPressed, Resized
 
@@ -240,7 +240,8 @@ def test_headless_there_is_only_the_preview_page_and_it_has_the_statistics(desk)
         show.run(0.1)
         assert not desk.windows
         assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((64, 36), None, False)
-        outputs.tell(lambda: stats(Snapshot(Settings(), scene="clouds", messages=("hello",))))
+        now = Snapshot(Settings(), scene="clouds", messages=("hello",))
+        outputs.tell(lambda: stats(now, Measured()))
         status = json.loads(get(outputs.preview_url, "status.json"))
         assert (status["scene"], status["message"]) == ("clouds", "hello")
         assert status["latency_ms"]["p50"] == 0.0

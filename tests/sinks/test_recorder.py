@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_an_error_at_once(tmp_path):
 
 def test_as_a_sink_it_records_each_camera_frame_once_and_nothing_before_the_first(tmp_path):
     with Recorder(tmp_path / "a.mp4") as recorder:
-        for index, time_s in ((0, 0.0), (1, 100.0), (1, 100.0), (2, 100.5), (2, 100.5)):
+        for index, time_s in ((-1, 0.0), (1, 100.0), (1, 100.0), (2, 100.5), (2, 100.5)):
             recorder.show(picture(index), None, Stamp(index, time_s))
     times, _ = decode(recorder.path)
     assert times == pytest.approx([0.0, 0.5], abs=0.002)
