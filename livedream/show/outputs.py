@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -199,8 +199,6 @@ class Outputs(Resource):
         closing = threading.Thread(target=recorder.close, name="end of recording")
         closing.start()
         self._ending.append((recorder, closing))
-        if recorder.error is None:
-            log.info("recorded %s", recorder.path)
         return f"recorded {recorder.path}"
 
     @property
@@ -258,11 +256,15 @@ class Outputs(Resource):
     def close(self) -> None:
         """Finish the recording and close everything. May be called twice."""
         if self._recorder is not None and self._recorder in self._sinks:
-            self._end_recording(self._recorder)
+            recorder = self._recorder
+            text = self._end_recording(recorder)
+            if recorder.error is None:
+                log.info("%s", text)
         if self._requested is not None:
             self._requested.close()
         self._sinks.close()
         for _, closing in self._ending:
             closing.join()
+        wait(self._snapshots)
         self.faults()  # logs what has failed at the very end
         self._window = self._preview = None
