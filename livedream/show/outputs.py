@@ -153,7 +153,7 @@ class Outputs(Resource):
 
     def _open_preview_instead(self) -> Preview:
         preview = self._open_preview()
-        self._notices.append(f"the picture is on {preview.url}")
+        self._notices.append(f"the picture is now shown at {preview.url}")
         return preview
 
     def begin(self) -> None:

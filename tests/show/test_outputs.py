@@ -133,7 +133,7 @@ def test_without_its_window_the_show_is_on_the_preview_page(desk):
         assert outputs.preview_url is None
         desk.broken = True
         show.run(0.5)
-        assert f"the picture is on {outputs.preview_url}" in show.said
+        assert f"the picture is now shown at {outputs.preview_url}" in show.said
         assert get(outputs.preview_url, "snapshot.jpg").startswith(b"\xff\xd8")
         desk.broken = False
         show.run(2)
