@@ -22,12 +22,13 @@ def depth_to_space(x: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def pair(value: Sequence[int]) -> tuple[int, int]:
+    """One value or two, as (rows, columns)."""
     values = list(value)
     return (values[0], values[-1])
 
 
-# Fewer channels than this do not fill the vector registers of a processor.
-_FEW = 16
+# Fewer channels than this do not fill a processor's vector registers.
+_VECTOR_CHANNELS = 16
 
 
 def convolution_input_gradient(
@@ -36,28 +37,28 @@ def convolution_input_gradient(
     """The gradient with respect to a convolution's input (B, C, H, W) = ``size``, from its output's ``g``."""
     stride, padding, dilation = pair(stride), pair(padding), pair(dilation)
     outputs, per_group, *kernel = weight.shape
-    # (O, I/G, kh, kw) -> (I, O/G, kh, kw): from outputs to inputs.
-    turned = weight.view(groups, outputs // groups, per_group, *kernel).transpose(1, 2)
+    # (O, I/G, kh, kw) -> (I, O/G, kh, kw): maps outputs to inputs.
+    transposed = weight.view(groups, outputs // groups, per_group, *kernel).transpose(1, 2)
     inputs = groups * per_group
-    turned = turned.reshape(inputs, outputs // groups, *kernel)
+    transposed = transposed.reshape(inputs, outputs // groups, *kernel)
     if dilation != (1, 1) and stride != (1, 1):
-        turned, dilation = _with_gaps(turned, dilation), (1, 1)
-        kernel = list(turned.shape[2:])
+        transposed, dilation = _with_gaps(transposed, dilation), (1, 1)
+        kernel = list(transposed.shape[2:])
     if stride == (1, 1):
         before = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
         after = [
             n - o + d * (k - 1) - b
             for n, o, d, k, b in zip(size[2:], g.shape[2:], dilation, kernel, before, strict=True)
         ]
-        return F.conv2d(padded(g, before, after), turned.flip(2, 3), dilation=dilation, groups=groups)
-    # Row r + s·t of the kernel belongs to phase r, tap t. Few inputs fill no vector: all phases in one
-    # convolution, with zeros for the taps that some lack.
-    together = inputs < _FEW and groups == 1
+        return F.conv2d(padded(g, before, after), transposed.flip(2, 3), dilation=dilation, groups=groups)
+    # Row r + s·t of the kernel belongs to phase r, tap t. With few inputs, all phases go into one
+    # convolution, with zeros for the taps that some of them lack.
+    together = inputs < _VECTOR_CHANNELS and groups == 1
     taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
     phases = []
     for row in range(stride[0]):
         for column in range(stride[1]):
-            phase = turned[:, :, row :: stride[0], column :: stride[1]]
+            phase = transposed[:, :, row :: stride[0], column :: stride[1]]
             missing = [t - k for t, k in zip(taps, phase.shape[2:], strict=True)]
             if together or 0 in phase.shape:
                 phase = F.pad(phase, (0, missing[1], 0, missing[0]))
@@ -73,7 +74,7 @@ def convolution_input_gradient(
 
 
 def _with_gaps(kernel: Tensor, dilation: tuple[int, int]) -> Tensor:
-    """The kernel (I, O, kh, kw) of a dilated convolution as one without dilation, with zeros between."""
+    """The kernel (I, O, kh, kw) of a dilated convolution as an undilated one, with zeros between its taps."""
     i, o, kh, kw = kernel.shape
     rows, columns = dilation
     wide = F.pad(kernel.view(i, o, kh, 1, kw, 1), (0, columns - 1, 0, 0, 0, rows - 1))
@@ -108,6 +109,10 @@ def convolution_backward(
     groups: int,
     mask: Sequence[bool],
 ) -> tuple[Tensor | None, None, None]:
+    """Takes the place of ``aten.convolution_backward``.
+
+    Raises ``BackendError`` for transposed convolutions and for gradients of weights.
+    """
     if transposed or any(mask[1:]):
         raise BackendError("transposed convolutions and gradients of weights cannot be exported")
     return convolution_input_gradient(g, weight, x.shape, stride, padding, dilation, groups), None, None

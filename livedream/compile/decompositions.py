@@ -1,7 +1,7 @@
-"""Gradients of convolutions and pools in operations that every inference runtime has, and runs fast.
+"""Gradients of convolutions and pools, in operations that every inference runtime has and runs fast.
 
-Autograd's own backward operations have no counterpart in ONNX, and the obvious ones are slow or missing
-somewhere (ConvTranspose, ScatterElements, MaxUnpool). So, while a gradient is traced:
+Autograd's own backward operations have no counterpart in ONNX, and the obvious substitutes
+(ConvTranspose, ScatterElements, MaxUnpool) are slow or missing in some runtime. So, during tracing:
 
 * the gradient of a convolution is a convolution with the flipped, transposed kernel; with a stride, one
   convolution that computes all ``stride²`` phases as channels, and a depth-to-space;
@@ -26,8 +26,8 @@ _aten = torch.ops.aten
 
 
 def _silu_gradient(g: Tensor, x: Tensor) -> Tensor:
-    share = torch.sigmoid(x)
-    return g * share * (1 + x * (1 - share))
+    sigmoid = torch.sigmoid(x)
+    return g * sigmoid * (1 + x * (1 - sigmoid))
 
 
 def _variance_and_mean(
@@ -44,11 +44,11 @@ def _variance_and_mean(
 
 
 def decompositions(pool_gradient: str = "exact") -> dict[Any, Callable[..., Any]]:
-    """What ``make_fx`` is to take apart, and how.
+    """The decompositions for ``make_fx``.
 
     ``pool_gradient`` is ``exact`` (autograd's) or ``soft`` (each max-pool's gradient is that of an average).
     """
-    # Loaded here: this table is long and only an export needs it.
+    # Imported here because it takes long, and only an export needs it.
     from torch._decomp import get_decompositions
 
     return {

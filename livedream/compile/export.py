@@ -36,7 +36,7 @@ _ATTEMPTS = 3
 PHOTOGRAPH = MODELS_DIR / "photograph.jpg"
 
 
-#: Is told each stage of an export as it begins: ``tracing``.
+#: Called with the name of each stage of an export as it begins: ``tracing``.
 Progress = Callable[[str], object]
 
 

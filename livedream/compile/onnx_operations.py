@@ -1,4 +1,4 @@
-"""How each operation of a traced graph is written in ONNX: see :mod:`livedream.compile.onnx_writer`."""
+"""How each operation of a trace is written in ONNX: see :mod:`livedream.compile.onnx_writer`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from livedream.errors import BackendError
 
 
 def shape_of(node: Node) -> list[int]:
+    """The shape of a node's value."""
     return [int(n) for n in node.meta["val"].shape]
 
 
 def arguments(node: Node, count: int = 0) -> list[Any]:
-    """The node's arguments, with None for those that were left out, up to ``count``."""
+    """The node's arguments, padded with None to ``count``."""
     return [*node.args, *[None] * (count - len(node.args))]
 
 
 def _simple(kind: str) -> Operation:
-    """An operation that ONNX has under the name ``kind``, on tensors and numbers."""
+    """An operation on tensors and numbers that ONNX calls ``kind``."""
 
     def write(writer: OnnxWriter, node: Node) -> str:
         return writer.emit(kind, writer.same_type(node, [a for a in arguments(node) if a is not None]))
@@ -61,7 +62,7 @@ def _convolution(writer: OnnxWriter, node: Node) -> str:
 
 
 def _without_zero_border(node: Any) -> tuple[Node, list[int]] | None:
-    """What a node pads with zeros, and the pads (top, left, bottom, right); None for another operation."""
+    """The node that ``node`` pads with zeros, and its pads (top, left, bottom, right); else None."""
     if not isinstance(node, Node) or str(node.target) != "aten.constant_pad_nd.default":
         return None
     x, pads, *value = arguments(node)
@@ -299,8 +300,8 @@ OPERATIONS: dict[str, Operation] = (
 
 
 def write_onnx(module: GraphModule, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
-    """``module``, traced by ``make_fx``, as an ONNX model with these names of inputs and outputs.
+    """The trace ``module``, by ``make_fx``, as an ONNX model whose inputs and outputs have these names.
 
-    Raises ``BackendError`` for an operation that has no counterpart here.
+    Raises ``BackendError`` for an operation that cannot be written.
     """
     return OnnxWriter(module, OPERATIONS).model(inputs, outputs)

@@ -1,7 +1,7 @@
-"""Writes a traced graph of PyTorch operations as an ONNX file.
+"""Writes a trace of PyTorch operations as an ONNX graph.
 
-Only the operations that gradients of convolutional networks are made of (see
-:mod:`livedream.compile.decompositions`); another one is a clear error, not a wrong file.
+It knows the operations that gradients of convolutional networks consist of (see
+:mod:`livedream.compile.decompositions`), and refuses any other.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ _TYPES = {
 }
 
 
-#: Writes one node of a traced graph; returns the name of its output.
+#: Writes one node of a trace; returns the name of its output.
 Operation = Callable[["OnnxWriter", Node], str]
 
 
 class OnnxWriter:
-    """Writes ``module`` by a table of ``operations``, from the names that PyTorch gives them."""
+    """Writes the trace ``module`` by a table of ``operations``, whose keys are PyTorch's names."""
 
     def __init__(self, module: GraphModule, operations: Mapping[str, Operation]) -> None:
         self._operations = operations
-        self._graph = module.graph
+        self._trace = module.graph
         self._constants = simplify(module)
         self._names: dict[Node, str] = {}
         self._made: list[onnx.NodeProto] = []
         self._initial: dict[str, onnx.TensorProto] = {}
 
     def model(self, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
-        """The graph as an ONNX model with these names of inputs and outputs.
+        """The trace as an ONNX model whose inputs and outputs have these names.
 
-        Raises ``BackendError`` for an operation that has no counterpart here.
+        Raises ``BackendError`` for an operation that is not in the table.
         """
-        given = [node for node in self._graph.nodes if node.op == "placeholder"]
+        given = [node for node in self._trace.nodes if node.op == "placeholder"]
         self._names |= dict(zip(given, inputs, strict=True))
-        for node in self._graph.nodes:
+        for node in self._trace.nodes:
             if node.op == "call_function" and node not in self._constants:
                 self._names[node] = self._write(node)
-        (results,) = next(node for node in self._graph.nodes if node.op == "output").args
+        (results,) = next(node for node in self._trace.nodes if node.op == "output").args
         for node, name in zip(results, outputs, strict=True):
             self._made.append(helper.make_node("Identity", [self._name_of(node)], [name]))
         used = {name for made in self._made for name in made.input}
@@ -75,7 +75,7 @@ class OnnxWriter:
             raise BackendError(f"the operation {target} of this network cannot be exported")
         return self._operations[target](self, node)
 
-    # --- what the operations are written with
+    # --- for the operations
 
     def emit(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         """One ONNX node with one output; its name."""
@@ -84,6 +84,7 @@ class OnnxWriter:
         return name
 
     def constant(self, values: Any, dtype: Any) -> str:
+        """An array of the model, shared by all that use the same; its name."""
         array = np.asarray(values, dtype)
         return self._initialise(f"{array.dtype}{array.tolist()}", array)
 
@@ -94,6 +95,7 @@ class OnnxWriter:
         return self._names[node]
 
     def integers(self, values: Sequence[int]) -> str:
+        """A constant of 64-bit integers; its name."""
         return self.constant(list(values), np.int64)
 
     def _initialise(self, name: str, array: np.ndarray[Any, Any]) -> str:
@@ -108,6 +110,7 @@ class OnnxWriter:
         return self.constant(argument, _numpy_type(like.meta["val"].dtype))
 
     def cast(self, name: str, dtype: torch.dtype) -> str:
+        """A value converted to another type; its name."""
         return self.emit("Cast", [name], to=_TYPES[dtype])
 
     def same_type(self, node: Node, arguments: Sequence[Any]) -> list[str]:

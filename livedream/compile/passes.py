@@ -1,4 +1,4 @@
-"""Small passes over a traced graph: dead nodes removed, equal ones shared, constants computed once."""
+"""Small passes over a trace: dead nodes are removed, equal ones merged, constants computed once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
-# Operations that take no more than the shape of their input.
+# Operations that use only the shape of their input.
 _FILLED = {
     "aten.new_zeros.default": 0.0,
     "aten.zeros_like.default": 0.0,
@@ -19,12 +19,12 @@ _FILLED = {
 
 
 def simplify(module: GraphModule) -> dict[Node, Tensor]:
-    """Simplify ``module``'s graph in place; gives the constant nodes and their values.
+    """Simplify the trace ``module`` in place; returns its constant nodes and their values.
 
-    A node that depends on no input of the graph is constant, and so are zeros or ones "like" an input.
+    A node that depends on no input is constant, and so are zeros or ones "like" an input.
     """
     module.graph.eliminate_dead_code()
-    _share_equal(module)
+    _merge_equal(module)
     values: dict[Node, Any] = {}
     for node in module.graph.nodes:
         if node.op == "get_attr":
@@ -37,7 +37,7 @@ def simplify(module: GraphModule) -> dict[Node, Tensor]:
     return values
 
 
-def _share_equal(module: GraphModule) -> None:
+def _merge_equal(module: GraphModule) -> None:
     seen: dict[Any, Node] = {}
     for node in list(module.graph.nodes):
         if node.op not in ("call_function", "get_attr"):
@@ -49,7 +49,7 @@ def _share_equal(module: GraphModule) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as something that can be hashed and that tells 1, 1.0 and True apart."""
+    """``value`` as something hashable that distinguishes 1, 1.0 and True."""
     if isinstance(value, list | tuple):
         return tuple(_plain(v) for v in value)
     if isinstance(value, dict):

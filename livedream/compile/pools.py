@@ -18,7 +18,7 @@ from livedream.errors import BackendError
 
 
 def _span(n: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
-    """How many windows PyTorch lays over ``n`` values."""
+    """How many windows PyTorch's pools have over ``n`` values."""
     room = n + 2 * padding - kernel
     count = (-(-room // stride) if ceil_mode else room // stride) + 1
     return count - 1 if ceil_mode and (count - 1) * stride >= n + padding else count
@@ -29,7 +29,7 @@ def _lowest(x: Tensor) -> float:
 
 
 def _window_padded(x: Tensor, dim: int, kernel: int, stride: int, padding: int, windows: int) -> Tensor:
-    """``x`` with so much of the lowest value around it along ``dim`` that ``windows`` fit exactly."""
+    """``x`` padded along ``dim`` with the lowest value, so that ``windows`` fit exactly."""
     after = (windows - 1) * stride + kernel - padding - x.shape[dim]
     before = [padding, 0] if dim == 2 else [0, padding]
     behind = [after, 0] if dim == 2 else [0, after]
@@ -45,7 +45,7 @@ def _pool_along(x: Tensor, dim: int, kernel: int, stride: int, padding: int, win
 
 @torch.library.custom_op("livedream::pool_1d", mutates_args=())
 def _pool_1d(x: Tensor, kernel: list[int], stride: list[int]) -> Tensor:
-    """A max-pool without padding; a name of its own keeps it from being taken apart again."""
+    """A max-pool without padding; its own name keeps it from being decomposed again."""
     return F.max_pool2d(x, kernel, stride)
 
 
@@ -56,7 +56,7 @@ def _gradient_phases(
 
     Of the padded ``x``, phase ``i`` of the result holds what belongs to ``i``, ``i + stride``, … there.
     Values are compared with each other, not with the pool's output: a runtime that computes in another
-    precision than it stores would find no equal ones.
+    precision than it stores would find none equal.
     """
     wide = _window_padded(x, dim, kernel, stride, padding, windows)
     values = [_strided(wide, dim, offset, stride, windows) for offset in range(kernel)]
@@ -64,11 +64,11 @@ def _gradient_phases(
     for value in values[1:]:
         larger.append(value > largest)
         largest = torch.maximum(largest, value)
-    parts, rest = [], g
+    parts, remaining = [], g
     for later in reversed(larger):
-        parts.append(torch.where(later, rest, 0.0))
-        rest = torch.where(later, 0.0, rest)
-    parts = [*parts, rest][::-1]
+        parts.append(torch.where(later, remaining, 0.0))
+        remaining = torch.where(later, 0.0, remaining)
+    parts = [*parts, remaining][::-1]
     taps = -(-kernel // stride)
     phases: list[Tensor] = []
     for phase in range(stride):
@@ -113,7 +113,7 @@ def max_pool(
         raise BackendError("dilated pools cannot be exported")
     rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
     out = _pool_along(_pool_along(x, 3, *columns), 2, *rows)
-    return out, out  # nobody reads the indices: the gradient below finds the places anew
+    return out, out  # the indices are never used: the gradient below finds the maxima again
 
 
 def max_pool_gradient(
@@ -134,11 +134,13 @@ def max_pool_gradient(
     phases: list[Tensor] = []
     for phase, part in enumerate(by_row):
         phases += _gradient_phases(part, _strided(wide, 2, phase, stride_y, count), 3, *columns)
-    whole = phases[0]
+    combined = phases[0]
     if len(phases) > 1:
-        whole = depth_to_space(torch.cat(phases, 1), stride_y, stride_x)
-    after = [n + p - m for n, p, m in zip(x.shape[2:], (padding_y, padding_x), whole.shape[2:], strict=True)]
-    return padded(whole, [-padding_y, -padding_x], after)
+        combined = depth_to_space(torch.cat(phases, 1), stride_y, stride_x)
+    after = [
+        n + p - m for n, p, m in zip(x.shape[2:], (padding_y, padding_x), combined.shape[2:], strict=True)
+    ]
+    return padded(combined, [-padding_y, -padding_x], after)
 
 
 def soft_pool_gradient(
@@ -151,7 +153,7 @@ def soft_pool_gradient(
     ceil_mode: bool,
     indices: Tensor,
 ) -> Tensor:
-    """The gradient of an average over each window in place of the largest value's: softer, larger forms."""
+    """The gradient of each window's average instead of its largest value's, for softer, larger forms."""
     rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
     return _average_gradient(g / (rows[0] * columns[0]), x.shape, rows, columns)
 
@@ -165,7 +167,7 @@ def _average_gradient(
     channels = size[1]
     ones = torch.ones(channels, 1, rows[0], columns[0], dtype=g.dtype)
     (kh, sh, ph, _), (kw, sw, pw, _) = rows, columns
-    # Windows may reach past the picture (ceil mode): as far as that, it is padded.
+    # Windows may reach past the input (ceil mode), which is padded that far.
     reach = [
         (o - 1) * s + k - p for o, s, k, p in zip(g.shape[2:], (sh, sw), (kh, kw), (ph, pw), strict=True)
     ]
@@ -181,7 +183,7 @@ def _average_counts(
     include_padding: bool,
     divisor: int | None,
 ) -> Tensor:
-    """How many values each window's sum is divided by: (1, 1, rows, columns), a constant."""
+    """What each window's sum is divided by: (1, 1, rows, columns), a constant."""
     if divisor:
         return torch.full((1, 1, 1, 1), float(divisor))
     counts = []

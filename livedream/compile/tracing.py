@@ -1,7 +1,7 @@
-"""From a truncated network to one graph: picture in, normalised gradient and strength out, no autograd.
+"""From a truncated network to one graph: image in, normalised gradient and strength out, no autograd.
 
-The gradient is traced (``torch.func.vjp`` under ``make_fx``) at one picture size; what comes out are plain
-operations on tensors, which any inference runtime can run.
+The gradient is traced (``torch.func.vjp`` under ``make_fx``) at one image size. The result
+is plain tensor operations, which any inference runtime can run.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from livedream.compile.decompositions import decompositions
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
 
-#: From the graph's inputs to its outputs.
+#: Maps the inputs of a graph to its outputs.
 Function = Callable[..., tuple[Tensor, Tensor]]
 
 
 def input_names(spec: GraphSpec) -> tuple[str, ...]:
-    """What the graph takes.
+    """The inputs of the graph.
 
     ``image``: RGB float32 (1, 3, H, W) in [0, 1]. ``weights``: of the channels, (1, C, 1, 1), or ``guide``:
     features (C, 256). For unrolled steps also two scalars, neutral at 1: ``step_size`` in levels of 255 and
-    ``residual_limit``, the largest change of the picture as a share of its range.
+    ``residual_limit``, the largest change of the image as a fraction of its range.
     """
     second = "guide" if spec.guide else "weights"
     return ("image", second, "step_size", "residual_limit") if spec.steps else ("image", second)
 
 
 def output_names(spec: GraphSpec) -> tuple[str, str]:
-    """What the graph gives.
+    """The outputs of the graph.
 
     ``gradient``: divided by its mean absolute value, of the image's shape; for unrolled steps ``dream``: the
-    dreamt picture. ``strength``: a scalar, the weighed norm of the activation (of the last step).
+    dreamt image. ``strength``: a scalar, the weighted norm of the activation (of the last step).
     """
     return ("dream", "strength") if spec.steps else ("gradient", "strength")
 
 
 def trace(network: nn.Module, channels: int, spec: GraphSpec) -> GraphModule:
-    """The graph of ``network``'s gradient as ``spec`` wants it.
+    """The gradient of ``network``, traced in the form that ``spec`` names.
 
     ``network`` maps RGB (1, 3, H, W) to an activation of ``channels`` channels, in full precision.
     """
@@ -51,7 +51,7 @@ def trace(network: nn.Module, channels: int, spec: GraphSpec) -> GraphModule:
     image = torch.rand(1, 3, spec.height, spec.width)
     second = torch.rand(channels, GUIDE_FEATURES) if spec.guide else torch.ones(1, channels, 1, 1)
     inputs = (image, second, torch.tensor(1.0), torch.tensor(1.0))[: len(input_names(spec))]
-    # Autograd adds gradients up in place; ONNX has no such thing.
+    # Autograd accumulates gradients in place, which ONNX cannot express.
     function = torch.func.functionalize(reference(network, spec), remove="mutations")
     traced = make_fx(function, decomposition_table=decompositions(spec.pool_gradient))(*inputs)
     assert isinstance(traced, GraphModule)
@@ -61,7 +61,7 @@ def trace(network: nn.Module, channels: int, spec: GraphSpec) -> GraphModule:
 def reference(network: nn.Module, spec: GraphSpec) -> Function:
     """What the graph of ``spec`` computes, as a function that autograd runs.
 
-    To be run under :func:`livedream.networks.objective.pools`.
+    Run it under :func:`livedream.networks.objective.pools`.
     """
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
 
@@ -70,7 +70,7 @@ def reference(network: nn.Module, spec: GraphSpec) -> Function:
         activation, pull_back = outputs[0].float(), outputs[1]
         seed = _best_match(activation, second) if spec.guide else second * activation
         strength = (seed * activation).sum().clamp_min(0.0).sqrt()
-        if dtype != torch.float32:  # only the direction counts, and there is no room for squared activations
+        if dtype != torch.float32:  # only the direction counts, and squared activations would overflow
             seed = seed / seed.abs().amax().clamp_min(1e-12)
         (pulled,) = pull_back(seed.to(dtype))
         pulled = pulled.float()
@@ -94,9 +94,9 @@ def _best_match(activation: Tensor, features: Tensor) -> Tensor:
 
 
 def _soft_limit(residual: Tensor, limit: Tensor) -> Tensor:
-    """Untouched up to half of ``limit``, bent beyond, never past it: as the live dream does."""
+    """Identity up to half of ``limit``, then compressed so as never to exceed it, as in the live dream."""
     knee = limit / 2
     size = residual.abs()
     inside = torch.minimum(size, knee)
-    bent = inside + knee * torch.tanh((size - inside) / knee)
-    return torch.where(residual < 0, -bent, bent)
+    compressed = inside + knee * torch.tanh((size - inside) / knee)
+    return torch.where(residual < 0, -compressed, compressed)

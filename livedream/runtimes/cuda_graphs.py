@@ -15,7 +15,7 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-#: Each CUDA graph holds the memory of a whole step; those unused for the longest go.
+#: Each CUDA graph holds the memory of a whole step; the least recently used are freed.
 MOST_GRAPHS = 16
 _WARM_UPS = 3
 
@@ -44,7 +44,7 @@ def capture(x: Tensor, step: Step) -> Step:
 
 
 class CudaGraphs:
-    """Steps that are captured when they first run, and replayed from then on; plain calls if that fails."""
+    """Captures each step on its first run and replays it from then on; plain calls if that fails."""
 
     def __init__(self, capture: Callable[[Tensor, Step], Step] = capture) -> None:
         self._capture = capture
@@ -55,7 +55,7 @@ class CudaGraphs:
     def __call__(self, key: Hashable, x: Tensor, step: Step) -> Tensor:
         """``step(x)``, captured under ``key``: a step of the same key must do the same to any ``x``.
 
-        A CUDA graph reads what its step read from the same memory: whatever that is, ``key`` must hold it.
+        A CUDA graph goes on reading the tensors that its step read, so ``key`` must keep them alive.
         ``x`` and the result are on the GPU; the result belongs to the caller.
         """
         with self._lock:  # a CUDA graph has one input and one output, for all threads

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Answer requests until there are no more."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print to it
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
     set_up_child("export", int(sys.argv[1]) if len(sys.argv) > 1 else logging.WARNING)
@@ -43,12 +43,12 @@ def main() -> None:
         request = decoder.decode(waiting.get())
         try:
             send(_answer(request, send_stage=lambda stage: send(ExportProgress(stage))))
-        except BrokenPipeError:  # the parent is gone
+        except BrokenPipeError:  # the parent has ended
             return
 
 
 def _listen(requests: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
-    """Pass requests on; when the parent is gone, end at once, even in the middle of an export."""
+    """Queue requests; when the parent ends, end at once, even in the middle of an export."""
     for line in requests:
         waiting.put(line)
     os._exit(0)
@@ -66,7 +66,7 @@ def _answer(request: ExportRequest, send_stage: Callable[[str], None]) -> Export
         return ExportResult(error=str(error))
     except BrokenPipeError:
         raise
-    except Exception as error:  # one network that cannot be traced must not end the exports of others
+    except Exception as error:  # a network that cannot be traced must not end the process
         log.exception("the export of %s failed", spec.stem)
         return ExportResult(error=f"{spec.network} {spec.layer} cannot be exported: {error!r}"[:2000])
     return ExportResult(path=str(path))

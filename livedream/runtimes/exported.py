@@ -1,7 +1,7 @@
 """A backend that runs exported graphs where they are ready, and PyTorch where they are not yet.
 
-What is asked for is exported and opened in the background, the layer and sizes of now first, then the
-neighbours in the layer list. The dream never waits for it.
+Graphs are exported and opened in the background, first those of the current layer and sizes, then those of
+its neighbours in the layer list. The dream does not wait for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from livedream.runtimes.store import OpenedGraph, SessionStore
 
 log = logging.getLogger(__name__)
 
-#: The sizes of a layer that its neighbours are prepared at: those of the octaves, used last.
+#: A layer's neighbours are prepared at as many sizes as there are octaves at most, the latest first.
 _NEIGHBOUR_SIZES = 8
 
 
@@ -38,7 +38,7 @@ class ExportedBackend:
     """One network, run by the fastest runtime of this machine.
 
     ``runtime`` is ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`. With ``wait`` the first
-    gradient of each layer and size waits for its graph: results do not depend on when that was ready.
+    gradient of each layer and size waits for its graph, so that results do not depend on timing.
     """
 
     def __init__(
@@ -100,8 +100,9 @@ class ExportedBackend:
         second = self._second_input(layer, objective)
         self._ran = self._store.use(spec)
         if self._ran is None and not self._settled(spec):
-            self._preparer.ask(spec, Sample(image.detach().clone(), objective, second))
+            self._preparer.request(spec, Sample(image.detach().clone(), objective, second))
             if self._wait:
+                log.info("preparing %s", spec.stem)
                 self._preparer.wait_until(lambda: self._settled(spec))
                 self._ran = self._store.use(spec)
         if self._ran is not None:
@@ -122,7 +123,7 @@ class ExportedBackend:
         if not self._settled(spec):
             image = torch.rand(1, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
             second = self._second_input(layer, objective)
-            self._preparer.ask(spec, Sample(image.to(self.device), objective, second))
+            self._preparer.request(spec, Sample(image.to(self.device), objective, second))
 
     def drop(self, reason: str) -> bool:
         """Stop using the runtime that ran last; the next one takes over, or PyTorch."""
@@ -135,7 +136,7 @@ class ExportedBackend:
         return True
 
     def close(self) -> None:
-        """Stop all preparing, in the middle of whatever it is doing."""
+        """Stop all preparation, and an export in the middle. May be called twice."""
         self._preparer.interrupt()
         self._exporter.close()
         self._preparer.close()
@@ -162,13 +163,13 @@ class ExportedBackend:
         return self._guide_features[1]
 
     def _settled(self, spec: GraphSpec) -> bool:
-        """Whether a graph is there, or will never be."""
+        """Whether a graph is ready, or never will be."""
         return spec in self._store or spec in self._given_up or not self._runtimes.names()
 
     # --- in the preparing thread
 
     def _make_ready(self, spec: GraphSpec, sample: Sample | None) -> None:
-        """Open a graph; without a ``sample`` nobody has asked for it yet."""
+        """Open a graph; one without a ``sample`` is spare."""
         while not self._settled(spec):
             opened = self._opener.open(spec, sample)
             if opened is None:

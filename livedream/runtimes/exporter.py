@@ -24,7 +24,7 @@ from livedream.networks.graphs import GraphSpec, find_graph
 
 log = logging.getLogger(__name__)
 
-#: The longest step of an export (a comparison of a large network's gradient) takes a tenth of this.
+#: The longest stage of an export, a large network's comparison with autograd, takes a tenth of this.
 LIMIT_S = 300.0
 _ATTEMPTS = 2
 _KILLED_S = 1.0
@@ -54,7 +54,7 @@ class ExportResult(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
 class Exporter:
     """Starts the exporting process when it is needed, and restarts it once when it dies or hangs.
 
-    ``limit_s`` is how long it may go without a sign of life. One thread exports; any may close it.
+    ``limit_s`` is how long it may give no sign of life. One thread exports; any thread may close it.
     """
 
     def __init__(self, command: Sequence[str] | None = None, limit_s: float = LIMIT_S) -> None:
@@ -116,7 +116,7 @@ class Exporter:
 
 
 class _ProcessFailure(Exception):
-    """What the process did instead of answering: ``ended with exit code 1``."""
+    """Why the process gave no answer: ``ended with exit code 1``."""
 
 
 Answer = ExportProgress | ExportResult
@@ -124,7 +124,7 @@ _ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 
 class _ExportProcess:
-    """The process and its two pipes; a thread reads the answers, so that waiting for one has a limit."""
+    """The process and its pipes. A thread reads the answers, so that waiting for one can time out."""
 
     def __init__(self, command: Sequence[str]) -> None:
         root = str(Path(__file__).parents[2])
@@ -135,7 +135,7 @@ class _ExportProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
-                start_new_session=True,  # Ctrl-C is for the show, also before the process can ignore it
+                start_new_session=True,  # or a Ctrl-C would reach it before it can ignore it
             )
         except OSError as error:
             raise _ProcessFailure(f"cannot start: {error}") from error
@@ -198,7 +198,7 @@ def _default_command() -> list[str]:
 
 @dataclass(frozen=True)
 class GraphFiles:
-    """The graph files of one network in a folder: those that are there, and others as they are needed."""
+    """The graph files of one network in a folder; missing ones are exported when needed."""
 
     network: str
     weights: Path | None
@@ -211,6 +211,6 @@ class GraphFiles:
         found = find_graph(spec, self.weights_sha256, self.folder)
         if found is not None:
             return found
-        log.info("exporting %s, once", spec.stem)
+        log.debug("exporting %s", spec.stem)
         weights = None if self.weights is None else str(self.weights)
         return self.exporter.export(ExportRequest(spec=spec, folder=str(self.folder), weights=weights))

@@ -18,7 +18,6 @@ from livedream.networks.catalogue import network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
 from livedream.networks.objective import Guide, Objective
 from livedream.runtimes import registry
-from livedream.runtimes.base import Session
 from livedream.runtimes.calibration import Run, measure, rank
 from livedream.runtimes.exporter import GraphFiles
 from livedream.runtimes.pytorch import TorchBackend
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """One input of a graph, on which runtimes can be compared: an image (1, 3, H, W) and what is raised."""
+    """An input to compare runtimes on: an image (1, 3, H, W), an objective and its second input."""
 
     image: Tensor
     objective: Objective
@@ -38,9 +37,9 @@ class Sample:
 
 
 class GraphOpener:
-    """Opens graphs in the first of ``runtimes`` that starts, after it has put these in order, once.
+    """Opens graphs in the first of ``runtimes`` that starts; the first call puts these in order.
 
-    Runtimes that cannot start are dropped, each with a ``report`` of its own.
+    Runtimes that cannot start are dropped, and each is reported: ``report(text, log level)``.
     """
 
     def __init__(
@@ -64,7 +63,9 @@ class GraphOpener:
         """
         path = self._files.path(spec)
         if not self._calibrated and sample is not None:
-            self._calibrate(spec, path, sample)
+            fastest = self._calibrate(spec, path, sample)
+            if fastest is not None:
+                return fastest
         for runtime in self._runtimes.names():
             try:
                 return self._opened(runtime, spec, path)
@@ -73,29 +74,32 @@ class GraphOpener:
         return None
 
     def _opened(self, runtime: str, spec: GraphSpec, path: Path) -> OpenedGraph:
-        """Open a graph and measure what that costs: its first run packs weights and takes room for its
-        activations. Other threads take memory meanwhile, or return some, so the file's size is the least."""
+        """Open a graph and measure its memory, after a first run, which packs weights and allocates
+        activations. Other threads allocate and free meanwhile, so it counts for its file's size at least."""
         device = self._reference.device
         before = _memory_in_use(device)
         session = registry.open_session(runtime, path, self._threads)
-        if device.type != "cuda":  # there a first run captures a CUDA graph, which is its own thread's
+        if device.type != "cuda":  # there the first run captures a CUDA graph, which belongs to its thread
             try:
                 session(*_neutral_inputs(spec))
             except Exception as error:  # each runtime has exceptions of its own
                 raise BackendError(f"it does not run {spec.stem}: {error}") from error
         return OpenedGraph(session, runtime, max(path.stat().st_size, _memory_in_use(device) - before))
 
-    def _calibrate(self, spec: GraphSpec, path: Path, sample: Sample) -> None:
-        runs: dict[str, Run] = {}
+    def _calibrate(self, spec: GraphSpec, path: Path, sample: Sample) -> OpenedGraph | None:
+        """Put the runtimes in order; the graph in the fastest of them, None when PyTorch is faster."""
+        opened: dict[str, OpenedGraph] = {}
         for runtime in self._runtimes.names():
             try:
-                session: Session = registry.open_session(runtime, path, self._threads)
+                opened[runtime] = self._opened(runtime, spec, path)
             except BackendError as error:
                 self._drop(runtime, str(error))
-                continue
-            runs[runtime] = functools.partial(session, sample.image, sample.second)
+        runs: dict[str, Run] = {
+            runtime: functools.partial(graph.session, sample.image, sample.second)
+            for runtime, graph in opened.items()
+        }
         objective = sample.objective
-        if objective.guide is not None:  # a graph takes only some of a guide's features
+        if objective.guide is not None:  # the graph takes only some of its features
             objective = dataclasses.replace(objective, guide=Guide(sample.second))
         pytorch = functools.partial(self._reference.gradient, sample.image, spec.layer, objective)
         wait_for_gpu = torch.cuda.synchronize if self._reference.device.type == "cuda" else lambda: None
@@ -107,6 +111,7 @@ class GraphOpener:
         self._calibrated = True
         times = {"pytorch": pytorch_s} | {name: found.time_s for name, found in measured.items()}
         log.info("%s: %s", spec.stem, ", ".join(f"{name} {s * 1e3:.1f} ms" for name, s in times.items()))
+        return next((opened[runtime] for runtime in self._runtimes.names()), None)
 
     def _drop(self, runtime: str, reason: str) -> None:
         if self._runtimes.drop(runtime):
@@ -120,7 +125,7 @@ def _neutral_inputs(spec: GraphSpec) -> tuple[Tensor, Tensor]:
 
 
 def _memory_in_use(device: torch.device) -> int:
-    """In bytes: of the GPU, by whoever uses it, or of this process."""
+    """In bytes: of the whole GPU, or of this process."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return int(total - free)

@@ -1,4 +1,4 @@
-"""A thread that makes things ready in the background: what was asked for, the newest first, then the rest."""
+"""A thread that prepares graphs in the background: those requested, the newest first, then spare ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 log = logging.getLogger(__name__)
 
-#: Of what was asked for and is not ready yet, the oldest beyond this number is forgotten.
+#: The most requests that wait; beyond, the oldest are forgotten.
 _MOST_WAITING = 32
 _POLL_S = 1.0
 #: After this long without work, whatever the work needs may be shut down.
@@ -22,10 +22,10 @@ Job = TypeVar("Job")
 
 
 class Preparer(Generic[Key, Job]):
-    """Runs ``work(key, job)`` for what is asked for, in a thread that starts with the first.
+    """Runs ``work(key, job)`` for each request, in a thread that starts with the first.
 
-    ``spare()`` gives the next (key, job) when nothing is asked for, or None. ``failed(key, reason)`` is told
-    of every exception that ``work`` raises, and ``idle()`` is called after a while without work.
+    ``spare()`` returns a (key, job) to work on when there are no requests, or None. ``failed(key, error)``
+    is called for every exception that ``work`` raises, ``idle()`` after a while without work.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Preparer(Generic[Key, Job]):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being prepared, or waits for it."""
+        """Whether something is being prepared or waits to be."""
         return self._busy
 
-    def ask(self, key: Key, job: Job) -> None:
-        """Prepare this next."""
+    def request(self, key: Key, job: Job) -> None:
+        """Prepare this next; a later request for the same key replaces it."""
         with self._changed:
             if self._closed:
                 return
@@ -63,19 +63,19 @@ class Preparer(Generic[Key, Job]):
             self._changed.notify_all()
 
     def wait_until(self, done: Callable[[], bool]) -> None:
-        """Wait until ``done()``, which is asked after every piece of work, or until it is closed."""
+        """Wait until ``done()``, which is evaluated after every job, or until it is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or done())
 
     def interrupt(self) -> None:
-        """Begin nothing more; what is being prepared goes on."""
+        """Start no more jobs, without waiting for the current one."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Begin nothing more, and wait for the end of what is being prepared. May be called twice."""
+        """Start no more jobs, and wait for the current one. May be called twice."""
         self.interrupt()
         if self._thread is not None:
             self._thread.join()
@@ -100,7 +100,7 @@ class Preparer(Generic[Key, Job]):
             self._busy = True
             try:
                 self._work(key, job)
-            except Exception as error:  # one that fails must not end the thread, and with it all others
+            except Exception as error:  # a job that fails must not end the thread, and with it all others
                 if not self._closed:
                     self._failed(key, error)
             worked_s = time.monotonic()

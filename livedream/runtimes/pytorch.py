@@ -99,7 +99,7 @@ class TorchBackend:
         """
         if self._graphs is None:
             return self._eager(image, layer, objective)
-        # The guide itself, not its id: the CUDA graph reads its features as long as it is kept.
+        # The guide itself, not its id: the CUDA graph goes on reading its features.
         key = layer, tuple(image.shape), objective.channels, objective.pool_gradient, objective.guide
         return self._graphs(key, image, lambda x: self._eager(x, layer, objective))
 

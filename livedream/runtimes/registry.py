@@ -1,4 +1,4 @@
-"""The inference runtimes by name: which are worth trying on a device, and how to open a graph in one."""
+"""The inference runtimes by name: which ones suit a device, and how to open a graph in one."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def open_session(runtime: str, path: Path, threads: int) -> Session:
 
 
 class Runtimes:
-    """The runtimes that a backend still uses, the fastest first. For several threads."""
+    """The runtimes that a backend still uses, the fastest first. Thread-safe."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
-        """All that are left, the fastest first."""
+        """Those still in use, the fastest first."""
         with self._lock:
             return list(self._names)
 
@@ -72,13 +72,13 @@ class Runtimes:
             return name in self._names
 
     def drop(self, name: str) -> bool:
-        """Stop using one; whether it was still in use."""
+        """Stop using a runtime; whether it was in use."""
         with self._lock:
             used = name in self._names
             self._names = [other for other in self._names if other != name]
             return used
 
     def keep(self, order: Iterable[str]) -> None:
-        """Use only these, in this order; one that was dropped in the meantime stays dropped."""
+        """Use only these, in this order; one dropped in the meantime stays dropped."""
         with self._lock:
             self._names = [name for name in order if name in self._names]

@@ -18,7 +18,7 @@ MOST_SESSIONS, MOST_BYTES = 32, 1 << 30
 
 @dataclass(frozen=True)
 class OpenedGraph:
-    """A session, the runtime that it runs in, and the memory that it takes."""
+    """A session, its runtime, and the memory that it takes."""
 
     session: Session
     runtime: str
@@ -26,7 +26,7 @@ class OpenedGraph:
 
 
 class SessionStore:
-    """Opened graphs; when there are too many, those unused for the longest go. For several threads."""
+    """Opened graphs, of which the least recently used make room for others. Thread-safe."""
 
     def __init__(self, most_sessions: int = MOST_SESSIONS, most_bytes: int = MOST_BYTES) -> None:
         self._most_sessions, self._most_bytes = most_sessions, most_bytes
@@ -38,28 +38,28 @@ class SessionStore:
             return spec in self._opened
 
     def use(self, spec: GraphSpec) -> OpenedGraph | None:
-        """The opened graph, which counts as used just now; None when there is none."""
+        """The opened graph, which becomes the most recently used; None when there is none."""
         with self._lock:
             if spec in self._opened:
                 self._opened.move_to_end(spec)
             return self._opened.get(spec)
 
     def specs(self) -> list[GraphSpec]:
-        """All graphs that are held, the one used last at the end."""
+        """All graphs in the store, the most recently used last."""
         with self._lock:
             return list(self._opened)
 
     def add(self, spec: GraphSpec, opened: OpenedGraph) -> None:
-        """Keep a graph, which counts as used just now; others make room for it."""
+        """Keep a graph as the most recently used; others make room for it."""
         with self._lock:
             self._opened[spec] = opened
             self._opened.move_to_end(spec)
             while len(self._opened) > 1 and self._too_full():
                 oldest, _ = self._opened.popitem(last=False)
-                log.info("closed %s, unused for the longest", oldest.stem)
+                log.info("closed %s, the least recently used", oldest.stem)
 
     def add_spare(self, spec: GraphSpec, opened: OpenedGraph) -> bool:
-        """Keep a graph that nobody has used yet, and only if there is room; whether there was."""
+        """Keep a graph that has not been used yet, if there is room; whether there was."""
         with self._lock:
             self._opened[spec] = opened
             self._opened.move_to_end(spec, last=False)

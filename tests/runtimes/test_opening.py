@@ -107,11 +107,17 @@ def test_runtimes_are_compared_once(opener, sample, right):
         opens.append(path)
         return right
 
-    made, _, _ = opener(False, good=opening)
+    def opening_wrong(path):
+        compared.append(path)
+        return FakeSession("Wrong", torch.nan)
+
+    compared = []
+    made, _, _ = opener(False, good=opening, wrong=opening_wrong)
     made.open(SPEC, sample)
-    assert len(opens) == 2  # to compare, and to keep
+    assert len(opens) == 1
     made.open(SPEC, sample)
-    assert len(opens) == 3
+    assert len(opens) == 2
+    assert len(compared) == 1
 
 
 def test_a_graph_with_a_guide_is_compared_too(opener, reference, sample):

@@ -1,4 +1,4 @@
-"""The background thread: the newest wish first, spare work afterwards, and an end at any time."""
+"""The background thread: the newest request first, spare work afterwards, and an end at any time."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def work():
 
 
 def test_the_newest_comes_first(work):
-    work.preparer.ask("first", None)
+    work.preparer.request("first", None)
     assert work.begun.wait(PATIENCE_S)
     for key in ("old", "new", "newest"):
-        work.preparer.ask(key, None)
-    work.preparer.ask("new", None)
+        work.preparer.request(key, None)
+    work.preparer.request("new", None)
     work.hold.set()
     work.preparer.wait_until(lambda: len(work.done) == 4)
     assert work.done == ["first", "new", "newest", "old"]
@@ -50,18 +50,18 @@ def test_the_newest_comes_first(work):
 def test_one_that_fails_is_reported_and_the_next_goes_on(work):
     work.hold.set()
     error = ValueError("broken")
-    work.preparer.ask("bad", error)
+    work.preparer.request("bad", error)
     work.preparer.wait_until(lambda: "bad" in work.failed)
-    work.preparer.ask("good", None)
+    work.preparer.request("good", None)
     work.preparer.wait_until(lambda: "good" in work.done)
     assert work.failed == {"bad": error}
 
 
-def test_spare_work_is_done_when_nothing_is_asked_for():
+def test_spare_work_is_done_when_there_are_no_requests():
     spares = [("a", None), ("b", None)]
     work = Work(lambda: spares.pop() if spares else None)
     work.hold.set()
-    work.preparer.ask("asked", None)
+    work.preparer.request("asked", None)
     work.preparer.wait_until(lambda: len(work.done) == 3)
     work.preparer.close()
     assert work.done == ["asked", "b", "a"]
@@ -69,7 +69,7 @@ def test_spare_work_is_done_when_nothing_is_asked_for():
 
 def test_it_is_busy_until_everything_is_done(work):
     assert not work.preparer.busy
-    work.preparer.ask("one", None)
+    work.preparer.request("one", None)
     assert work.preparer.busy
     work.hold.set()
     while work.preparer.busy:
@@ -79,14 +79,14 @@ def test_it_is_busy_until_everything_is_done(work):
 def test_after_a_while_without_work_it_is_idle(work, monkeypatch):
     monkeypatch.setattr(preparing, "IDLE_S", 0.0)
     work.hold.set()
-    work.preparer.ask("one", None)
+    work.preparer.request("one", None)
     assert work.idle.wait(PATIENCE_S)
 
 
 def test_closing_forgets_what_waits_and_lets_waiters_go(work):
-    work.preparer.ask("one", None)
+    work.preparer.request("one", None)
     assert work.begun.wait(PATIENCE_S)
-    work.preparer.ask("two", None)
+    work.preparer.request("two", None)
     waiter = threading.Thread(target=work.preparer.wait_until, args=(lambda: False,))
     waiter.start()
     work.preparer.interrupt()
@@ -95,5 +95,5 @@ def test_closing_forgets_what_waits_and_lets_waiters_go(work):
     work.hold.set()
     work.preparer.close()
     work.preparer.close()
-    work.preparer.ask("three", None)
+    work.preparer.request("three", None)
     assert work.done == ["one"]
