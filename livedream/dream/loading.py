@@ -29,7 +29,7 @@ GUIDES_DIR = "guides"
 def loading_message(network: str, weights: str | None) -> str:
     """What is going on while a network is not there yet."""
     info = network_info(network)
-    if weights is None and info.from_torchvision and find_weights(network) is None:
+    if weights is None and info.provider == "torchvision" and find_weights(network) is None:
         return f"downloading {info.weights_file}"
     return f"loading {network}"
 

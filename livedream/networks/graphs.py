@@ -9,14 +9,14 @@ import dataclasses
 import functools
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livedream import places
 from livedream.errors import NetworkError
 from livedream.files import file_hash, replace_file
-from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
+from livedream.networks.catalogue import find_weights, network_info
 
 log = logging.getLogger(__name__)
 
@@ -118,12 +118,8 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dict": dict}
 
 
 def exported_dir() -> Path:
-    """Where exported files lie: ``models/exported``, or the user's cache where that may not be written."""
-    folder = MODELS_DIR / "exported"
-    if os.access(folder if folder.exists() else MODELS_DIR, os.W_OK):
-        return folder
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "livedream" / "exported"
+    """Where exported files are kept: in the user's cache."""
+    return places.exported_dir()
 
 
 def find_exported(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:

@@ -62,13 +62,14 @@ def test_a_vision_transformer_is_refused_with_what_is_possible():
         network_info("vit_b_16")
 
 
-def test_weights_are_looked_for_in_models_and_in_torchvisions_cache(monkeypatch, tmp_path):
-    models, cache = tmp_path / "models", tmp_path / "torch" / "hub" / "checkpoints"
-    monkeypatch.setattr(catalogue, "MODELS_DIR", models)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+def test_the_users_networks_come_before_the_shipped_ones_and_those_before_torchvisions_cache(
+    models, monkeypatch, tmp_path
+):
+    shipped, cache = tmp_path / "shipped", tmp_path / "torch" / "hub" / "checkpoints"
+    monkeypatch.setattr(catalogue, "MODELS_DIR", shipped)
     assert find_weights("googlenet") is None
-    for folder in (cache, models):
-        folder.mkdir(parents=True)
+    for folder in (cache, shipped, models):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "googlenet-1378be20.pth").touch()
         assert find_weights("googlenet") == folder / "googlenet-1378be20.pth"
     (cache / network_info("resnet34").weights_file).touch()
@@ -85,11 +86,11 @@ def test_torchvisions_cache_is_where_torch_says(monkeypatch):
 
 
 def test_weights_that_were_named_must_be_there(tmp_path):
-    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: live\.py models fetch bvlc"):
+    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: livedream models fetch bvlc"):
         find_weights("bvlc_googlenet", tmp_path / "none.npz")
 
 
-def test_the_listing_names_every_network_and_says_which_are_here():
+def test_the_listing_names_every_network_and_says_which_are_installed():
     text = networks_text()
     assert all(name in text for name in (*NETWORKS, *CLASSIFIERS))
     (line,) = (line for line in text.splitlines() if line.startswith("dreamnet "))
