@@ -132,6 +132,19 @@ def test_a_disk_that_fails_leaves_what_was_there(
     assert there.read_bytes() == b"the weights of yesterday"
 
 
+def test_without_a_folder_to_write_to_nothing_is_imported(
+    tensors: dict[str, Tensor], models: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "a.npz", **_arrays(tensors))
+    models.rmdir()
+    models.touch()
+    with pytest.raises(
+        OutputError, match=r"cannot write to the folder .*networks: .*LIVEDREAM_HOME"
+    ) as caught:
+        import_weights(tmp_path / "a.npz", "bvlc_googlenet")
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_network_and_a_missing_file_are_named(models: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown network 'x'"):
         import_weights(tmp_path / "a.npz", "x")
