@@ -30,7 +30,7 @@ def networks_dir() -> Path:
     return _folder(platformdirs.user_data_path("livedream", False), "networks")
 
 
-def exported_dir() -> Path:
+def graphs_dir() -> Path:
     """Exported graphs, which can be made again at any time."""
     return _folder(platformdirs.user_cache_path("livedream", False), "exported")
 

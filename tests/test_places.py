@@ -10,7 +10,7 @@ import pytest
 from livedream import places
 from livedream.errors import OutputError
 
-FOLDERS = (places.scenes_dir, places.networks_dir, places.exported_dir, places.downloads_dir)
+FOLDERS = (places.scenes_dir, places.networks_dir, places.graphs_dir, places.downloads_dir)
 
 
 def test_each_is_where_the_system_keeps_such_things(monkeypatch):
@@ -40,8 +40,8 @@ def test_asking_creates_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path / "home"))
     assert all(places.can_be_written(folder()) for folder in FOLDERS)
     assert not (tmp_path / "home").exists()
-    assert places.create(places.exported_dir()).is_dir()
-    places.create(places.exported_dir())
+    assert places.create(places.graphs_dir()).is_dir()
+    places.create(places.graphs_dir())
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_with_the_way_out(monkeypatch, tmp_path):

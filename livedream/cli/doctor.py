@@ -115,7 +115,7 @@ def _devices() -> Iterator[str]:
         import torch
 
         from livedream.runtimes.pytorch import choose_device, choose_precision
-        from livedream.runtimes.sessions import candidates
+        from livedream.runtimes.registry import candidates
     except (ImportError, OSError) as error:
         yield _line("!!", "dream", f"PyTorch cannot be loaded: {error}", "see install.md")
         return
@@ -210,7 +210,7 @@ def _folders() -> Iterator[str]:
     folders = {
         "your scenes": places.scenes_dir(),
         "your networks": places.networks_dir(),
-        "exported graphs": places.exported_dir(),
+        "exported graphs": places.graphs_dir(),
         "downloads": places.downloads_dir(),
     }
     for what, folder in folders.items():

@@ -27,17 +27,6 @@ log = logging.getLogger(__name__)
 #: What the layers of any classifier see, from the bottom up. Each word is a layer name on every network.
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
-#: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.runtimes.sessions`).
-BACKENDS = (
-    "openvino",
-    "openvino-fp32",
-    "openvino-gpu",
-    "onnxruntime",
-    "onnxruntime-cuda",
-    "tensorrt",
-    "pytorch",
-)
-
 #: The folder of the shipped networks; it is only read.
 MODELS_DIR = shipped("models")
 
