@@ -234,9 +234,7 @@ def test_a_malformed_request_is_answered_and_not_logged(preview, caplog, request
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "damaged"])
-def test_without_its_page_the_preview_shows_the_picture(
-    preview, content, monkeypatch, tmp_path, caplog
-):
+def test_without_its_page_the_preview_shows_the_picture(preview, content, monkeypatch, tmp_path, caplog):
     if content is not None:
         (tmp_path / "preview.html").write_bytes(content)
     monkeypatch.setattr("livedream.web.preview.files", lambda _package: tmp_path)
