@@ -1,4 +1,4 @@
-"""The user's own folders: where they are, and what is said when they cannot be written to."""
+"""The user's own folders: where they are, and the error when they cannot be written to."""
 
 from __future__ import annotations
 

@@ -167,27 +167,24 @@ def _networks() -> Iterator[str]:
         yield _line("!!", "networks", str(error))
         return
     yield from filter(None, map(_network, known))
-    missing = [info.name for info in NETWORKS.values() if _is_downloadable(info)]
+    others = [info.name for info in NETWORKS.values() if info.provider != "livedream"]
+    missing = [name for name in others if find_weights(name) is None]
     if missing:
         names = ", ".join(missing)
         yield _line("--", "network", f"not installed: {names}", "to get one, livedream models fetch NAME")
 
 
 def _network(info: NetworkInfo) -> str | None:
-    """A line for a network that is on this machine, or should be."""
+    """A line for a network that is on this machine, or should be because it is shipped."""
     path = find_weights(info.name)
     if path is None:
-        missing = not _is_downloadable(info) and info.name in NETWORKS
-        return _line("!!", "network", f"{info.name}: not found", info.how_to_get) if missing else None
+        is_shipped = info.provider == "livedream"
+        return _line("!!", "network", f"{info.name}: not found", info.how_to_get) if is_shipped else None
     try:
         require_undamaged(info.name, path)
     except LivedreamError as error:
         return _line("!!", "network", str(error))
     return _line("ok", "network", f"{info.name}: {path}")
-
-
-def _is_downloadable(info: NetworkInfo) -> bool:
-    return info.provider != "livedream" and find_weights(info.name) is None
 
 
 def _scenes() -> Iterator[str]:

@@ -47,7 +47,7 @@ def models_command(words: list[str]) -> None:
     exporting = commands.add_parser(
         "export",
         help="write a layer's gradient as one ONNX file",
-        description="Writes the gradient of a layer, at one picture size, as an ONNX file that any runtime"
+        description="Writes the gradient of a layer, at one image size, as an ONNX file that any runtime"
         " can run, and checks it against autograd. See models/README.md for its inputs and outputs.",
     )
     exporting.add_argument("name", metavar="NAME", help="the network; see livedream models list")
@@ -63,13 +63,13 @@ def models_command(words: list[str]) -> None:
         default="exact",
         help="soft: as if max-pools were averages, for larger and more colourful forms",
     )
-    exporting.add_argument("--guide", action="store_true", help="for guide pictures, not channel weights")
+    exporting.add_argument("--guide", action="store_true", help="for guide images, not channel weights")
     exporting.add_argument("--out", type=Path, metavar="DIR", help="(default: in your cache folder)")
     exporting.set_defaults(run=_export)
     verifying = commands.add_parser(
         "verify",
         help="check exported files against autograd",
-        description="Runs exported files on two random pictures and a photograph and compares them with"
+        description="Runs exported files on two random images and a photograph and compares them with"
         " autograd.",
     )
     verifying.add_argument(

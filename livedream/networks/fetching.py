@@ -70,8 +70,8 @@ def fetch_weights(name: str, *, force: bool = False) -> Imported:
     """Download the weights of the network called ``name`` and import them as ``NAME.safetensors``.
 
     Raises ``UsageError`` for a network that is unknown or not published, ``NetworkError`` when the download
-    fails (and says what to copy where), ``OutputError`` when the network is there already (unless ``force``)
-    or cannot be written.
+    fails (and says what to copy where), ``OutputError`` when the network is already installed (unless
+    ``force``) or cannot be written.
     """
     source = official_download(network_info(name))
     require_importable(name, force=force)

@@ -28,8 +28,8 @@ class Trunk(Protocol):
 class Provider:
     """What loads the networks of one origin; everything in it raises ``NetworkError``.
 
-    ``load`` reads a network from its weight file; ``tensors`` reads what it takes from the file, in fp32 and
-    by the names in the file; ``download`` gets the file by itself first, None where that is not possible.
+    ``load`` reads a network from its weight file; ``tensors`` only the tensors that it uses, in fp32 and by
+    their names in the file; ``download`` fetches the file first, and is None where that is not possible.
     """
 
     load: Callable[[NetworkInfo, Path], Trunk]
@@ -83,7 +83,7 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
 
 
 def read_weights(name: str, path: Path) -> dict[str, Tensor]:
-    """The tensors that the network called ``name`` takes from a weight file: fp32, by their names in it.
+    """The tensors in a weight file that the network called ``name`` uses: fp32, by their names in the file.
 
     Raises ``NetworkError`` when the file is missing, damaged or of another network.
     """

@@ -23,7 +23,7 @@ from livedream.networks.caffe import read_caffe
 #: Larger than any classifier that could dream live, and the most that protobuf (Caffe's format) allows.
 LARGEST_BYTES = 2**31
 
-# A tensor of a state dict takes about thirty; each can put an object into memory.
+# A state dict needs about thirty per tensor; each can put an object into memory.
 _MOST_OPERATIONS = 1_000_000
 
 # What a state dict is made of. Nothing here can allocate memory by itself, as bytearray could.

@@ -20,6 +20,7 @@ from livedream.networks.catalogue import (
     network_info,
 )
 from livedream.networks.listing import network_text, networks_text
+from livedream.networks.load import PROVIDERS
 
 
 @pytest.mark.parametrize("info", [*NETWORKS.values(), *CLASSIFIERS.values()], ids=lambda info: info.name)
@@ -48,6 +49,11 @@ def test_our_own_networks_normalise_as_the_table_says(network, model):
     if info.channel_order == "BGR":
         expected = expected.flip(1)
     torch.testing.assert_close(model().normalise(x), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("info", [*NETWORKS.values(), *CLASSIFIERS.values()], ids=lambda info: info.name)
+def test_every_network_has_something_that_loads_it(info):
+    assert info.provider in PROVIDERS
 
 
 def test_unknown_names_are_answered_with_the_names_there_are():
