@@ -1,4 +1,4 @@
-"""livedream's command: the mirror, and its tools. ``live.py --help`` lists them."""
+"""livedream's command, for a checkout: the mirror, and its tools. ``live.py --help`` lists them."""
 
 import sys
 

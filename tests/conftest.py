@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Two test processes with two busy threads each on two cores are ten times slower than with one.
@@ -52,12 +53,21 @@ def bvlc_weights() -> Path:
     return SHARED / "weights" / "bvlc_googlenet.npz"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One home for the session: the user's own folders stay as they are, and exported graphs are shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIVEDREAM_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in the place of ``models/``, and no cache of torchvision's."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    monkeypatch.setattr(catalogue, "MODELS_DIR", folder)
+    """The user's networks folder, empty, where nothing is shipped and nothing is in torchvision's cache."""
+    folder = tmp_path / "home" / "networks"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("LIVEDREAM_HOME", str(folder.parent))
+    monkeypatch.setattr(catalogue, "MODELS_DIR", tmp_path / "nothing shipped")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return folder
 

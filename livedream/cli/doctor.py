@@ -1,4 +1,4 @@
-"""``live.py doctor``: what this machine has for a mirror, what it lacks, and how to mend it."""
+"""``livedream doctor``: what this machine has for a mirror, what is missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 
-from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, find_weights
+from livedream import places
+from livedream.errors import LivedreamError
+from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, NetworkInfo, find_weights
+from livedream.networks.provenance import require_undamaged
+from livedream.performance.scenes import Scenes
 from livedream.sinks.screens import displays
 from livedream.sources.camera import list_cameras
+from livedream.version import version
 
 _PACKAGES = (
     "torch",
@@ -25,7 +30,9 @@ _PACKAGES = (
     "pygame",
     "av",
     "aiohttp",
+    "msgspec",
     "pillow",
+    "platformdirs",
     "psutil",
     "safetensors",
     "tqdm",
@@ -34,7 +41,8 @@ _LEAST_DISK_GB = 5
 
 
 def report() -> Iterator[str]:
-    """The findings, line by line as they are found; ``ok``, ``--`` (not there, not needed) or ``!!``."""
+    """The findings, line by line as they are found; ``ok``, ``--`` (missing, not needed) or ``!!``."""
+    yield _line("ok", "livedream", f"{version()}, in {Path(__file__).parents[1]}")
     yield _line(
         "ok", "system", f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     )
@@ -43,23 +51,25 @@ def report() -> Iterator[str]:
     yield from _screens()
     yield from _devices()
     yield from _networks()
+    yield from _scenes()
+    yield from _folders()
     yield from _disk()
 
 
-def _line(mark: str, what: str, found: str, mend: str = "") -> str:
-    return f"{mark}  {what:<10} {found}" + (f"\n{'':>14} mend: {mend}" if mend else "")
+def _line(mark: str, what: str, found: str, fix: str = "") -> str:
+    return f"{mark}  {what:<10} {found}" + (f"\n{'':>14} fix: {fix}" if fix else "")
 
 
 def _packages() -> Iterator[str]:
     found, missing = [], []
     for name in _PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
             missing.append(name)
     yield _line("ok", "packages", ", ".join(found))
     if missing:
-        yield _line("!!", "packages", f"missing: {', '.join(missing)}", "uv sync, or see install.md")
+        yield _line("!!", "packages", f"missing: {', '.join(missing)}", "see install.md")
 
 
 def _cameras() -> Iterator[str]:
@@ -70,8 +80,8 @@ def _cameras() -> Iterator[str]:
         yield _line(
             "--",
             "camera",
-            "none: the mirror shows clouds until there is one",
-            "plug one in; it is taken over by itself",
+            "none; the mirror shows clouds until there is one",
+            "plug one in; the mirror picks it up by itself",
         )
     refused = [
         str(path) for path in sorted(Path("/dev").glob("video*")) if not os.access(path, os.R_OK | os.W_OK)
@@ -95,7 +105,7 @@ def _screens() -> Iterator[str]:
         yield _line(
             "--",
             "screen",
-            "none: the picture is on the preview page, http://127.0.0.1:8400/",
+            "none; the mirror is shown on the preview page, http://127.0.0.1:8400/",
             "start it from a desktop session, or set DISPLAY",
         )
 
@@ -119,7 +129,7 @@ def _devices() -> Iterator[str]:
     yield _line("ok", "dream", f"runs in PyTorch on {device.type} ({name}) in {precision}")
     exported = candidates(device)
     if exported:
-        yield _line("ok", "backends", f"{', '.join(exported)}: the fastest is chosen by a short comparison")
+        yield _line("ok", "backends", f"{', '.join(exported)}: the fastest is found by a short comparison")
     else:
         yield _line("--", "backends", "PyTorch only", "install openvino or onnxruntime for a faster dream")
     if device.type == "cpu" and sys.platform != "darwin":
@@ -128,13 +138,13 @@ def _devices() -> Iterator[str]:
             yield _line(
                 "!!",
                 "GPU",
-                f"{card} is there, but this PyTorch (CUDA {torch.version.cuda}) cannot use it",
+                f"{card} found, but this PyTorch (CUDA {torch.version.cuda}) cannot use it",
                 "a newer NVIDIA driver",
             )
         elif card:
-            yield _line("!!", "GPU", f"{card} is there, but this PyTorch is CPU-only", "see install.md")
+            yield _line("!!", "GPU", f"{card} found, but this PyTorch is CPU-only", "see install.md")
         else:
-            yield _line("--", "GPU", "none: the dream runs on the processor, slower but it runs")
+            yield _line("--", "GPU", "none; the dream runs on the processor, more slowly")
 
 
 def _nvidia_card() -> str:
@@ -151,29 +161,75 @@ def _nvidia_card() -> str:
 
 
 def _networks() -> Iterator[str]:
-    downloadable = []
-    for info in (*NETWORKS.values(), *CLASSIFIERS.values()):
-        path = find_weights(info.name)
-        if path is not None:
-            yield _line("ok", "network", f"{info.name}: {path}")
-        elif not info.from_torchvision:
-            yield _line("--", "network", f"{info.name}: its weights are not here", info.how_to_get)
-        elif info.name in NETWORKS:
-            downloadable.append(info.name)
-    if downloadable:
-        yield _line(
-            "--",
-            "network",
-            f"{', '.join(downloadable)}: their weights are not here",
-            "torchvision downloads them where there is internet; live.py models list NAME says what to copy",
-        )
+    try:
+        known = [*NETWORKS.values(), *CLASSIFIERS.values()]
+    except LivedreamError as error:
+        yield _line("!!", "networks", str(error))
+        return
+    yield from filter(None, map(_network, known))
+    others = [info.name for info in NETWORKS.values() if info.provider != "livedream"]
+    missing = [name for name in others if find_weights(name) is None]
+    if missing:
+        names = ", ".join(missing)
+        yield _line("--", "network", f"not installed: {names}", "to get one, livedream models fetch NAME")
+
+
+def _network(info: NetworkInfo) -> str | None:
+    """A line for a network that is on this machine, or should be because it is shipped."""
+    path = find_weights(info.name)
+    if path is None:
+        is_shipped = info.provider == "livedream"
+        return _line("!!", "network", f"{info.name}: not found", info.how_to_get) if is_shipped else None
+    try:
+        require_undamaged(info.name, path)
+    except LivedreamError as error:
+        return _line("!!", "network", str(error))
+    return _line("ok", "network", f"{info.name}: {path}")
+
+
+def _scenes() -> Iterator[str]:
+    scenes = Scenes()
+    names = list(scenes.paths())
+    for name in names:
+        try:
+            problems = scenes.named(name).problems
+        except LivedreamError as error:
+            problems = (str(error),)
+        for problem in problems:
+            yield _line("!!", "scene", problem, "edit or remove that file; if it was shipped, install again")
+    if names:
+        yield _line("ok", "scenes", ", ".join(names))
+    else:
+        yield _line("!!", "scenes", "none", "install livedream again: it comes with some")
+
+
+def _folders() -> Iterator[str]:
+    folders = {
+        "your scenes": places.scenes_dir(),
+        "your networks": places.networks_dir(),
+        "exported graphs": places.graphs_dir(),
+        "downloads": places.downloads_dir(),
+    }
+    for what, folder in folders.items():
+        if places.can_be_written(folder):
+            yield _line("ok", "folder", f"{what}: {folder}")
+        else:
+            yield _line(
+                "!!",
+                "folder",
+                f"{what}: {folder} cannot be written to",
+                f"make it writable, or choose another with {places.HOME_VARIABLE}=FOLDER",
+            )
 
 
 def _disk() -> Iterator[str]:
     free_gb = shutil.disk_usage(Path.cwd()).free / 2**30
     if free_gb < _LEAST_DISK_GB:
         yield _line(
-            "!!", "disk", f"{free_gb:.1f} GB left for recordings here", "make room, or record elsewhere"
+            "!!",
+            "disk",
+            f"{free_gb:.1f} GB free for recordings here",
+            "free some space, or record elsewhere",
         )
     else:
         yield _line("ok", "disk", f"{free_gb:.0f} GB free for recordings")

@@ -17,18 +17,20 @@ from livedream.ipc.child import configure_logging
 from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
 from livedream.specs import Spec
+from livedream.version import version
 
 _EPILOG = """\
 other commands, each with its own --help:
-  live.py render IN OUT      dream every frame of a video, or a photograph
-  live.py scenes list        the scenes, and what is wrong with any
-  live.py models list        the networks, and what is on this machine; with NAME, its layers
-  live.py models fetch NAME  download a network's weights
-  live.py models import FILE --as NAME
-                             take a weight file from elsewhere
-  live.py models export|verify
+  livedream render IN OUT    dream every frame of a video, or a photograph
+  livedream scenes list      the scenes, and any mistakes in them
+  livedream models list      the networks, and which are installed; with NAME, its layers
+  livedream models fetch NAME
+                             download and install a network's weights
+  livedream models import FILE --as NAME
+                             install a weight file from elsewhere
+  livedream models export|verify
                              a layer's gradient as an ONNX file
-  live.py doctor             cameras, screens, GPU, networks: what is there, what is missing, how to mend it
+  livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
 """
 
 _RENDER_SETTINGS = [name for name, spec in SPECS.items() if "render" in spec.used_by]
@@ -66,12 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mirror(words: list[str], started_s: float) -> None:
     parser = Parser(
-        prog="live.py",
+        prog="livedream",
         description="A mirror that dreams: camera in, DeepDream out, full screen.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"livedream {version()}")
     add(
         "--source",
         default="auto",
@@ -130,7 +133,7 @@ def _mirror(words: list[str], started_s: float) -> None:
 
 def _render(words: list[str]) -> None:
     parser = Parser(
-        prog="live.py render", description="Dream every frame of a video in order, or a photograph."
+        prog="livedream render", description="Dream every frame of a video in order, or a photograph."
     )
     parser.add_argument("input", metavar="IN", help="a video or a photograph (or clouds, with --frames)")
     parser.add_argument(
@@ -168,7 +171,7 @@ def _models(words: list[str]) -> None:
 
 
 def _scenes(words: list[str]) -> None:
-    parser = Parser(prog="live.py scenes", description="Settings under a name, recalled by a digit.")
+    parser = Parser(prog="livedream scenes", description="Settings under a name, recalled by a digit.")
     parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
     parser.add_argument("--scenes", type=folder, metavar="DIR", help="your own scenes' folder")
     found = parser.parse_args(words)
@@ -180,7 +183,8 @@ def _scenes(words: list[str]) -> None:
 
 def _doctor(words: list[str]) -> None:
     parser = Parser(
-        prog="live.py doctor", description="Says what this machine has, what it lacks, how to mend it."
+        prog="livedream doctor",
+        description="Reports what this machine has, what is missing, how to fix it.",
     )
     parser.parse_args(words)
     from livedream.cli.doctor import report
@@ -193,7 +197,7 @@ def _doctor(words: list[str]) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
-    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; live.py scenes list has them")
+    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; see livedream scenes list")
     parser.add_argument(
         "--scenes",
         type=folder,

@@ -1,4 +1,4 @@
-"""``live.py models``: which networks there are, and how their weights come here."""
+"""``livedream models``: which networks there are, and how to install their weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def models_command(words: list[str]) -> None:
-    """Run ``live.py models`` with the words that follow it."""
-    parser = Parser(prog="live.py models", description="The networks that can dream.")
+    """Run ``livedream models`` with the words that follow it."""
+    parser = Parser(prog="livedream models", description="The networks that can be dreamt with.")
     commands = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
     listing = commands.add_parser(
         "list", help="the networks, and where their weights are; with NAME, its layers"
@@ -25,32 +25,32 @@ def models_command(words: list[str]) -> None:
     listing.set_defaults(run=_list)
     importing = commands.add_parser(
         "import",
-        help="take a weight file into models/",
+        help="install a weight file",
         description="Reads a weight file, checks that every tensor fits the network, and writes"
-        " models/NAME.safetensors, which the mirror finds by itself.",
+        " NAME.safetensors to your networks folder, where the mirror finds it by itself.",
     )
     importing.add_argument(
         "file", type=Path, metavar="FILE", help="a .caffemodel, .npz, .safetensors, .pth or .pt file"
     )
     importing.add_argument(
-        "--as", dest="name", required=True, metavar="NAME", help="the network; see live.py models list"
+        "--as", dest="name", required=True, metavar="NAME", help="the network; see livedream models list"
     )
     importing.set_defaults(run=_import)
     fetching = commands.add_parser(
         "fetch",
-        help="download a network's weights into models/",
-        description="Downloads a network's weights from their official place, checks their hash, and writes"
-        " models/NAME.safetensors. A download that broke off goes on where it was.",
+        help="download and install a network's weights",
+        description="Downloads a network's weights from their official address, checks their hash, and"
+        " writes NAME.safetensors to your networks folder. An interrupted download is resumed.",
     )
-    fetching.add_argument("name", metavar="NAME", help="the network; see live.py models list")
+    fetching.add_argument("name", metavar="NAME", help="the network; see livedream models list")
     fetching.set_defaults(run=_fetch)
     exporting = commands.add_parser(
         "export",
         help="write a layer's gradient as one ONNX file",
-        description="Writes the gradient of a layer, at one picture size, as an ONNX file that any runtime"
+        description="Writes the gradient of a layer, at one image size, as an ONNX file that any runtime"
         " can run, and checks it against autograd. See models/README.md for its inputs and outputs.",
     )
-    exporting.add_argument("name", metavar="NAME", help="the network; see live.py models list")
+    exporting.add_argument("name", metavar="NAME", help="the network; see livedream models list")
     exporting.add_argument("--layer", default="parts", help="a layer of it, or a word (default: parts)")
     exporting.add_argument("--size", type=size, default=(320, 180), metavar="WxH", help="(default: 320x180)")
     exporting.add_argument("--half", action="store_true", help="half precision inside, for GPUs")
@@ -63,23 +63,23 @@ def models_command(words: list[str]) -> None:
         default="exact",
         help="soft: as if max-pools were averages, for larger and more colourful forms",
     )
-    exporting.add_argument("--guide", action="store_true", help="for guide pictures, not channel weights")
-    exporting.add_argument("--out", type=Path, metavar="DIR", help="(default: models/exported)")
+    exporting.add_argument("--guide", action="store_true", help="for guide images, not channel weights")
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="(default: in your cache folder)")
     exporting.set_defaults(run=_export)
     verifying = commands.add_parser(
         "verify",
         help="check exported files against autograd",
-        description="Runs exported files on two random pictures and a photograph and compares them with"
+        description="Runs exported files on two random images and a photograph and compares them with"
         " autograd.",
     )
     verifying.add_argument(
-        "files", type=Path, nargs="*", metavar="FILE", help="(default: all in models/exported)"
+        "files", type=Path, nargs="*", metavar="FILE", help="(default: all in your cache folder)"
     )
     verifying.set_defaults(run=_verify)
     for command in (exporting, verifying):
         command.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of the network")
     for command in (importing, fetching):
-        command.add_argument("--force", action="store_true", help="replace the weights that are there")
+        command.add_argument("--force", action="store_true", help="replace installed weights")
     found = parser.parse_args(words)
     found.run(found)
 
@@ -93,13 +93,13 @@ def _list(found: argparse.Namespace) -> None:
 def _import(found: argparse.Namespace) -> None:
     from livedream.networks.importing import import_weights
 
-    _say(found.name, found.file.name, import_weights(found.file, found.name, force=found.force))
+    _report(found.name, found.file.name, import_weights(found.file, found.name, force=found.force))
 
 
 def _fetch(found: argparse.Namespace) -> None:
     from livedream.networks.fetching import fetch_weights
 
-    _say(found.name, "the download", fetch_weights(found.name, force=found.force))
+    _report(found.name, "the download", fetch_weights(found.name, force=found.force))
 
 
 def _export(found: argparse.Namespace) -> None:
@@ -130,7 +130,7 @@ def _verify(found: argparse.Namespace) -> None:
 
     files = found.files or sorted(graphs_dir().glob("*.onnx"))
     if not files:
-        raise NetworkError(f"nothing is exported in {graphs_dir()}; see live.py models export --help")
+        raise NetworkError(f"no exported graphs in {graphs_dir()}; see livedream models export --help")
     failed = 0
     for path in files:
         try:
@@ -150,10 +150,10 @@ def _reached(tolerance: dict[str, float]) -> str:
     )
 
 
-def _say(name: str, source: str, imported: Imported) -> None:
+def _report(name: str, source: str, imported: Imported) -> None:
     megabytes = imported.path.stat().st_size / 1e6
     sys.stdout.write(
         f"{source} fits {name}: {imported.tensors} tensors, every name, shape and number checked\n"
         f"wrote {imported.path} ({megabytes:.0f} MB, sha256 {imported.sha256[:8]}…)\n"
-        f"use it: live.py --network {name}\n"
+        f"use it: livedream --network {name}\n"
     )

@@ -1,4 +1,4 @@
-"""``live.py render``: a video or a photograph dreamt in this process, every frame in order, none left out."""
+"""``livedream render``: a video or a photograph dreamt in this process, each frame in order, none dropped."""
 
 from __future__ import annotations
 

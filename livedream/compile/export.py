@@ -28,6 +28,7 @@ from livedream.networks.graphs import (
 )
 from livedream.networks.load import load_network
 from livedream.networks.objective import pools
+from livedream.places import create
 
 #: What an export must reach against autograd in full precision: cosine at least, relative error at most.
 TOLERANCES = {False: (0.9999, 1e-3), True: (0.99, 0.2)}
@@ -53,10 +54,10 @@ def export(
 ) -> Path:
     """Trace, write and check one gradient; the path of the ``.onnx`` file, with its sidecar beside it.
 
-    Raises ``NetworkError`` and writes no file when it does not match autograd (see :data:`TOLERANCES`).
+    Raises ``NetworkError`` and writes no file when it does not match autograd (see :data:`TOLERANCES`), and
+    ``OutputError`` when the folder cannot be written to.
     """
-    folder = graphs_dir() if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = create(graphs_dir() if folder is None else folder)
     layer = network_info(spec.network).layer(spec.layer)
     path = folder / f"{spec.stem}.onnx"
     progress("loading")
@@ -173,8 +174,13 @@ def _other_inputs(spec: GraphSpec, channels: int, generator: torch.Generator) ->
 def _photograph(spec: GraphSpec) -> Tensor:
     from PIL import Image
 
-    with Image.open(PHOTOGRAPH) as file:
-        pixels = resize(np.asarray(file.convert("RGB")), spec.width, spec.height)
+    try:
+        with Image.open(PHOTOGRAPH) as file:
+            pixels = resize(np.asarray(file.convert("RGB")), spec.width, spec.height)
+    except OSError as error:
+        raise NetworkError(
+            f"exports are checked on {PHOTOGRAPH}, which cannot be read: {error}; install livedream again"
+        ) from error
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
 
 

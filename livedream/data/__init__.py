@@ -1,4 +1,4 @@
-"""What comes with livedream: scenes, networks, and the photograph that exports are checked on."""
+"""What is shipped with livedream: scenes, networks, and a photograph to check exported graphs on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 
 def shipped(kind: Literal["scenes", "models"]) -> Path:
-    """The folder of the shipped scenes or models.
+    """The folder of the shipped scenes or models, which is only ever read.
 
-    An installed package has both beside this file; in a checkout the models are at the top level.
+    An installed package has both in this folder; in a checkout the models are at the top level.
     """
     folder = Path(str(files(__name__))) / kind
     return folder if folder.is_dir() else folder.parents[2] / kind

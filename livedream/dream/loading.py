@@ -34,7 +34,8 @@ GUIDES_DIR = "guides"
 
 def needs_download(network: str, weights: str | None) -> bool:
     """Whether a network's weights have to be downloaded first."""
-    return weights is None and network_info(network).from_torchvision and find_weights(network) is None
+    from_torchvision = network_info(network).provider == "torchvision"
+    return weights is None and from_torchvision and find_weights(network) is None
 
 
 def loading_message(network: str, weights: str | None) -> str:

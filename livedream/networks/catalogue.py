@@ -1,6 +1,6 @@
-"""The networks there are: their layers, what they are called, and where their weights lie.
+"""The known networks: their layers, what they are called, and where their weights are.
 
-Pure tables and paths: nothing here loads a network, so the show process can list layers without torch. The
+Only tables and paths: nothing here loads a network, so the show process can list layers without torch. The
 tables are data: ``catalogue.toml``, written by hand, and ``classifiers.json``, which holds what
 :mod:`livedream.networks.survey` found in torchvision's other classifiers.
 """
@@ -8,19 +8,26 @@ tables are data: ``catalogue.toml``, written by hand, and ``classifiers.json``, 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from livedream.data import shipped
 from livedream.errors import NetworkError, UsageError
+from livedream.places import networks_dir
+
+log = logging.getLogger(__name__)
 
 #: What the layers of any classifier see, from the bottom up. Each word is a layer name on every network.
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
-#: The folder of the shipped networks, and the first place where others are looked for.
+#: The folder of the shipped networks; it is only read.
 MODELS_DIR = shipped("models")
 
 #: How the names of torchvision's vision transformers begin.
@@ -45,8 +52,9 @@ class LayerInfo:
 class NetworkInfo:
     """One network: its layers from the bottom up, the layer for each word, its weight file and origin.
 
-    ``mean`` and ``std`` are what it takes off a picture and divides it by, for RGB in [0, 1]; it then
-    takes the channels in ``channel_order``. Pictures with a side below ``smallest_px`` are padded.
+    ``provider`` is where it comes from, and so what loads it: ``livedream``, ``caffe`` or ``torchvision``.
+    ``mean`` and ``std`` are subtracted from an image and divided by, for RGB in [0, 1]; the network then
+    takes the channels in ``channel_order``. Images with a side below ``smallest_px`` are padded.
     """
 
     name: str
@@ -58,18 +66,14 @@ class NetworkInfo:
     how_to_get: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    provider: str = "torchvision"
     channel_order: str = "RGB"
     smallest_px: int = 1
 
     @property
     def default_layer(self) -> str:
-        """The layer that dreams when none is named."""
+        """The layer that is dreamt on when none is named."""
         return self.words["parts"]
-
-    @property
-    def from_torchvision(self) -> bool:
-        """Whether torchvision builds it, and downloads its weights where there is internet."""
-        return self.weights_file.endswith(".pth")
 
     def layer(self, name: str) -> LayerInfo:
         """The layer called ``name``: its own name, a word (``parts``), a short name (``4c``), the notebook's
@@ -95,7 +99,7 @@ class NetworkInfo:
                 weight = 0.0
             if not 0 < weight < float("inf"):
                 raise UsageError(
-                    f"layer {text!r}: {number.strip()!r} is no weight; possible: 3b:0.3,4c:0.7 and the like"
+                    f"layer {text!r}: {number.strip()!r} is not a weight; possible: for example 3b:0.3,4c:0.7"
                 )
             found.append((self.layer(name.strip()), weight))
         total = sum(weight for _, weight in found)
@@ -115,8 +119,8 @@ def _network(name: str, facts: dict[str, Any]) -> NetworkInfo:
     file = facts["weights_file"]
     common = {
         "licence": "BSD-3-Clause (torchvision)",
-        "how_to_get": f"torchvision downloads it where there is internet; elsewhere copy {file} to models/,"
-        " or name it with --weights",
+        "how_to_get": f"run: livedream models fetch {name}; or with {file} from elsewhere:"
+        f" livedream models import {file} --as {name}",
     }
     mean = tuple(facts.get("mean", (0.485, 0.456, 0.406)))
     std = tuple(facts.get("std", (0.229, 0.224, 0.225)))
@@ -124,17 +128,44 @@ def _network(name: str, facts: dict[str, Any]) -> NetworkInfo:
     return NetworkInfo(name=name, layers=tuple(layers), words=words, mean=mean, std=std, **(common | own))
 
 
-def _read(text: dict[str, dict[str, Any]]) -> dict[str, NetworkInfo]:
-    return {name: _network(name, facts) for name, facts in text.items()}
+class _Table(Mapping[str, NetworkInfo]):
+    """The networks of one data file, read on first use, so that a damaged file does not break an import.
 
+    A damaged file raises ``NetworkError``; an ``optional`` table is then logged once, and empty.
+    """
 
-_HERE = Path(__file__).parent
+    def __init__(self, file: str, parse: Callable[[str], Any], *, optional: bool = False) -> None:
+        self._file, self._parse, self._optional = file, parse, optional
+
+    @cached_property
+    def _networks(self) -> dict[str, NetworkInfo]:
+        path = files(__package__).joinpath(self._file)
+        try:
+            rows = self._parse(path.read_text("utf-8"))
+            return {name: _network(name, facts) for name, facts in rows.items()}
+        # A damaged file may hold anything, and fail at any step of the way.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = f"{path} is damaged ({type(error).__name__}: {error}); install livedream again"
+            if not self._optional:
+                raise NetworkError(f"the table of networks cannot be read: {reason}") from error
+            log.warning("only the main networks are available: %s", reason)
+            return {}
+
+    def __getitem__(self, name: str) -> NetworkInfo:
+        return self._networks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._networks)
+
+    def __len__(self) -> int:
+        return len(self._networks)
+
 
 #: The catalogue: networks with tables written by hand.
-NETWORKS: dict[str, NetworkInfo] = _read(tomllib.loads((_HERE / "catalogue.toml").read_text("utf-8")))
+NETWORKS: Mapping[str, NetworkInfo] = _Table("catalogue.toml", tomllib.loads)
 
 #: torchvision's other classifiers, with the layers that tracing found.
-CLASSIFIERS: dict[str, NetworkInfo] = _read(json.loads((_HERE / "classifiers.json").read_text("utf-8")))
+CLASSIFIERS: Mapping[str, NetworkInfo] = _Table("classifiers.json", json.loads, optional=True)
 
 
 def network_info(name: str) -> NetworkInfo:
@@ -143,13 +174,13 @@ def network_info(name: str) -> NetworkInfo:
     if info is not None:
         return info
     possible = (
-        f"possible: {', '.join(NETWORKS)}, or any other convolutional classifier of torchvision, for example"
+        f"possible: {', '.join(NETWORKS)}, or another of torchvision's convolutional classifiers, for example"
         " resnet34, regnet_y_400mf, shufflenet_v2_x1_0"
     )
     if name.startswith(TRANSFORMERS):
         raise UsageError(
             f"network {name!r} is a vision transformer; the dream needs a convolutional network, which takes"
-            f" pictures of any size; {possible}"
+            f" images of any size; {possible}"
         )
     raise UsageError(f"unknown network {name!r}; {possible}")
 
@@ -166,24 +197,22 @@ def _torch_hub_checkpoints() -> Path:
 
 
 def find_weights(name: str, weights: Path | None = None) -> Path | None:
-    """The weight file of a network: ``weights`` when given, else what ``live.py models import`` made of one,
-    else the file of the table in ``models/``, else in torchvision's cache.
+    """The weight file of a network: ``weights`` when given, else the user's own import or download, else the
+    shipped file, else the one in torchvision's cache.
 
-    None when it is nowhere. Raises ``NetworkError`` when ``weights`` is given and is no file.
+    None when there is none. Raises ``NetworkError`` when ``weights`` is given and is not a file.
     """
     info = network_info(name)
     if weights is not None:
         if not weights.is_file():
             raise NetworkError(f"weights {str(weights)!r} of {name}: no such file; {info.how_to_get}")
         return weights
-    places = (
-        imported_weights(name),
-        MODELS_DIR / info.weights_file,
-        _torch_hub_checkpoints() / info.weights_file,
-    )
-    return next((path for path in places if path.is_file()), None)
+    folders = (networks_dir(), MODELS_DIR)  # in both: our name first, then the published one
+    paths = [folder / file for folder in folders for file in (f"{name}.safetensors", info.weights_file)]
+    paths.append(_torch_hub_checkpoints() / info.weights_file)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def imported_weights(name: str) -> Path:
-    """Where ``live.py models import`` and ``fetch`` put a network's weights."""
-    return MODELS_DIR / f"{name}.safetensors"
+    """Where ``livedream models import`` and ``fetch`` write a network's weights: in the user's folder."""
+    return networks_dir() / f"{name}.safetensors"

@@ -10,14 +10,14 @@ import dataclasses
 import functools
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livedream import places
 from livedream.errors import NetworkError
 from livedream.files import file_hash, replace_file
-from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
+from livedream.networks.catalogue import find_weights, network_info
 
 log = logging.getLogger(__name__)
 
@@ -119,12 +119,8 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dict": dict}
 
 
 def graphs_dir() -> Path:
-    """The folder of exported graphs: ``models/exported``, or the user's cache where that is not writable."""
-    folder = MODELS_DIR / "exported"
-    if os.access(folder if folder.exists() else MODELS_DIR, os.W_OK):
-        return folder
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "livedream" / "exported"
+    """The folder of exported graphs, in the user's cache."""
+    return places.graphs_dir()
 
 
 def find_graph(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Takes a weight file of any kind into ``models/``, where the mirror finds it by itself."""
+"""Imports a weight file of any kind into the user's folder, where the mirror finds it by itself."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from livedream.errors import OutputError
 from livedream.files import file_hash, replace_file, require_different, require_writable
 from livedream.networks.catalogue import imported_weights, network_info
 from livedream.networks.load import read_weights
+from livedream.places import create
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did: the file that it wrote, its SHA-256, and how many tensors are in it."""
+    """The result of an import: the file written, its SHA-256, and its number of tensors."""
 
     path: Path
     sha256: str
@@ -24,16 +25,15 @@ class Imported:
 
 
 def import_weights(file: Path, name: str, *, force: bool = False, url: str | None = None) -> Imported:
-    """Read ``file``, check that it fits the network called ``name``, write ``models/NAME.safetensors``.
+    """Read ``file``, check that it fits the network called ``name``, write ``NAME.safetensors``.
 
-    Beside it comes ``NAME.json``, which says where it came from; ``url`` is added to that. Nothing is
-    written unless every tensor fits, and an existing file only gives way to a whole new one. Raises
-    ``UsageError`` for an unknown network, ``NetworkError`` for a file that does not fit, ``OutputError``
-    when there is one already (unless ``force``) or nothing can be written.
+    It is written to the user's networks, with ``NAME.json`` beside it, which says where it came from; ``url``
+    is added to that. Nothing is written unless every tensor fits, and an existing file is only ever replaced
+    as a whole. Raises ``UsageError`` for an unknown network, ``NetworkError`` for a file that does not fit,
+    ``OutputError`` when there is one already (unless ``force``) or nothing can be written.
     """
     info = network_info(name)
-    path = imported_weights(name)
-    require_room(name, force=force)
+    path = require_importable(name, force=force)
     require_different(str(file), path)
     tensors = read_weights(name, file)
     replace_file(path, save(tensors))
@@ -52,9 +52,14 @@ def import_weights(file: Path, name: str, *, force: bool = False, url: str | Non
     return Imported(path, sha256, len(tensors))
 
 
-def require_room(name: str, *, force: bool) -> None:
-    """Raise ``OutputError`` when a network's weights cannot be written, or may not be replaced."""
+def require_importable(name: str, *, force: bool) -> Path:
+    """Where a network's weights will be written; its folder is created.
+
+    Raises ``OutputError`` when they cannot be written, or are there and may not be replaced.
+    """
     path = imported_weights(name)
     if path.exists() and not force:
-        raise OutputError(f"{path} is there already; --force replaces it")
+        raise OutputError(f"{path} already exists; --force replaces it")
+    create(path.parent)
     require_writable(path)
+    return path

@@ -1,4 +1,4 @@
-"""The page of facts beside a shipped or imported weight file (``NAME.json``): its hash, where it came from.
+"""The sidecar of a shipped or imported weight file (``NAME.json``): its hash, and where it came from.
 
 Reading one loads nothing heavy, so that networks can be listed without torch.
 """
@@ -16,11 +16,10 @@ from livedream.networks.graphs import weights_hash
 
 log = logging.getLogger(__name__)
 
-# A sidecar is a page of text. Whatever is longer is cut, and then it is no JSON.
+# A sidecar is a page of text. A longer file is truncated, and then is not valid JSON.
 _LONGEST = 100_000
 
-
-# Whatever else a file may hold that calls itself a sidecar.
+# What reading a damaged sidecar may raise.
 _UNREADABLE = (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError)
 
 
@@ -34,19 +33,19 @@ def require_undamaged(name: str, path: Path) -> None:
         return
     try:
         facts = _read(sidecar)
-        # A file of the same name but of another kind has no part in this sidecar.
+        # The sidecar does not describe a file of the same name but of another kind.
         expected = facts.get("sha256") if facts.get("file", path.name) == path.name else None
     except _UNREADABLE as error:
-        log.warning("%s is not checked: its sidecar cannot be read (%s)", path, type(error).__name__)
+        log.warning("%s was not checked: its sidecar cannot be read (%s)", path, type(error).__name__)
         return
     if expected is None:
         return
     found = weights_hash(name, path)
     if found != expected:
         raise NetworkError(
-            f"weights {path} are damaged or were exchanged: expected sha256 {str(expected)[:12]}… as in"
-            f" {sidecar.name}, found {found[:12]}…; copy both files again, or delete both"
-            f" ({network_info(name).how_to_get})"
+            f"weights {path} are damaged or were replaced: expected sha256 {str(expected)[:12]}… as in"
+            f" {sidecar.name}, found {found[:12]}…; restore both files, or delete both;"
+            f" {network_info(name).how_to_get}"
         )
 
 

@@ -1,8 +1,8 @@
 """Finds the dream-worthy layers of torchvision's classifiers that the catalogue has no table for, by tracing.
 
-``python -m livedream.networks.survey`` writes ``classifiers.json`` again: for a new version of torchvision.
-Those are the layers that the whole picture passes through, after an activation or where branches join; of
-many of one stride, some at equal distances.
+``python -m livedream.networks.survey`` rewrites ``classifiers.json``, for a new torchvision. A layer is
+dream-worthy when everything passes through it, after an activation or where branches join; of many with one
+stride, a few at equal distances are kept.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from livedream.networks.catalogue import NETWORKS, TRANSFORMERS, WORDS
 
 Layer = tuple[str, int, int]  # name, channels, stride in pixels
 
-#: Larger networks can neither dream live nor be read.
+#: Larger networks can neither dream live nor be read from a file.
 _MOST_MEGABYTES = 2000
-#: Enough for every network, and wider than high, so that a layer tells its stride.
+#: Large enough for every network, and wider than high, so that an activation's shape reveals its stride.
 _HEIGHT, _WIDTH = 128, 192
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU)
 #: ``cat`` joins branches, and so does the ``view`` that shuffles them after that in ShuffleNet.
@@ -80,7 +80,7 @@ def _words(strides: list[int]) -> list[str]:
 
 
 def _thinned(layers: list[Layer]) -> list[Layer]:
-    """Some of the layers of one stride, at equal distances, with the last."""
+    """A few of the layers with one stride, at equal distances and including the last."""
     most = 4 if layers[0][2] == 16 else 3
     if len(layers) <= most:
         return layers

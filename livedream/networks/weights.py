@@ -1,7 +1,7 @@
-"""Weight files: the tensors in one, and putting them into a network.
+"""Weight files: reading their tensors, and copying these into a network.
 
-A file is only ever data here: no pickle runs code, nothing is loaded that a file merely claims to hold, and
-whatever is wrong with it becomes one ``NetworkError``.
+A file is only ever data here: no pickle runs code, nothing is allocated for what a file only claims to hold,
+and whatever is wrong with it becomes one ``NetworkError``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor
 from livedream.errors import NetworkError
 from livedream.networks.caffe import read_caffe
 
-#: Above every classifier that could dream live, and as much as protobuf (Caffe's format) allows.
+#: Larger than any classifier that could dream live, and the most that protobuf (Caffe's format) allows.
 LARGEST_BYTES = 2**31
 
-# A tensor of a state dict takes about thirty; each can put an object into memory.
+# A state dict needs about thirty per tensor; each can put an object into memory.
 _MOST_OPERATIONS = 1_000_000
 
-# What a state dict is made of, and nothing that could take memory by itself (bytearray could).
+# What a state dict is made of. Nothing here can allocate memory by itself, as bytearray could.
 _STATE_DICT_GLOBALS = {
     "collections.OrderedDict",
     "torch._utils._rebuild_tensor",  # until PyTorch 0.3
@@ -42,9 +42,9 @@ _STATE_DICT_GLOBALS = {
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file by their names, on the CPU, in the precision that they were stored in.
 
-    Takes ``.npz``, ``.safetensors``, PyTorch state dicts (``.pth``, ``.pt``) and Caffe's ``.caffemodel``; the
-    content decides where it can, else the name. Raises ``NetworkError`` for a file that is missing, empty,
-    damaged, too large, of another kind, or that holds anything but tensors.
+    Reads ``.npz``, ``.safetensors``, PyTorch state dicts (``.pth``, ``.pt``) and Caffe's ``.caffemodel``; the
+    kind is found by content where possible, else by name. Raises ``NetworkError`` for a file that is missing,
+    empty, damaged, too large, of another kind, or that holds anything but tensors.
     """
     if not path.is_file():
         raise NetworkError(f"no weights at {path}: there is no such file")
@@ -66,15 +66,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path, network: str) -> None:
     """Copy ``tensors`` of the file ``path`` into the ``parameters`` of ``network`` that have their names.
 
-    Shapes are equal, but for sizes of 1 in front, which older Caffe files have. Further tensors are ignored.
-    Raises ``NetworkError`` naming the first that is missing, has another shape, or is not finite numbers.
+    Shapes must be equal, except for leading sizes of 1, which older Caffe files have. Other tensors are
+    ignored. Raises ``NetworkError`` naming the first that is missing, has another shape, or is not finite.
     """
     for name, parameter in parameters.items():
         if name not in tensors:
             found = ", ".join([*(repr(key[:60]) for key in list(tensors)[:3]), "…"]) if tensors else "none"
             raise NetworkError(f"{path} is not {network}: it has no tensor {name!r}; found {found}")
         tensor = tensors[name]
-        if _without_ones_in_front(tensor) != _without_ones_in_front(parameter):
+        if _without_leading_ones(tensor) != _without_leading_ones(parameter):
             raise NetworkError(
                 f"{path} is not {network}: {name!r} has shape {tuple(tensor.shape)},"
                 f" expected {tuple(parameter.shape)}"
@@ -86,12 +86,12 @@ def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: 
 
 
 def _one_line(error: Exception) -> str:
-    """What is wrong, without what a library adds in further lines or a file's own text does to a terminal."""
+    """An error's first line, without whatever in a file's own text could upset a terminal."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _without_ones_in_front(tensor: Tensor) -> tuple[int, ...]:
+def _without_leading_ones(tensor: Tensor) -> tuple[int, ...]:
     shape = tuple(tensor.shape)
     while shape and shape[0] == 1:
         shape = shape[1:]
@@ -99,7 +99,7 @@ def _without_ones_in_front(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _kind(path: Path, size: int) -> str:
-    """What a file is, by its first bytes or its name's end. Raises ``NetworkError`` when neither is known."""
+    """What a file is, by its first bytes or its suffix. Raises ``NetworkError`` when neither is known."""
     with path.open("rb") as file:
         start = file.read(9)
     if start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(path):
@@ -128,7 +128,7 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
             raise NetworkError(f"it holds {name}, and may only hold a state dict of tensors")
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise NetworkError("it is no state dict of tensors")
+        raise NetworkError("it is not a state dict of tensors")
     return {str(name): value for name, value in state.items()}
 
 

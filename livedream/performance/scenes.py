@@ -14,9 +14,7 @@ controls (see ``Spec.scope``) is not part of a scene.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import tomllib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -27,6 +25,7 @@ from typing import Any
 from livedream.data import shipped
 from livedream.errors import OutputError, UsageError, quoted
 from livedream.files import replace_file
+from livedream.places import scenes_dir
 from livedream.settings import SPECS, Settings
 
 #: The scenes that come with the mirror.
@@ -82,13 +81,7 @@ def scene_of(settings: Settings, name: str, title: str, key: int = 0) -> Scene:
 
 def user_dir() -> Path:
     """Where a user's own scenes are, unless ``--scenes`` names another folder."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home())
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "livedream" / "scenes"
+    return scenes_dir()
 
 
 def read_scene(path: Path) -> Scene:

@@ -39,7 +39,7 @@ def require_weights(name: str, networks: Collection[str]) -> None:
     """
     info = network_info(name)
     if name not in networks:
-        how = f"run: live.py models fetch {name}" if info.from_torchvision else info.how_to_get
+        how = info.how_to_get if info.provider == "livedream" else f"run: livedream models fetch {name}"
         raise UsageError(f"{name} has no weights on this machine; {how}")
 
 
@@ -82,7 +82,7 @@ class PlayState:
                 )
         # torchvision's networks may still be downloaded; the others must be files.
         path = find_weights(settings.network, weights)
-        if path is None and not info.from_torchvision:
+        if path is None and info.provider != "torchvision":
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
         if path is not None and path.stat().st_size <= _HASHED_AT_ONCE_BYTES:
             require_undamaged(settings.network, path)

@@ -18,7 +18,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Set
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -197,7 +197,11 @@ class Preview(Resource):
     async def _page(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
-        page = Path(__file__).with_name("preview.html").read_text(encoding="utf-8")
+        try:
+            page = files("livedream.web").joinpath("preview.html").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            _log.error("the preview shows only the picture: its page cannot be read: %s", error)
+            raise web.HTTPFound("/stream.mjpeg", headers=_HEADERS) from error
         return web.Response(text=page, content_type="text/html", headers=_HEADERS)
 
     async def _status_json(self, request: web.Request) -> web.StreamResponse:

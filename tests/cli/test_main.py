@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,13 @@ def test_render_has_the_flags_of_what_it_uses():
 
 def test_the_mirrors_help_names_the_other_commands():
     text = live("--help").stdout
-    assert all(f"live.py {name}" in text for name in ("render", "models list", "doctor"))
+    assert all(f"livedream {name}" in text for name in ("render", "models list", "doctor"))
+
+
+def test_the_version_is_that_of_the_project():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        expected = tomllib.load(file)["project"]["version"]
+    assert live("--version").stdout == f"livedream {expected}\n"
 
 
 def test_models_list_names_networks_and_layers():

@@ -1,4 +1,4 @@
-"""``live.py models``: what it says, and its exit codes."""
+"""``livedream models``: what it says, and its exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_import_says_what_it_did_and_the_list_shows_it(
     said = capsys.readouterr().out
     assert "mine.safetensors fits dreamnet" in said
     assert f"wrote {models / 'dreamnet.safetensors'} (7 MB, sha256 " in said
-    assert "live.py --network dreamnet" in said
+    assert "livedream --network dreamnet" in said
     assert main(["models", "list", "dreamnet"]) == 0
     assert "imported   from 'mine.safetensors'" in capsys.readouterr().out
     assert main(["models", "import", str(weights), "--as", "dreamnet", "--force"]) == 0
@@ -34,15 +34,15 @@ def test_an_import_says_what_it_did_and_the_list_shows_it(
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["models"], 2, "required: WHAT; see live.py models --help"),
+        (["models"], 2, "required: WHAT; see livedream models --help"),
         (["models", "eat"], 2, "invalid choice: 'eat'"),
-        (["models", "import", "a.npz"], 2, "required: --as; see live.py models import --help"),
+        (["models", "import", "a.npz"], 2, "required: --as; see livedream models import --help"),
         (["models", "import", "a.npz", "--as", "x"], 2, "unknown network 'x'; possible: dreamnet"),
         (["models", "import", "none.npz", "--as", "bvlc_googlenet"], 1, "no weights at none.npz"),
         (["models", "import", "README.md", "--as", "bvlc_googlenet"], 1, "possible: .npz, .safetensors"),
         (["models", "fetch"], 2, "required: NAME"),
         (["models", "fetch", "x"], 2, "unknown network 'x'"),
-        (["models", "fetch", "dreamnet"], 2, "dreamnet is not for download"),
+        (["models", "fetch", "dreamnet"], 2, "dreamnet cannot be downloaded"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(

@@ -20,6 +20,7 @@ from livedream.networks.catalogue import (
     network_info,
 )
 from livedream.networks.listing import network_text, networks_text
+from livedream.networks.load import PROVIDERS
 
 
 @pytest.mark.parametrize("info", [*NETWORKS.values(), *CLASSIFIERS.values()], ids=lambda info: info.name)
@@ -50,6 +51,11 @@ def test_our_own_networks_normalise_as_the_table_says(network, model):
     torch.testing.assert_close(model().normalise(x), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("info", [*NETWORKS.values(), *CLASSIFIERS.values()], ids=lambda info: info.name)
+def test_every_network_has_something_that_loads_it(info):
+    assert info.provider in PROVIDERS
+
+
 def test_unknown_names_are_answered_with_the_names_there_are():
     with pytest.raises(UsageError, match="unknown network 'x'; possible: dreamnet, bvlc_googlenet"):
         network_info("x")
@@ -62,13 +68,14 @@ def test_a_vision_transformer_is_refused_with_what_is_possible():
         network_info("vit_b_16")
 
 
-def test_weights_are_looked_for_in_models_and_in_torchvisions_cache(monkeypatch, tmp_path):
-    models, cache = tmp_path / "models", tmp_path / "torch" / "hub" / "checkpoints"
-    monkeypatch.setattr(catalogue, "MODELS_DIR", models)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+def test_the_users_networks_come_before_the_shipped_ones_and_those_before_torchvisions_cache(
+    models, monkeypatch, tmp_path
+):
+    shipped, cache = tmp_path / "shipped", tmp_path / "torch" / "hub" / "checkpoints"
+    monkeypatch.setattr(catalogue, "MODELS_DIR", shipped)
     assert find_weights("googlenet") is None
-    for folder in (cache, models):
-        folder.mkdir(parents=True)
+    for folder in (cache, shipped, models):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "googlenet-1378be20.pth").touch()
         assert find_weights("googlenet") == folder / "googlenet-1378be20.pth"
     (cache / network_info("resnet34").weights_file).touch()
@@ -85,11 +92,11 @@ def test_torchvisions_cache_is_where_torch_says(monkeypatch):
 
 
 def test_weights_that_were_named_must_be_there(tmp_path):
-    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: live\.py models fetch bvlc"):
+    with pytest.raises(NetworkError, match=r"none\.npz.*no such file; run: livedream models fetch bvlc"):
         find_weights("bvlc_googlenet", tmp_path / "none.npz")
 
 
-def test_the_listing_names_every_network_and_says_which_are_here():
+def test_the_listing_names_every_network_and_says_which_are_installed():
     text = networks_text()
     assert all(name in text for name in (*NETWORKS, *CLASSIFIERS))
     (line,) = (line for line in text.splitlines() if line.startswith("dreamnet "))

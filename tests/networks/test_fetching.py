@@ -1,4 +1,4 @@
-"""Downloads, from a server of our own: whole, broken, resumed, wrong, and without any internet."""
+"""Downloads from a local server: complete, interrupted, resumed, wrong, and without any internet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from livedream.errors import NetworkError, OutputError, UsageError
 from livedream.networks import fetching
 from livedream.networks.architectures.dreamnet import DreamNet
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, find_weights, network_info
-from livedream.networks.fetching import Place, fetch_weights, official_place
+from livedream.networks.fetching import Download, fetch_weights, official_download
 from livedream.networks.load import load_network
 
 
@@ -79,15 +79,15 @@ def server(content: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         server.url = f"http://127.0.0.1:{running.server_port}/official.safetensors"
-        place = Place(server.url, "sha1", hashlib.sha1(content).hexdigest())
-        monkeypatch.setitem(fetching._PLACES, "dreamnet", place)
+        published = Download(server.url, "sha1", hashlib.sha1(content).hexdigest())
+        monkeypatch.setitem(fetching._DOWNLOADS, "dreamnet", published)
         yield server
         running.shutdown()
         thread.join()
 
 
 def _part(models: Path) -> Path:
-    return models / "partial" / "official.safetensors"
+    return models.parent / "partial" / "official.safetensors"
 
 
 def test_a_download_is_checked_imported_and_found(
@@ -104,7 +104,7 @@ def test_a_download_is_checked_imported_and_found(
     assert server.requests == [None]
 
 
-def test_a_broken_download_goes_on_where_it_was(server: Server, models: Path) -> None:
+def test_an_interrupted_download_is_resumed(server: Server, models: Path) -> None:
     server.break_after = 1_200_000
     fetch_weights("dreamnet")
     assert server.requests == [None, "bytes=1200000-", "bytes=2400000-"]
@@ -114,7 +114,7 @@ def test_what_arrived_is_kept_for_the_next_time(server: Server, models: Path) ->
     server.break_after = 0
     _part(models).parent.mkdir()
     _part(models).write_bytes(server.content[:3_000_000])
-    with pytest.raises(NetworkError, match=r"broke off after 3000000 of \d+ bytes, which are kept"):
+    with pytest.raises(NetworkError, match=r"was interrupted after 3000000 of \d+ bytes, which are kept"):
         fetch_weights("dreamnet")
     assert _part(models).stat().st_size == 3_000_000
     server.break_after = None
@@ -122,7 +122,7 @@ def test_what_arrived_is_kept_for_the_next_time(server: Server, models: Path) ->
     assert server.requests == ["bytes=3000000-", "bytes=3000000-"]
 
 
-def test_a_server_that_cannot_go_on_is_asked_for_the_whole(server: Server, models: Path) -> None:
+def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(server: Server, models: Path) -> None:
     server.ranges = False
     _part(models).parent.mkdir()
     _part(models).write_bytes(b"of another version" * 1000)
@@ -130,14 +130,14 @@ def test_a_server_that_cannot_go_on_is_asked_for_the_whole(server: Server, model
     assert len(server.requests) == 1
 
 
-def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(server: Server, models: Path) -> None:
+def test_a_server_that_always_stops_at_the_same_byte_is_given_up(server: Server, models: Path) -> None:
     server.ranges, server.break_after = False, 1_000_000
-    with pytest.raises(NetworkError, match="broke off after 1000000 of"):
+    with pytest.raises(NetworkError, match="was interrupted after 1000000 of"):
         fetch_weights("dreamnet")
     assert len(server.requests) == 2
 
 
-def test_a_part_that_was_whole_already_is_only_checked(server: Server, models: Path) -> None:
+def test_a_part_that_is_already_complete_is_only_checked(server: Server, models: Path) -> None:
     _part(models).parent.mkdir()
     _part(models).write_bytes(server.content)
     fetch_weights("dreamnet")
@@ -156,32 +156,32 @@ def test_a_wrong_hash_is_tried_once_more_and_never_imported(server: Server, mode
     server.wrong_times = 1
     fetch_weights("dreamnet")
     server.wrong_times = 2
-    with pytest.raises(NetworkError, match=r"came with sha1 [0-9a-f]{40}, and should have [0-9a-f]{40}"):
+    with pytest.raises(NetworkError, match=r"it has sha1 [0-9a-f]{40}, expected [0-9a-f]{40}"):
         fetch_weights("dreamnet", force=True)
     assert not _part(models).exists()
     assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("status", [404, 503])
-def test_a_refusal_is_said_with_what_to_do_instead(server: Server, models: Path, status: int) -> None:
+def test_a_refusal_comes_with_what_to_do_instead(server: Server, models: Path, status: int) -> None:
     server.status = status
     with pytest.raises(NetworkError, match=rf"HTTP Error {status}.*models import official\.safetensors --as"):
         fetch_weights("dreamnet")
     assert len(server.requests) == 1
 
 
-def test_without_a_connection_it_is_said_what_to_copy_where(
+def test_without_a_connection_the_error_says_what_to_copy_where(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
     url = "http://127.0.0.1:9/official.caffemodel"  # the port where everything is thrown away: nobody listens
-    monkeypatch.setitem(fetching._PLACES, "bvlc_googlenet", Place(url, "sha1", "00"))
+    monkeypatch.setitem(fetching._DOWNLOADS, "bvlc_googlenet", Download(url, "sha1", "00"))
     with pytest.raises(NetworkError) as caught:
         fetch_weights("bvlc_googlenet")
     text = str(caught.value)
     assert "bvlc_googlenet could not be downloaded" in text
     assert (
-        "copy the file here, and run: live.py models import official.caffemodel --as bvlc_googlenet" in text
+        "copy the file here, and run: livedream models import official.caffemodel --as bvlc_googlenet" in text
     )
     assert "\n" not in text
     assert "urlopen" not in text
@@ -195,8 +195,8 @@ def test_a_full_disk_is_not_taken_for_a_broken_connection(server: Server, models
         fetch_weights("dreamnet")
     _part(models).unlink()
     _part(models).parent.rmdir()
-    (models / "partial").touch()
-    with pytest.raises(OutputError, match="cannot write"):
+    _part(models).parent.touch()
+    with pytest.raises(OutputError, match="cannot write to the folder"):
         fetch_weights("dreamnet")
 
 
@@ -209,25 +209,25 @@ def test_an_enormous_answer_is_refused(server: Server, models: Path, monkeypatch
 
 def test_what_is_there_is_not_downloaded_again(server: Server, models: Path) -> None:
     (models / "dreamnet.safetensors").touch()
-    with pytest.raises(OutputError, match="is there already; --force replaces it"):
+    with pytest.raises(OutputError, match="already exists; --force replaces it"):
         fetch_weights("dreamnet")
     assert not server.requests
 
 
-def test_what_is_not_for_download_is_said(models: Path) -> None:
-    with pytest.raises(UsageError, match="dreamnet is not for download; it is shipped in models/"):
+def test_what_cannot_be_downloaded_is_refused(models: Path) -> None:
+    with pytest.raises(UsageError, match="dreamnet cannot be downloaded; it comes with livedream"):
         fetch_weights("dreamnet")
     with pytest.raises(UsageError, match="unknown network 'x'"):
         fetch_weights("x")
 
 
-def test_places_are_the_official_ones() -> None:
-    caffe = official_place(network_info("bvlc_googlenet"))
+def test_downloads_are_the_official_ones() -> None:
+    caffe = official_download(network_info("bvlc_googlenet"))
     assert caffe.url == "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel"
     for info in (*NETWORKS.values(), *CLASSIFIERS.values()):
-        if info.from_torchvision:
-            place = official_place(info)
+        if info.provider == "torchvision":
+            published = official_download(info)
             urls = {weights.url for weights in torchvision_models.get_model_weights(info.name)}
-            assert place.url in urls
-            assert place.file_name == info.weights_file
-            assert f"-{place.digest}.pth" in place.url
+            assert published.url in urls
+            assert published.file_name == info.weights_file
+            assert f"-{published.digest}.pth" in published.url

@@ -119,7 +119,6 @@ def test_the_files_unused_for_the_longest_make_room(tmp_path):
     assert own.exists()  # what was exported by hand is the operator's
 
 
-def test_where_models_may_not_be_written_the_cache_takes_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("livedream.networks.graphs.MODELS_DIR", tmp_path / "nowhere")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert graphs_dir() == tmp_path / "cache" / "livedream" / "exported"
+def test_exported_graphs_are_kept_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    assert graphs_dir() == tmp_path / "exported"

@@ -103,7 +103,7 @@ def test_what_is_there_is_replaced_only_when_asked_and_only_by_what_fits(
     np.savez(path, **_arrays(tensors))
     there = models / "bvlc_googlenet.safetensors"
     there.write_bytes(b"the weights of yesterday")
-    with pytest.raises(OutputError, match=r"is there already; --force replaces it"):
+    with pytest.raises(OutputError, match=r"already exists; --force replaces it"):
         import_weights(path, "bvlc_googlenet")
     bad = tmp_path / "bad.npz"
     np.savez(bad, **_arrays(tensors) | {"conv2/3x3/bias": np.full(192, np.nan, np.float32)})
@@ -132,6 +132,19 @@ def test_a_disk_that_fails_leaves_what_was_there(
     assert there.read_bytes() == b"the weights of yesterday"
 
 
+def test_without_a_folder_to_write_to_nothing_is_imported(
+    tensors: dict[str, Tensor], models: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "a.npz", **_arrays(tensors))
+    models.rmdir()
+    models.touch()
+    with pytest.raises(
+        OutputError, match=r"cannot write to the folder .*networks: .*LIVEDREAM_HOME"
+    ) as caught:
+        import_weights(tmp_path / "a.npz", "bvlc_googlenet")
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_network_and_a_missing_file_are_named(models: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown network 'x'"):
         import_weights(tmp_path / "a.npz", "x")
@@ -154,7 +167,7 @@ def test_an_unknown_network_and_a_missing_file_are_named(models: Path, tmp_path:
         b'{"imported_from": "' + b"a" * 200_000 + b'"}',
     ],
 )
-def test_a_damaged_sidecar_is_said_to_be_one(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_sidecar_is_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(content)
     assert "a.json cannot be read" in str(import_note(tmp_path / "a.safetensors"))
 

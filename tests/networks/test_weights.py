@@ -128,8 +128,8 @@ class Bomb:
     [
         ({"a": Code()}, r"builtins\.exec|__builtin__\.exec"),
         ({"a": Bomb()}, "bytearray"),
-        ({"a": 3}, "no state dict of tensors"),
-        ([1, 2], "no state dict of tensors"),
+        ({"a": 3}, "not a state dict of tensors"),
+        ([1, 2], "not a state dict of tensors"),
         ({"a": nn.Linear(2, 2)}, "torch.nn.modules.linear.Linear"),
     ],
 )

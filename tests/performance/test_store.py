@@ -248,14 +248,16 @@ def test_a_scene_of_a_network_without_weights_keeps_the_network_until_they_are_f
         return until_read(performance, now)
 
     name = "attract" if attracts else "vgg"
-    refusal = f"scene {name}: network: vgg16 has no weights on this machine; run: live.py models fetch vgg16"
+    refusal = (
+        f"scene {name}: network: vgg16 has no weights on this machine; run: livedream models fetch vgg16"
+    )
     assert show(30.0)[-1] == (refusal, True)
     assert (performance.settings.network, performance.settings.layer, performance.settings.steps) == (
         "dreamnet",
         "textures",
         4,
     )
-    (models / "vgg16.safetensors").touch()  # by live.py models fetch, beside the show
+    (models / "vgg16.safetensors").touch()  # by livedream models fetch, beside the show
     performance.step(40.0, True)
     assert not [text for text, alarm in show(80.0) if alarm]
     assert performance.settings.network == "vgg16"
@@ -274,7 +276,7 @@ def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play
 
 def test_no_control_changes_to_a_network_without_weights(play, models):
     (models / "dreamnet.safetensors").touch()
-    with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: live.py models fetch vgg16"):
+    with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: livedream models fetch vgg16"):
         play().act(Set("network", "vgg16"), 1.0)
 
 
@@ -296,7 +298,7 @@ def test_words_of_layers_hold_for_every_network():
 
 def test_the_list_names_a_network_without_weights(tmp_path, models):
     (tmp_path / "a.toml").write_text('[settings]\nnetwork = "bvlc_googlenet"\n')
-    assert "network: bvlc_googlenet has no weights on this machine; run: live.py" in listing(Scenes(tmp_path))
+    assert "bvlc_googlenet has no weights on this machine; run: livedream models" in listing(Scenes(tmp_path))
 
 
 def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):

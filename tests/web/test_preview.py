@@ -1,6 +1,7 @@
 """The preview page: pictures arrive, costs nothing without viewers, and is for this machine only."""
 
 import asyncio
+import http.client
 import json
 import socket
 import threading
@@ -230,3 +231,18 @@ def test_a_malformed_request_is_answered_and_not_logged(preview, caplog, request
         connection.sendall(request_bytes + b"\r\n\r\n")
         assert b" 400 " in connection.recv(1000)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "damaged"])
+def test_without_its_page_the_preview_shows_the_picture(preview, content, monkeypatch, tmp_path, caplog):
+    if content is not None:
+        (tmp_path / "preview.html").write_bytes(content)
+    monkeypatch.setattr("livedream.web.preview.files", lambda _package: tmp_path)
+    address = urllib.parse.urlsplit(preview.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (302, "/stream.mjpeg")
+    connection.close()
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "livedream.web.preview"]
+    assert "its page cannot be read" in message

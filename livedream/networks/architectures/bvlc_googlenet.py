@@ -2,7 +2,7 @@
 
 The network is that of Szegedy et al., "Going Deeper with Convolutions" (2014), as trained by the Berkeley
 Vision and Learning Center for Caffe: pools round up (ceil mode), two local response normalisations, no
-batch normalisation, pictures in BGR with the ImageNet mean taken off.
+batch normalisation, images in BGR with the ImageNet mean subtracted.
 
 A weight file holds ``<caffe layer>/weight`` (OIHW) and ``<caffe layer>/bias`` for 57 convolutions and the
 classifier ``loss3/classifier``; the original ``.caffemodel`` has the two auxiliary classifiers as well.
@@ -10,7 +10,6 @@ classifier ``loss3/classifier``; the original ``.caffemodel`` has the two auxili
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from livedream.errors import UsageError
+from livedream.networks.architectures.stages import activations, truncate
 from livedream.networks.weights import fill, read_tensors
 
 #: Widths of the branches: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
@@ -53,7 +52,7 @@ _MEAN_BGR = (104.0, 117.0, 123.0)
 
 
 class Normalise(nn.Module):
-    """RGB in [0, 1] to BGR in levels of 255 with the mean taken off. (B, 3, H, W) both."""
+    """RGB in [0, 1] to BGR in levels of 255 with the mean subtracted. (B, 3, H, W) both."""
 
     mean: Tensor
 
@@ -69,7 +68,7 @@ class Normalise(nn.Module):
 class LocalResponseNorm(nn.Module):
     """Caffe's LRN across 5 channels: ``x / (1 + 1e-4 / 5 · sum of squares) ** 0.75``. (B, C, H, W) both.
 
-    Squares are taken of what is scaled down first: half precision has no room for an activation's square.
+    The input is scaled down before it is squared: an activation's square overflows half precision.
 
     The sum over neighbouring channels is a 1x1 convolution with a band matrix, which is fast on every
     device, forward and backward; ``F.local_response_norm`` goes through a 3-D average pool.
@@ -101,7 +100,7 @@ class ConvReLU(nn.Conv2d):
 
 
 class Inception(nn.Module):
-    """Four branches beside each other: 1x1, 3x3, 5x5 and a pool, joined along the channels."""
+    """Four parallel branches, 1x1, 3x3, 5x5 and a pool, concatenated along the channels."""
 
     def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ def _pool() -> nn.MaxPool2d:
 
 
 class BvlcGoogLeNet(nn.Module):
-    """The whole network, with initial values until :func:`load` gives it its weights."""
+    """The whole network, with random weights until :func:`load` fills them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,26 +150,14 @@ class BvlcGoogLeNet(nn.Module):
 
     def forward(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """The activations of ``layers`` for RGB (B, 3, H, W) in [0, 1]; it ends after the last of them."""
-        found: dict[str, Tensor] = {}
-        x = self.normalise(x)
-        for name, stage in self.stages.items():
-            x = stage(x)
-            if name in layers:
-                found[name] = x
-            if len(found) == len(layers):
-                break
-        return found
+        return activations(self.normalise(x), self.stages, layers)
 
     def truncate(self, layer: str) -> nn.Sequential:
         """RGB (B, 3, H, W) in [0, 1] to the activation of ``layer`` (B, C, h, w); shares the weights.
 
         Raises ``UsageError`` for a layer that this network does not have.
         """
-        if layer not in LAYERS:
-            raise UsageError(f"unknown layer {layer!r}; bvlc_googlenet has: {', '.join(LAYERS)}")
-        names = list(self.stages)
-        kept = OrderedDict((name, self.stages[name]) for name in names[: names.index(layer) + 1])
-        return nn.Sequential(OrderedDict([("normalise", self.normalise)]) | kept)
+        return truncate("bvlc_googlenet", self.normalise, self.stages, layer, LAYERS)
 
     def classify(self, x: Tensor) -> Tensor:
         """RGB (B, 3, 224, 224) in [0, 1] to the logits (B, 1000) of the ImageNet classes."""
@@ -182,7 +169,7 @@ class BvlcGoogLeNet(nn.Module):
 def load(path: Path) -> BvlcGoogLeNet:
     """The network with the weights of a file; every name and shape is checked.
 
-    Raises ``NetworkError`` naming the first tensor that is missing, has another shape or is not numbers,
+    Raises ``NetworkError`` naming the first tensor that is missing, has another shape or is not finite,
     and for a file that is missing, damaged or of another kind.
     """
     network = BvlcGoogLeNet()

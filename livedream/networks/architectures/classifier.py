@@ -1,4 +1,4 @@
-"""torchvision's classifiers: any of them, with its weights, to be cut off after any of its modules.
+"""torchvision's classifiers: any of them, with its weights, truncated after any of its modules.
 
 Importing torchvision takes four seconds, so only these networks do it.
 """
@@ -22,13 +22,13 @@ from livedream.networks.architectures.truncation import Graph
 from livedream.networks.catalogue import NetworkInfo
 from livedream.networks.weights import fill, read_tensors
 
-#: The networks with heads in the middle, which are only for training.
+#: For the networks with auxiliary heads, which are only used in training.
 _WITHOUT_AUXILIARY_HEADS = {"aux_logits": False, "init_weights": False}
 _ARGUMENTS = {"googlenet": _WITHOUT_AUXILIARY_HEADS, "inception_v3": _WITHOUT_AUXILIARY_HEADS}
 
 
 class Normalise(nn.Module):
-    """RGB (B, 3, H, W) in [0, 1] to what a network was trained on, padded with the mean to its least size."""
+    """RGB (B, 3, H, W) in [0, 1], normalised as in training and padded with the mean to the smallest size."""
 
     scale: Tensor
     shift: Tensor
@@ -56,13 +56,13 @@ class Classifier:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every module that it can be cut off after, by torchvision's dotted names, in order."""
+        """Every module after which it can be truncated, by torchvision's dotted names, in order."""
         return tuple(self._graph.results)
 
     def truncate(self, layer: str) -> nn.Module:
         """The network up to ``layer``: any name of the catalogue's table, or any of :attr:`layers`.
 
-        Batch norm is folded, nothing is in place, and the weights, which want no gradients, are shared with
+        Batch norm is folded, nothing is in place, and the weights, which need no gradients, are shared with
         other layers. Raises ``UsageError`` for an unknown layer.
         """
         name = layer if layer in self._graph.results else self._info.layer(layer).name
@@ -73,7 +73,7 @@ class Classifier:
 
 
 class _WithoutInitialValues(TorchFunctionMode):
-    """Leaves new parameters without values: those cost seconds in a large network, and are soon replaced."""
+    """Skips the initialisation of parameters, which takes seconds in a large network, and is overwritten."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -85,7 +85,7 @@ class _WithoutInitialValues(TorchFunctionMode):
 
 
 def build(name: str) -> nn.Module:
-    """torchvision's model called ``name`` in eval mode, its parameters without values."""
+    """torchvision's model called ``name`` in eval mode, its parameters uninitialised."""
     from torchvision import models
 
     with _WithoutInitialValues():
@@ -110,7 +110,7 @@ def read(info: NetworkInfo, weights: Path | None) -> nn.Module:
 
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:
-    """What a weight file must hold: all but how many batches each norm was trained on."""
+    """What a weight file must hold: everything but the number of batches each norm was trained on."""
     return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
@@ -126,6 +126,6 @@ def _downloaded(info: NetworkInfo) -> dict[str, Tensor]:
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The names of today for those in the published files of the DenseNets: ``norm.1.weight``."""
+    """Today's names for those in the DenseNets' published files, such as ``norm.1.weight``."""
     old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
     return {old.sub(r"\1\2", name): tensor for name, tensor in tensors.items()}

@@ -1,9 +1,9 @@
-"""DreamNet: livedream's own small network, shipped with its weights in ``models/``.
+"""DreamNet: livedream's own small network, shipped with its weights.
 
-BVLC GoogLeNet, thinned out and trained by ``training`` to imitate the whole: its activations at five
-layers, channel for channel, and the direction of its gradients. Convolutions go through fewer channels, pools
-are smooth, and one division by a place's overall strength stands for the normalisation, so that the gradient
-is smooth, fast on every backend and easy to export.
+BVLC GoogLeNet, factorised to lower rank and trained by ``training`` to imitate the original: its activations
+at five layers, channel for channel, and the direction of its gradients. Convolutions go through fewer
+channels, pools are smooth, and one division by a position's overall strength replaces the normalisation, so
+that the gradient is smooth, fast on every backend and easy to export.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from livedream.data import shipped
-from livedream.errors import UsageError
 from livedream.networks.architectures import bvlc_googlenet
+from livedream.networks.architectures.stages import activations, truncate
 from livedream.networks.weights import fill, read_tensors
 
 #: layer -> (channels, stride in pixels)
@@ -40,7 +40,7 @@ TEACHER_LAYERS = {
 }
 
 STEM_CHANNELS, STEM_RANK, EDGES_RANK = 64, 32, 48
-#: Through how many channels an inception squeezes its input, its 3x3 and its 5x5; 0: not at all.
+#: The number of channels to which an inception squeezes its input, its 3x3 and its 5x5; 0: not at all.
 Ranks = tuple[int, int, int]
 #: layer -> the inceptions that it adds to the trunk, each as wide as the teacher's
 INCEPTIONS: dict[str, dict[str, Ranks]] = {
@@ -52,7 +52,7 @@ INCEPTIONS: dict[str, dict[str, Ranks]] = {
 
 WEIGHTS = shipped("models") / "dreamnet.safetensors"
 
-#: What the network takes off a picture in [0, 1] and divides it by. The mean is the teacher's.
+#: Subtracted from an image in [0, 1], and divided by. The mean is the teacher's.
 MEAN_RGB, STD = (123.0 / 255.0, 117.0 / 255.0, 104.0 / 255.0), 0.226
 
 
@@ -89,10 +89,10 @@ class Convolution(nn.Conv2d):
 
 
 class ThinConvolution(nn.Sequential):
-    """A convolution and its ReLU, done in two: to ``rank`` channels, linear, and 1x1 to its outputs.
+    """A convolution and its ReLU, factorised: linear to ``rank`` channels, then 1x1 to its outputs.
 
-    That is what is left of a convolution when only the main components of its response are kept (Zhang,
-    Zou, He and Sun, "Accelerating very deep convolutional networks", 2015). Rank 0: in one, as usual.
+    That is what remains of a convolution when only the main components of its response are kept (Zhang,
+    Zou, He and Sun, "Accelerating very deep convolutional networks", 2015). Rank 0: not factorised.
     """
 
     def __init__(self, inputs: int, rank: int, outputs: int, kernel: int, stride: int = 1) -> None:
@@ -106,7 +106,7 @@ class ThinConvolution(nn.Sequential):
 class SmoothPool(nn.Module):
     """Root mean square over windows of 3x3 at stride 2: (B, C, H, W) to (B, C, H // 2, W // 2).
 
-    Nearly a max-pool, but its gradient goes to all that fired, not to the largest alone.
+    Close to a max-pool, but its gradient reaches every active input, not only the largest.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,10 +115,11 @@ class SmoothPool(nn.Module):
 
 
 class DivisiveNorm(nn.Module):
-    """``x / (1 + mean square over the channels) ** 0.75``: bold and faint places count alike. (B, C, H, W).
+    """``x / (1 + mean square over the channels) ** 0.75``: strong and weak positions count alike.
 
-    It stands for the teacher's local response normalisation. A network without any cannot follow the
-    teacher's gradient: not even the teacher, without its own, can (a cosine of 0.4 at edges, 0.1 at objects).
+    (B, C, H, W) to the same. It replaces the teacher's local response normalisation. A network without any
+    cannot follow the teacher's gradient: even the teacher without its own cannot (cosine 0.4 at edges, 0.1 at
+    objects).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ class DivisiveNorm(nn.Module):
 
 
 class Inception(nn.Module):
-    """1x1, 3x3, 5x5 and a pool beside each other, from an input that is squeezed once for all of them."""
+    """Parallel 1x1, 3x3, 5x5 and pool branches on an input that is squeezed once for all of them."""
 
     def __init__(self, inputs: int, widths: Sequence[int], ranks: Ranks) -> None:
         super().__init__()
@@ -162,7 +163,7 @@ class Scale(nn.Module):
 
 
 class DreamNet(nn.Module):
-    """The trunk, in one stage per layer, and for each layer its scale. Freshly built it is untrained."""
+    """The trunk, one stage per layer, and a scale for each layer. Freshly built it is untrained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,27 +190,16 @@ class DreamNet(nn.Module):
 
     def forward(self, x: Tensor, layers: Sequence[str] = tuple(LAYERS)) -> dict[str, Tensor]:
         """The activations of ``layers`` for RGB (B, 3, H, W) in [0, 1]; it ends after the last of them."""
-        found: dict[str, Tensor] = {}
-        x = self.normalise(x)
-        for layer, stage in self.trunk.items():
-            x = stage(x)
-            if layer in layers:
-                found[layer] = self.scales[layer](x)
-            if len(found) == len(layers):
-                break
-        return found
+        found = activations(self.normalise(x), self.trunk, layers)
+        return {layer: self.scales[layer](a) for layer, a in found.items()}
 
     def truncate(self, layer: str) -> nn.Sequential:
         """RGB (B, 3, H, W) in [0, 1] to the activation of ``layer`` (B, C, h, w); shares the weights.
 
         Raises ``UsageError`` for a layer that this network does not have.
         """
-        if layer not in LAYERS:
-            raise UsageError(f"unknown layer {layer!r}; dreamnet has: {', '.join(LAYERS)}")
-        names = list(self.trunk)
-        stages = [(name, self.trunk[name]) for name in names[: names.index(layer) + 1]]
-        parts = [("normalise", self.normalise), *stages, ("scale", self.scales[layer])]
-        return nn.Sequential(OrderedDict(parts))
+        scale = self.scales[layer] if layer in LAYERS else None
+        return truncate("dreamnet", self.normalise, self.trunk, layer, LAYERS, scale)
 
 
 def load(path: Path | None = None) -> DreamNet:

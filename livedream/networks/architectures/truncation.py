@@ -1,8 +1,8 @@
-"""Cuts a network off after any of its modules, and makes what is left fit for dreaming.
+"""Truncates a network after any of its modules, and prepares the remaining part for dreaming.
 
-The network is traced once into a graph of its operations (torch.fx); a cut copies the graph up to the
-module asked for and simplifies it on the way: batch norm folded into the convolution before it, nothing in
-place, no dropout, no stochastic depth, and none of the head that only classifies.
+The network is traced once into a graph of its operations (torch.fx); truncating copies the graph up to the
+module asked for and simplifies it on the way: batch norm is folded into the convolution before it, nothing is
+in place, and dropout, stochastic depth and the classifying head are removed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
-#: Where a classifier's head begins: what takes the activation's height and width away.
+#: Where a classifier's head begins: operations that remove the activation's height and width.
 _HEADS = ("adaptive_avg_pool2d", "flatten", "mean")
 
 
 class Affine(nn.Module):
-    """A batch norm with no convolution before it to be folded into: ``x · scale + shift`` by channel."""
+    """A batch norm that has no convolution to be folded into: ``x · scale + shift`` per channel."""
 
     scale: Tensor
     shift: Tensor
@@ -40,7 +40,7 @@ class Affine(nn.Module):
 
 
 class _Tracer(fx.Tracer):
-    """Remembers which node of the graph each module's result is."""
+    """Records which node of the graph holds each module's result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,10 +56,10 @@ class _Tracer(fx.Tracer):
 
 
 class Graph:
-    """A classifier as a graph that can be cut off after any of its modules, up to its head.
+    """A classifier as a graph that can be truncated after any of its modules, up to its head.
 
-    Its parts are shared by all cuts. The model must be in eval mode; it is changed: nothing in it is in
-    place any more, and nothing wants gradients.
+    All truncations share its parts. The model must be in eval mode, and is changed: nothing in it is in place
+    any more, and nothing requires gradients.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -68,9 +68,9 @@ class Graph:
             if getattr(module, "inplace", False):
                 module.inplace = False  # type: ignore[assignment]
         tracer = _Tracer()
-        #: Its operations in order, from the picture up to the head.
+        #: Its operations in order, from the image up to the head.
         self.nodes = _without_head(tracer.trace(model), model)
-        #: The result of each module, by its dotted name, in the order in which they are computed.
+        #: The result of each module by its dotted name, in order of computation.
         kept = set(self.nodes)
         self.results = {name: node for name, node in tracer.results.items() if node in kept}
         self._parts: dict[str, Any] = {
@@ -80,11 +80,11 @@ class Graph:
         }
 
     def cut(self, name: str) -> fx.GraphModule:
-        """What the module ``name`` gives, and nothing after it: image (B, 3, H, W) to (B, C, h, w)."""
+        """The network up to the module ``name``: image (B, 3, H, W) to its output (B, C, h, w)."""
         return self.cut_at(self.results[name])
 
     def cut_at(self, *last: fx.Node) -> fx.GraphModule:
-        """The part of the network that computes ``last``; with several, they come as a tuple."""
+        """The part of the network that computes ``last``; several give a tuple."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         for node in self.nodes:
@@ -101,7 +101,7 @@ class Graph:
         return module
 
     def module_of(self, node: fx.Node) -> nn.Module | None:
-        """The module that ``node`` calls; None when it is no call of a module."""
+        """The module that ``node`` calls; None when it does not call one."""
         part: nn.Module | None = self._parts[str(node.target)] if node.op == "call_module" else None
         return part
 
@@ -113,7 +113,7 @@ class Graph:
             return copies[node.all_input_nodes[0]]
         norm = self._norm_after(node) if isinstance(module, nn.Conv2d) else None
         if norm is not None:
-            if is_last:  # a copy: whoever moves it to another device must not move what others are fused from
+            if is_last:  # a copy: moving it to another device must not move what others are fused from
                 part = self._part_of(f"{node.name}_alone", copy.deepcopy, module)
             else:
                 name = _fused_name(node, norm)
@@ -131,7 +131,7 @@ class Graph:
         return simplified
 
     def _norm_after(self, conv: fx.Node) -> fx.Node | None:
-        """The batch norm that alone takes what ``conv`` gives."""
+        """The batch norm that is the only user of ``conv``'s output."""
         users = list(conv.users)
         return users[0] if len(users) == 1 and isinstance(self.module_of(users[0]), nn.BatchNorm2d) else None
 
@@ -147,7 +147,7 @@ def _fused_name(conv: fx.Node, norm: fx.Node) -> str:
 
 
 def bottlenecks(nodes: list[fx.Node]) -> list[fx.Node]:
-    """The nodes through which everything passes: those that no connection leads around.
+    """The nodes through which everything passes: those that no connection bypasses.
 
     ``nodes`` are in order and begin with the network's input.
     """

@@ -18,13 +18,13 @@ from torchvision import models
 from livedream.errors import NetworkError, UsageError
 from livedream.networks.architectures.classifier import Classifier, load
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, TRANSFORMERS, network_info
-from livedream.networks.fetching import official_place
+from livedream.networks.fetching import official_download
 from livedream.networks.load import load_network
 from livedream.networks.survey import survey, table
 from tests.networks.classifiers import activations, seeded
 
 OTHERS = ("resnet34", "shufflenet_v2_x1_0", "alexnet")
-NAMES = [info.name for info in NETWORKS.values() if info.from_torchvision]
+NAMES = [info.name for info in NETWORKS.values() if info.provider == "torchvision"]
 PICTURE = torch.rand(1, 3, 97, 130, generator=torch.Generator().manual_seed(1))
 WIDER_PX = 64
 
@@ -205,7 +205,7 @@ def test_without_internet_it_is_said_what_to_copy_where(monkeypatch, name):
     info = network_info(name)
     with pytest.raises(NetworkError, match=f"{name} could not be downloaded .*no route to host") as caught:
         load(info, None)
-    assert f"copy {info.weights_file} to models/" in str(caught.value)
+    assert f"livedream models import {info.weights_file} --as {name}" in str(caught.value)
 
 
 # The tables, and torchvision
@@ -214,7 +214,7 @@ def test_without_internet_it_is_said_what_to_copy_where(monkeypatch, name):
 @pytest.mark.parametrize("name", [*NAMES, *CLASSIFIERS])
 def test_files_and_normalisation_are_torchvisions(name):
     info, weights = network_info(name), next(iter(models.get_model_weights(name)))
-    assert weights.url == official_place(info).url
+    assert weights.url == official_download(info).url
     assert weights.url.endswith("/" + info.weights_file)
     assert info.origin.startswith(f"torchvision {weights}")
     assert max(48, info.smallest_px) >= max(weights.meta["min_size"])
