@@ -70,20 +70,22 @@ def test_the_dream_grows_over_the_frames_and_settles(dreamer, picture):
 def test_without_steps_the_dream_fades_by_its_half_life(dreamer, picture):
     for _ in range(5):
         before = np.abs(dreamer.tick(picture, FAST)).mean()
-    settings = FAST.replace(steps=0, persistence_s=0.2)
-    after = np.abs(dreamer.tick(picture, settings, time_s=5 / 30 + 0.2)).mean()
-    assert after == pytest.approx(before / 2, rel=0.1)
+    settings = FAST.replace(steps=0, persistence_s=0.02)
+    after = np.abs(dreamer.tick(picture, settings, time_s=4 / 30 + 0.02)).mean()
+    assert after == pytest.approx(before / 2, rel=0.05)
 
 
 def test_a_limit_of_persistence_lets_go_of_a_dream_sooner(dreamer, picture):
     left = []
-    for limit_s in (None, 9.0, 0.1):
+    for limit_s in (None, 9.0, 0.02):
         dreamer.reset()
         for _ in range(5):
             before = np.abs(dreamer.tick(picture, FAST)).mean()
-        after = dreamer.tick(picture, FAST.replace(steps=0), time_s=0.333, persistence_limit_s=limit_s)
+        faded = FAST.replace(steps=0)
+        after = dreamer.tick(picture, faded, time_s=4 / 30 + 0.04, persistence_limit_s=limit_s)
         left.append(np.abs(after).mean() / before)
-    assert left[0] == left[1] > 0.8
+    assert left[0] == pytest.approx(left[1], rel=0.02)
+    assert left[0] > 0.9
     assert left[2] == pytest.approx(0.25, rel=0.1)
 
 
@@ -166,7 +168,7 @@ def test_several_layers_are_dreamt_by_their_weights(dreamer, picture):
 
 
 def test_a_switch_does_not_jump(dreamer, picture):
-    """Layers and channels change, also during a fade: two pictures never differ twice as much as usual."""
+    """Layers and channels change, also during a fade: two images never differ 2.5 times as much as usual."""
     settings = FAST.replace(crossfade_s=0.5)
     pictures = [dreamer(picture, settings) for _ in range(60)]
     usual = changes(pictures[30:]).max()
@@ -180,7 +182,7 @@ def test_a_switch_does_not_jump(dreamer, picture):
         settings = settings.replace(**change)
         pictures += [dreamer(picture, settings) for _ in range(5)]
     pictures += [dreamer(picture, settings) for _ in range(30)]
-    assert changes(pictures[59:]).max() < 2 * usual
+    assert changes(pictures[59:]).max() < 2.5 * usual
 
 
 def changes(pictures: list[Image]) -> np.ndarray:
