@@ -81,11 +81,17 @@ class Settings:
     )
     attack: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
     jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
-    persistence: float = _number(
-        0.985, 0.0, 0.999, 0.005, "", "how much of the last tick's dream is carried to the next"
+    persistence_s: float = _number(
+        1.5, 0.0, 60.0, 0.1, "s", "half-life of the dream: how long until half of it has faded", curve="log"
     )
-    calm: float = _number(
-        0.95, 0.0, 0.99, 0.01, "", "how much of the last tick's direction is kept; 0 is lively, and flickers"
+    momentum_s: float = _number(
+        0.45,
+        0.0,
+        5.0,
+        0.05,
+        "s",
+        "half-life of the direction in which the dream grows; 0 is lively, and flickers",
+        curve="log",
     )
     pool_gradient: str = _choice(
         "exact",

@@ -74,8 +74,8 @@ def test_nudges_stay_on_the_grid_and_in_the_range():
     strength = SPECS["strength"]
     assert strength.nudge(1.0, 1) == 1.1
     assert strength.nudge(2.95, 5) == 3.0
-    assert SPECS["persistence"].nudge(0.995, 1) == 0.999
-    assert SPECS["persistence"].nudge(0.999, -1) == 0.995
+    assert SPECS["crossfade_s"].nudge(29.8, 1) == 30.0
+    assert SPECS["persistence_s"].nudge(0.05, -1) == 0.0
     assert isinstance(SPECS["steps"].nudge(2, 1), int)
 
 

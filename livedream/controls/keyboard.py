@@ -42,7 +42,7 @@ KEYS: tuple[Key, ...] = (
     _both_ways("a", "steps", "more dream steps per frame; Shift: fewer"),
     _both_ways("z", "step_size", "larger step size; Shift: smaller"),
     _both_ways("o", "octaves", "more octaves; Shift: fewer"),
-    _both_ways("p", "persistence", "longer persistence; Shift: shorter"),
+    _both_ways("p", "persistence_s", "longer persistence; Shift: shorter"),
     _both_ways("w", "working_px", "larger working size; Shift: smaller"),
     Key(
         "C",

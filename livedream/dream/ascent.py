@@ -1,4 +1,4 @@
-"""Gradient ascent on a picture: octaves, jitter, one step, and the classic loop.
+"""Gradient ascent on an image: octaves, jitter, one step, and the classic loop.
 
 Source: google/deepdream, dream.ipynb (``make_step``, ``deepdream``), 2015.
 """
@@ -22,23 +22,23 @@ Gradient = Callable[[Tensor], Tensor]  # image (1, 3, H, W) in [0, 1] -> normali
 
 
 def octave_size(height: int, width: int, octave: int, scale: float) -> tuple[int, int]:
-    """(height, width) of octave number ``octave`` (0 is the full size) of a picture.
+    """(height, width) of octave number ``octave`` (0 is the full size) of an image.
 
-    No shorter side is below ``SMALLEST_SIDE_PX``, or the picture's own.
+    The shorter side is never below ``SMALLEST_SIDE_PX``, or the image's own.
     """
     factor = max(scale**-octave, min(1.0, SMALLEST_SIDE_PX / min(height, width)))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """``x`` (1, C, H, W) at ``size`` (height, width), bilinear, smoothed when it shrinks."""
+    """``x`` (1, C, H, W) at ``size`` (height, width), bilinear, antialiased when it shrinks."""
     if tuple(x.shape[-2:]) == size:
         return x
     return interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=size[0] < x.shape[-2])
 
 
 def quickly_resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """As :func:`resized`, for one picture; on a CPU by OpenCV, less smooth and twenty times faster."""
+    """As :func:`resized`, for a single image; on a CPU with OpenCV, less smooth and twenty times faster."""
     if x.device.type != "cpu" or tuple(x.shape[-2:]) == size:
         return resized(x, size)
     array = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
@@ -56,18 +56,18 @@ def random_shift(jitter_px: int, generator: torch.Generator) -> tuple[int, int]:
 
 
 def even_shift(jitter_px: int, number: int, start: tuple[float, float]) -> tuple[int, int]:
-    """Shift ``number`` (rows, columns), in ±``jitter_px``, of a sequence that covers all of them evenly.
+    """Shift ``number`` (rows, columns), in ±``jitter_px``, of a sequence that covers them all evenly.
 
-    So its mean has less noise than that of random ones. ``start`` is any point in [0, 1)². Source: Martin
+    Its mean has less noise than that of random shifts. ``start`` is any point in [0, 1)². Source: Martin
     Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018 (R2).
     """
-    places = (np.array(start) + number * _EVENLY) % 1
-    rows, columns = (np.floor(places * (2 * jitter_px + 1)) - jitter_px).astype(int).tolist()
+    points = (np.array(start) + number * _EVENLY) % 1
+    rows, columns = (np.floor(points * (2 * jitter_px + 1)) - jitter_px).astype(int).tolist()
     return rows, columns
 
 
 def jittered(gradient: Gradient, image: Tensor, shift: tuple[int, int]) -> Tensor:
-    """The gradient of the picture rolled by ``shift`` (rows, columns), rolled back exactly."""
+    """The gradient of the image rolled by ``shift`` (rows, columns), rolled back exactly."""
     rows, columns = shift
     if rows == columns == 0:
         return gradient(image)
@@ -75,7 +75,7 @@ def jittered(gradient: Gradient, image: Tensor, shift: tuple[int, int]) -> Tenso
 
 
 def _rolled(x: Tensor, rows: int, columns: int) -> Tensor:
-    """``x`` rolled, its channels last in memory, as networks and OpenCV want them."""
+    """``x`` rolled, with channels last in memory, as networks and OpenCV prefer."""
     return x.permute(0, 2, 3, 1).roll((rows, columns), (1, 2)).permute(0, 3, 1, 2)
 
 

@@ -1,9 +1,11 @@
 """Feedback: what is carried from one frame's dream to the next.
 
-Three maps, in OpenCV on the host, where the camera's picture already is: the *residual* (the dream minus
-the frame it was dreamt on), its *momentum* (the mean of the last directions, which calms the flicker of
+Three maps, kept by OpenCV on the host, where the camera's image already is: the *residual* (the dream minus
+the frame it was dreamt on), its *momentum* (the mean of recent directions, which damps the flicker of
 jittered gradients), and its *novelty* (1 where a dream begins, falling to 0 as it settles). All three move
-with the picture, and are dropped where the flow fails or something new comes into view.
+with the image, and are dropped where the flow fails or something new comes into view.
+
+Everything here works over time and not per tick: a slow machine and a fast one carry on the same dream.
 """
 
 from __future__ import annotations
@@ -11,19 +13,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from livedream.curves import decay
 from livedream.dream.residual import Residual, flow_confidence, scene_similarity, soft_limit, within_range
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import Flow, FlowEstimator, grey
 
-#: Ticks in which the novelty of a dream falls to 1/e.
-_NOVELTY_TICKS = 10.0
-#: How young a dream stays where the picture moves: directions are soon out of date, and flicker is hidden.
-_MOVING_NOVELTY = 0.4
-#: How much less a dream fades that is fully dived into.
-_DIVE_LASTS = 0.6
-#: The share of the residual's slow colour washes that is taken off in each tick, and the grid that is slow.
-_WASH_SHARE, _WASH_GRID = 0.05, (16, 9)
+#: Half-life of novelty.
+_NOVELTY_S = 0.22
+#: The least novelty where the image moves: directions are soon out of date there, and motion hides flicker.
+_MOVING_NOVELTY = 0.36
+#: Motion counts in full from this speed on, in image widths a second (about 30 pixels a second at 320).
+_MOVING_WIDTHS_PER_S = 0.094
+#: How much slower a dream fades at full feedback: there is no camera image to hold it against.
+_FEEDBACK_LASTS = 0.6
+#: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
+_WASH_S, _WASH_GRID = 0.45, (16, 9)
 
 
 class Feedback:
@@ -36,25 +41,35 @@ class Feedback:
         self._flow = FlowEstimator()
         self._frame: Image | None = None
         self._grey: Image | None = None
+        #: Seconds since the frame changed. A camera may be slower than the ticks: several see the same frame.
+        self._frame_age_s = 0.0
         self.residual: Residual = np.zeros((0, 0, 3), np.float32)
         self.momentum: Array = self.residual
         self.novelty: Array = np.zeros((0, 0), np.float32)
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> None:
-        """Move everything from the last frame to ``frame`` (RGB uint8 (h, w, 3)), and fade it."""
+        """Move everything from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later.
+
+        The residual fades on the way, and novelty with it.
+        """
         now = grey(frame)
         height, width = now.shape
+        self._frame_age_s += elapsed_s
+        # What begins in this tick is half a tick old in the mean.
+        new = np.float32(decay(_NOVELTY_S, elapsed_s / 2))
         if self._frame is None or self._grey is None:
             self.residual, self.momentum = np.zeros((2, height, width, 3), np.float32)
-            self.novelty = np.ones((height, width), np.float32)
+            self.novelty = np.full((height, width), new)
         elif self._grey.shape != now.shape:
             self.residual, self.momentum, self.novelty = (
                 resize(array, width, height) for array in (self.residual, self.momentum, self.novelty)
             )
-            self.residual *= settings.persistence
+            self.residual *= np.float32(decay(settings.persistence_s, elapsed_s))
+            self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
         else:
-            self._move(frame, now, (self._frame, self._grey), settings, elapsed_s)
-        self.novelty *= np.float32(np.exp(-1 / _NOVELTY_TICKS))
+            self._move(frame, now, (self._frame, self._grey), settings, elapsed_s, new)
+        if self._grey is None or not np.array_equal(now, self._grey):
+            self._frame_age_s = 0.0
         self._frame, self._grey = frame, now
 
     def _move(
@@ -64,11 +79,12 @@ class Feedback:
         last: tuple[Image, Image],
         settings: Settings,
         elapsed_s: float,
+        new: np.float32,
     ) -> None:
-        warp, feedback, (picture, before) = self._flow.warp, np.float32(settings.feedback), last
+        warp, feedback, (image, before) = self._flow.warp, np.float32(settings.feedback), last
         flow = self._flow(now, before)
         keep = flow_confidence(now, warp(before, flow)) * np.float32(scene_similarity(now, before))
-        moving = np.float32(_MOVING_NOVELTY) * motion(flow) if flow.any() else None
+        moving = np.float32(_MOVING_NOVELTY) * motion(flow, self._frame_age_s) if flow.any() else None
         if feedback:
             flow *= 1 - feedback
             keep += feedback * (1 - keep)
@@ -79,38 +95,42 @@ class Feedback:
             self.residual, self.momentum, self.novelty = (
                 warp(array, flow) for array in (self.residual, self.momentum, self.novelty)
             )
-        # What has no camera to be held against may last longer.
-        fade = np.float32(1 - (1 - settings.persistence) * (1 - _DIVE_LASTS * settings.feedback)) * keep
+        half_life_s = settings.persistence_s / (1 - _FEEDBACK_LASTS * settings.feedback)
+        fade = np.float32(decay(half_life_s, elapsed_s)) * keep
         if feedback:
-            self.residual = self._dived(frame, picture, flow, fade, feedback)
+            self.residual = self._fed_back(frame, image, flow, fade, feedback, elapsed_s)
         else:
             self.residual = faded(self.residual, fade)
         self.momentum = faded(self.momentum, keep)
-        np.maximum(self.novelty, 1 - keep, out=self.novelty)
+        self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
+        np.maximum(self.novelty, new * (1 - keep), out=self.novelty)
         if moving is not None:
             np.maximum(self.novelty, moving, out=self.novelty)
 
-    def _dived(self, frame: Image, before: Image, flow: Flow, fade: Array, feedback: np.float32) -> Residual:
-        """The residual when the last picture, not only the last residual, is fed back."""
-        picture = self._flow.warp(before, flow).astype(np.float32) + self.residual
-        ground = washes(picture)
-        ground += np.float32(_WASH_SHARE) * (washes(frame.astype(np.float32)) - ground)
-        fed_back = ground + faded(picture - ground, fade) - frame
+    def _fed_back(
+        self, frame: Image, before: Image, flow: Flow, fade: Array, feedback: np.float32, elapsed_s: float
+    ) -> Residual:
+        """The residual when the last dreamt image, not only the last residual, is fed back."""
+        image = self._flow.warp(before, flow).astype(np.float32) + self.residual
+        ground = washes(image)
+        ground += np.float32(1 - decay(_WASH_S, elapsed_s)) * (washes(frame.astype(np.float32)) - ground)
+        fed_back = ground + faded(image - ground, fade) - frame
         mirrored = faded(self.residual, fade)
         mirrored += feedback * (fed_back - mirrored)
         return mirrored
 
     def rejuvenate(self, novelty: float) -> None:
-        """Make the dream everywhere at least as young as ``novelty`` (0..1), to take on something new."""
+        """Raise novelty to at least ``novelty`` (0..1) everywhere, to let the dream take on something new."""
         np.maximum(self.novelty, np.float32(novelty), out=self.novelty)
 
-    def settle(self, residual: Residual, momentum: Array, settings: Settings) -> Residual:
-        """Take what was dreamt in this tick, without its slow colour washes, and within its limit."""
+    def settle(self, residual: Residual, momentum: Array, settings: Settings, elapsed_s: float) -> Residual:
+        """Take over what this tick dreamt, without its slow colour washes and within its limits."""
         assert self._frame is not None
         self.momentum = momentum
-        residual -= np.float32(_WASH_SHARE * (1 - settings.feedback)) * washes(residual)
+        kept = decay(_WASH_S, elapsed_s * (1 - settings.feedback))
+        residual -= np.float32(1 - kept) * washes(residual)
         limit = settings.residual_limit + (255 - settings.residual_limit) * settings.feedback
-        self.residual = within_range(soft_limit(residual, limit), self._frame)
+        self.residual = within_range(soft_limit(residual, limit, elapsed_s), self._frame, elapsed_s)
         return self.residual
 
 
@@ -120,7 +140,7 @@ def faded(array: Array, by: Array) -> Array:
 
 
 def displacement(shape: tuple[int, int], settings: Settings, elapsed_s: float) -> Flow | None:
-    """Where each pixel of a zoomed, turned, shifted dream was, relative, (h, w, 2) px; None: at rest."""
+    """Where each pixel of a zooming, turning, shifting dream came from, (h, w, 2) px; None: at rest."""
     if not (settings.zoom or settings.spin or settings.pan_x or settings.pan_y) or elapsed_s <= 0:
         return None
     height, width = shape
@@ -133,16 +153,17 @@ def displacement(shape: tuple[int, int], settings: Settings, elapsed_s: float) -
     return np.stack([along * x + across * y - right, along * y - across * x - down], 2)
 
 
-def motion(flow: Flow) -> Array:
-    """Where the picture moves, (h, w) in 0..1, softly: 1 from one pixel a tick at a width of 320 on."""
+def motion(flow: Flow, elapsed_s: float) -> Array:
+    """Where the image has moved along ``flow`` (h, w, 2) in ``elapsed_s``: (h, w), softly from 0 to 1."""
     height, width = flow.shape[:2]
     small = cv2.resize(flow, (max(1, width // 8), max(1, height // 8)), interpolation=cv2.INTER_AREA)
-    speed = np.minimum(np.hypot(small[..., 0], small[..., 1]) * np.float32(320 / width), 1)
+    fast_px = width * _MOVING_WIDTHS_PER_S * max(elapsed_s, 1e-3)
+    speed = np.minimum(np.hypot(small[..., 0], small[..., 1]) / np.float32(fast_px), 1)
     return cv2.resize(cv2.blur(speed, (3, 3)), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def washes(picture: Array) -> Array:
-    """The slow part of a picture's colours, (h, w, 3): all that is larger than a cell of a 16×9 grid."""
-    height, width = picture.shape[:2]
-    cells = cv2.resize(picture, _WASH_GRID, interpolation=cv2.INTER_AREA)
+def washes(image: Array) -> Array:
+    """The slow part of an image's colours, (h, w, 3): everything larger than a cell of a 16×9 grid."""
+    height, width = image.shape[:2]
+    cells = cv2.resize(image, _WASH_GRID, interpolation=cv2.INTER_AREA)
     return cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)

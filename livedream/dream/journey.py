@@ -1,16 +1,17 @@
-"""The journey: up through a network's layers and down again, holding each, fading to the next."""
+"""The journey: up through a network's layers and down again, holding each and fading to the next."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from livedream.curves import smoothstep
 from livedream.dream.targets import Mix
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 
 
 def leg_s(settings: Settings) -> tuple[float, float]:
-    """(hold, fade) in seconds of one layer: as the settings say, or, with a tempo, so many whole beats."""
+    """(hold, fade) of one layer in seconds: as set, or, with a tempo, a whole number of beats together."""
     hold_s, fade_s = settings.journey_hold_s, settings.journey_fade_s
     if settings.journey_bpm > 0:
         whole_s = settings.journey_beats * 60.0 / settings.journey_bpm
@@ -19,28 +20,27 @@ def leg_s(settings: Settings) -> tuple[float, float]:
     return hold_s, fade_s
 
 
-def stations(layers: int, start: int, distance: float, fade_share: float) -> tuple[tuple[int, float], ...]:
+def stations(layers: int, start: int, distance: float, fade_fraction: float) -> tuple[tuple[int, float], ...]:
     """The layers (counted from 0, with their weights) at ``distance`` layers from layer ``start``.
 
-    The walk goes up to the last of ``layers``, back to the first, and so on. Of each leg the last
-    ``fade_share`` (0..1) is the fade to the next layer, smooth at both ends.
+    The walk goes up to the last of ``layers``, back to the first, and so on. The last ``fade_fraction``
+    (0..1) of each leg is the fade to the next layer, smooth at both ends.
     """
     leg = int(distance)
     here, there = (_reflected(start + n, layers) for n in (leg, leg + 1))
-    share = 0.0 if fade_share <= 0 else max(0.0, (distance - leg - (1 - fade_share)) / fade_share)
-    ease = share**2 * (3 - 2 * share)
-    return ((here, 1.0),) if ease == 0 or here == there else ((here, 1 - ease), (there, ease))
+    alpha = 0.0 if fade_fraction <= 0 else smoothstep((distance - leg - (1 - fade_fraction)) / fade_fraction)
+    return ((here, 1.0),) if alpha == 0 or here == there else ((here, 1 - alpha), (there, alpha))
 
 
 def _reflected(position: int, layers: int) -> int:
-    """A position on an endless line, walked up and down ``layers`` steps: 0 1 2 1 0 1 …"""
+    """An endless line folded onto ``layers`` positions, up and down: 0 1 2 1 0 1 …"""
     turn = max(1, 2 * (layers - 1))
     position %= turn
     return min(position, turn - position)
 
 
 class Journey:
-    """How far a journey has come; changing its tempo on the way moves nothing."""
+    """How far a journey has come; changing its tempo on the way causes no jump."""
 
     def __init__(self) -> None:
         self._distance = 0.0

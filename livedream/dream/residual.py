@@ -1,6 +1,6 @@
 """The residual: the dream minus the frame it was dreamt on, carried from frame to frame.
 
-It moves with the picture (livedream.vision.flow), fades by the persistence, and is held in bounds softly.
+It moves with the image (livedream.vision.flow), fades with its half-life, and is kept softly within bounds.
 """
 
 from __future__ import annotations
@@ -8,17 +8,28 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from livedream.curves import decay
 from livedream.frame import Array, Image
 
 Residual = Array  # float32 (h, w, 3), levels of 255
 
-#: Difference, in levels, between the picture and its motion-compensated predecessor that says nothing; and
-#: how much more it is where half of the residual is dropped: the flow has failed there, or something new has
-#: come into view.
+#: A difference up to the first, in levels, between the image and its motion-compensated predecessor means
+#: nothing. Where it exceeds that by the second, half of the residual is dropped: either the flow has failed
+#: there, or something new has come into view.
 _USUAL_LEVELS, _SURPRISE_LEVELS = 6.0, 40.0
-#: A picture with less contrast than this has no structure.
+#: An image with less contrast than this has no structure.
 _NOISE_LEVELS = 6.0
 _THUMBNAIL = (32, 18)
+#: How fast an excess of half the limit beyond its soft part shrinks at first.
+_LIMIT_PER_S = 30.0
+#: Levels this close to black or white are drawn back: at the very end with this half-life, and the slower the
+#: farther from it.
+_END_LEVELS, _END_HALF_LIFE_S = 24.0, 0.077
+#: In a longer tick they are drawn back in several pulls, each from where the last one led: one alone would
+#: overshoot.
+_LONGEST_PULL_S = 1 / 30
+_FROM_END = np.minimum(np.arange(256), np.arange(255, -1, -1)).astype(np.float32)
+_END_PULL: Array = np.clip(1 - _FROM_END / np.float32(_END_LEVELS), 0, 1) ** 2
 
 
 def flow_confidence(now: Image, before_warped: Image) -> Array:
@@ -30,9 +41,9 @@ def flow_confidence(now: Image, before_warped: Image) -> Array:
 
 
 def scene_similarity(now: Image, before: Image) -> float:
-    """Whether two grey pictures show one scene, 1, or another after a cut, 0: by the structure of thumbnails.
+    """Whether two grey images show the same scene (1) or different ones (0), judged by their thumbnails.
 
-    A change of exposure is no other scene, and neither is darkness with its noise.
+    A change of exposure does not make another scene, and neither does noise in the dark.
     """
     a, b = (
         cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -43,33 +54,30 @@ def scene_similarity(now: Image, before: Image) -> float:
     return float(np.clip(structure / 0.3, 0.0, 1.0))
 
 
-def soft_limit(residual: Residual, limit: float) -> Residual:
-    """``residual`` held within ±``limit`` levels: untouched up to half of it, bent beyond, never past it."""
+def soft_limit(residual: Residual, limit: float, elapsed_s: float) -> Residual:
+    """``residual`` pulled back into ±``limit`` levels: untouched up to half of that, never beyond it.
+
+    The pull works over time: it shrinks an excess ``e`` (in units of half the limit) at the rate ``e²``, so
+    ``n`` short ticks do the same as a single long one.
+    """
     knee = np.float32(limit / 2)
     held: Residual = np.clip(residual, -knee, knee)
     beyond = residual - held
-    beyond /= 1 + np.abs(beyond) / knee
+    pull = np.float32(_LIMIT_PER_S * elapsed_s)
+    beyond /= 1 + np.abs(beyond) * (pull / knee)
     held += beyond
-    return held
+    return held if pull >= 1 else np.clip(held, -2 * knee, 2 * knee)
 
 
-def within_range(residual: Residual, frame: Image) -> Residual:
-    """``residual`` drawn back where it takes ``frame`` to black or white: a guard against saturation.
+def within_range(residual: Residual, frame: Image, elapsed_s: float) -> Residual:
+    """``residual`` drawn back where it takes ``frame`` close to black or white: a guard against saturation.
 
-    Repeated in each tick, it leaves a dream some room on both sides. What is black or white in the frame
-    itself stays so.
+    Applied all the time, it leaves a dream some room at both ends. What is black or white in the frame itself
+    stays so.
     """
-    dreamt = cv2.add(frame, residual, dtype=cv2.CV_8U)
-    return cv2.multiply(residual, cv2.LUT(dreamt, _DRAWN_BACK))
-
-
-def _drawn_back() -> Array:
-    """What is kept of a residual at each level (0..255) that it leads to."""
-    to_end = np.minimum(np.arange(256), np.arange(255, -1, -1)).astype(np.float32)
-    kept: Array = 1 - _MOST_DRAWN_BACK * np.clip(1 - to_end / _END_LEVELS, 0, 1) ** 2
-    return kept
-
-
-#: So near to black and white a residual is drawn back, at the end by this share in each tick.
-_END_LEVELS, _MOST_DRAWN_BACK = 24.0, 0.3
-_DRAWN_BACK = _drawn_back().astype(np.float32)
+    pulls = max(1, round(elapsed_s / _LONGEST_PULL_S))
+    kept = np.float32(decay(_END_HALF_LIFE_S, elapsed_s / pulls)) ** _END_PULL
+    for _ in range(pulls):
+        dreamt = cv2.add(frame, residual, dtype=cv2.CV_8U)
+        residual = cv2.multiply(residual, cv2.LUT(dreamt, kept))
+    return residual

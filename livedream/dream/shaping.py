@@ -1,4 +1,4 @@
-"""Gradient shaping: what the direction of a step is made of, fine or coarse, grey or colourful.
+"""Gradient shaping: what a step's direction is made of, fine or coarse, grey or colourful.
 
 Sources: google/deepdream and the TensorFlow DeepDream tutorial (Laplacian pyramid normalisation);
 tensorflow/lucid, ``optvis/param/color.py`` (decorrelated colours).
@@ -14,8 +14,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from livedream.frame import Array
 
-#: The covariance of natural pictures' colours (lucid's square root of it times its transpose, divided by the
-#: largest entry): multiplied by it, a gradient prefers colours that go together in nature.
+#: The covariance of natural images' colours (lucid's square root of it times its transpose, divided by the
+#: largest entry): multiplied by it, a gradient prefers colours that occur together in nature.
 _NATURAL = (
     (0.9292, 0.8449, 0.7656),
     (0.8449, 0.9206, 0.8718),
@@ -27,7 +27,7 @@ _LEVELS = 3
 def shaped(direction: Tensor, shaping: str, strokes: float = 0.0) -> Tensor:
     """``direction`` (1, 3, H, W) shaped (``none``, ``smooth``, ``laplacian``, ``colour``), of mean size 1.
 
-    ``strokes``, 0 to 1, is how much of it comes from layers that see no more than strokes.
+    ``strokes`` (0 to 1) is how much of it comes from layers that see only strokes.
     """
     if shaping == "none":
         return direction
@@ -47,8 +47,8 @@ def shaped(direction: Tensor, shaping: str, strokes: float = 0.0) -> Tensor:
 
 
 def _coarse_colours(x: Tensor) -> Tensor:
-    """The colours of ``x``, but for the finest. A layer of strokes has little to say of them, and always the
-    same: balanced with the rest they would paint a calm wall pink and green."""
+    """The colours of ``x`` without the finest. A layer of strokes says little about them, and always the
+    same: balanced with the rest they would paint a plain wall pink and green."""
     colours = avg_pool2d(x - x.mean(1, keepdim=True), 2, 2, ceil_mode=True, count_include_pad=False)
     return interpolate(colours, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
@@ -71,7 +71,7 @@ def _balanced(x: Tensor, levels: int) -> Tensor:
 
 
 def _balanced_array(x: Array, levels: int) -> Array:
-    """The same for (H, W, 3) by OpenCV: four times faster than PyTorch on a CPU."""
+    """The same for (H, W, 3) with OpenCV: four times faster than PyTorch on a CPU."""
     height, width = x.shape[:2]
     if levels == 0 or min(height, width) < 8:
         return x / np.float32(max(1e-12, cv2.norm(x) / x.size**0.5))

@@ -1,22 +1,23 @@
-"""What is dreamt: targets with weights, and the crossfade from one mixture of them to the next."""
+"""What is dreamt: targets with weights, and the crossfade from one mix of them to the next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from livedream.curves import smoothstep
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 
-#: A target that weighs less is not seen, and would still cost a whole gradient.
+#: A target with less weight would not be seen, but would still cost a whole gradient.
 _LEAST_WEIGHT = 0.01
-#: Of a mixture that is being left, so many are remembered: whoever leafs through layers quickly would pile
-#: them up otherwise, each with a gradient of its own.
-_MOST_LEFT = 3
+#: Targets of the old mix that are kept during a fade: quick changes of layer would pile them up otherwise,
+#: each with a gradient of its own.
+_MOST_OLD = 3
 
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to dream of: a layer of a network, some of its channels (none is all) or a guide picture,
+    """One thing to dream of: a layer of a network, some of its channels (none means all) or a guide image,
     and how gradients pass its max-pools."""
 
     network: str
@@ -27,11 +28,11 @@ class Target:
 
 
 def sees_strokes(target: Target) -> bool:
-    """Whether its layer is so far down that it sees strokes and no forms: a stride of 4 pixels at most."""
+    """Whether its layer is so low that it sees strokes and no forms: a stride of at most 4 pixels."""
     return network_info(target.network).layer(target.layer).stride <= 4
 
 
-#: The network and the name of a layer.
+#: The names of a network and one of its layers.
 LayerKey = tuple[str, str]
 
 #: Targets and their weights, which sum to 1.
@@ -48,22 +49,22 @@ def target_mix(settings: Settings, channels: tuple[int, ...] = ()) -> Mix:
     return mix
 
 
-def blended(before: Mix, after: Mix, share: float) -> Mix:
-    """``before`` with ``share`` of the way to ``after`` (0..1), without what cannot be seen."""
-    mix = {target: weight * (1 - share) for target, weight in before.items()}
+def blended(before: Mix, after: Mix, alpha: float) -> Mix:
+    """From ``before`` (``alpha`` 0) to ``after`` (1), without what cannot be seen."""
+    mix = {target: weight * (1 - alpha) for target, weight in before.items()}
     for target, weight in after.items():
-        mix[target] = mix.get(target, 0.0) + weight * share
+        mix[target] = mix.get(target, 0.0) + weight * alpha
     return whole({target: weight for target, weight in mix.items() if weight >= _LEAST_WEIGHT})
 
 
 def whole(mix: Mix) -> Mix:
-    """The mixture with weights that sum to 1."""
+    """The mix with weights that sum to 1."""
     total = sum(mix.values())
     return {target: weight / total for target, weight in mix.items()}
 
 
 class Crossfade:
-    """Leads from whatever is shown to whatever is wanted, without a jump, also when that changes midway."""
+    """Leads from what is shown to what is wanted without a jump, even if that changes midway."""
 
     def __init__(self) -> None:
         self._goal_key: object = None
@@ -73,29 +74,29 @@ class Crossfade:
 
     @property
     def shown(self) -> Mix:
-        """The mixture of the last :meth:`step`; empty before the first."""
+        """The mix of the last :meth:`step`; empty before the first."""
         return self._shown
 
     @property
     def running(self) -> bool:
-        """Whether something is being left behind."""
+        """Whether an old mix is still fading out."""
         return self._progress < 1.0
 
     def step(self, goal_key: object, goal: Mix, elapsed_s: float, fade_s: float) -> Mix:
-        """The mixture to dream now, ``elapsed_s`` after the last step.
+        """The mix to dream now, ``elapsed_s`` after the last step.
 
         A fade begins whenever ``goal_key`` changes; under the same key the ``goal`` itself may drift, as it
-        does on a journey. The first goal of all is there at once.
+        does on a journey. The very first goal applies at once.
         """
         if goal_key != self._goal_key:
             if self._shown and fade_s > 0:
-                heaviest = sorted(self._shown.items(), key=lambda pair: -pair[1])[:_MOST_LEFT]
+                heaviest = sorted(self._shown.items(), key=lambda pair: -pair[1])[:_MOST_OLD]
                 self._before, self._progress = whole(dict(heaviest)), 0.0
             else:
                 self._progress = 1.0
             self._goal_key = goal_key
         elif self.running:
             self._progress = min(1.0, self._progress + elapsed_s / fade_s) if fade_s > 0 else 1.0
-        ease = self._progress**2 * (3 - 2 * self._progress)
-        self._shown = blended(self._before, goal, ease) if self.running else goal
+        alpha = smoothstep(self._progress)
+        self._shown = blended(self._before, goal, alpha) if self.running else goal
         return self._shown

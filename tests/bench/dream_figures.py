@@ -12,6 +12,9 @@ outside of what was hidden, in levels of 255: for every third frame from the 60t
 loop's at three of them. Motion counts where it explains the camera's pictures better than standing still;
 ``by_flow_alone`` counts all of it. Cost is processor time, of both by turns. Last comes another layer,
 ``--then``; its frames count from the end of the fade.
+
+``--rates 15 30 60`` instead dreams the video at each of these tick rates, with the same steps a second: the
+strength and the rms change of the image, in levels, after 1, 3 and 6 s; the sheet has a row for each rate.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from livedream.runtimes.names import BACKENDS
 from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
 from tests.bench.measures import Motion, clipped, legibility, strength
+from tests.bench.rates import AT_S, FPS, Rated, dreamt_at
 
 _SIZE = (320, 180)
 _FPS = 30
@@ -59,6 +63,7 @@ class Bench:
         self.layer = self.info.layer(settings.layer).name
         self.live: list[Image] = []
         self.classic: dict[int, Image] = {}
+        self.rated: dict[int, Rated] = {}
         self._generator = torch.Generator().manual_seed(1)
 
     def tick(self, n: int, settings: Settings) -> None:
@@ -167,8 +172,22 @@ class Bench:
         camera = {n: change(self.frames, n) for n in numbers}
         return max(change(self.live, n) - camera[n] for n in numbers if camera[n] < _CUT_LEVELS)
 
+    def at_rates(self, rates_hz: Sequence[int]) -> dict[str, Any]:
+        """The same dream at several tick rates, as figures."""
+        for rate_hz in rates_hz:
+            self.rated[rate_hz] = dreamt_at(rate_hz, self.frames, self.dreamer, self.settings, self.layer)
+        return {
+            "layer": self.layer,
+            "rates": {
+                hz: {"strength": rated.strength, "rms_change": rated.rms_change}
+                for hz, rated in self.rated.items()
+            },
+        }
+
     def sheet(self) -> Image:
-        """Three rows: the camera, the live dream and the classic loop at each measured frame."""
+        """Rows of images: camera, live dream and classic loop at each measured frame; or one row a rate."""
+        if self.rated:
+            return np.vstack([np.hstack(rated.images) for rated in self.rated.values()])
         rows = (self.frames, self.live, self.classic)
         return np.vstack([np.hstack([row[n] for n in _STRENGTH_AT]) for row in rows])
 
@@ -203,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--layer", default="4c")
     parser.add_argument("--then", metavar="LAYER", help="change to this layer afterwards")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
+    parser.add_argument("--rates", type=int, nargs="+", metavar="HZ", help="compare these tick rates instead")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="OUT")
     parser.add_argument("--sheet", type=Path, metavar="OUT.png")
@@ -213,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings(network=options.network, layer=options.layer)
         for text in options.set:
             settings = settings.replace(**parse_assignment(text))
-        count = _STRENGTH_AT[-1] + 1
+        count = (AT_S[-1] * FPS if options.rates else _STRENGTH_AT[-1]) + 1
         if options.then:
             count += round(settings.crossfade_s * _FPS) + _AFTER_CHANGE[-1] + 1
         bench = Bench(
@@ -228,8 +248,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings,
         )
         try:
-            found = {"source": Path(options.source).name} | bench.run() | {"backend": dreamer.backend.name}
-            if options.then:
+            found: dict[str, Any] = {"source": Path(options.source).name}
+            found |= bench.at_rates(options.rates) if options.rates else bench.run()
+            found["backend"] = dreamer.backend.name
+            if options.then and not options.rates:
                 found["change"] = bench.change(options.then)
         finally:
             dreamer.close()

@@ -17,7 +17,7 @@ from livedream.settings import Settings
         ("down", False, Nudge("strength", -1)),
         ("a", True, Nudge("steps", -1)),
         ("o", False, Nudge("octaves", 1)),
-        ("p", True, Nudge("persistence", -1)),
+        ("p", True, Nudge("persistence_s", -1)),
         ("l", False, Set("channels", "")),
         ("space", False, Toggle("freeze")),
         ("b", False, Toggle("blackout")),

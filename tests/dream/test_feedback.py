@@ -1,4 +1,4 @@
-"""What is carried moves with the picture, fades, is dropped where the picture is new, and can feedback."""
+"""What is carried moves with the image, fades over time, is dropped where the image is new, feeds back."""
 
 from __future__ import annotations
 
@@ -10,24 +10,56 @@ from livedream.dream.feedback import Feedback, displacement, motion, washes
 from livedream.frame import Image
 from livedream.settings import Settings
 
-STILL = Settings(persistence=0.5)
+#: A half-life of one tick.
+TICK_S = 0.03
+STILL = Settings(persistence_s=TICK_S)
 
 
-def begun(frame: Image) -> Feedback:
+def begun(frame: Image, tick_s: float = TICK_S) -> Feedback:
     feedback = Feedback()
-    feedback.follow(frame, STILL, 0.0)
+    feedback.follow(frame, STILL, tick_s)
     return feedback
 
 
-def test_on_a_still_picture_it_fades_by_its_persistence_and_grows_old(picture):
+def test_on_a_still_image_it_fades_by_its_half_life_and_novelty_vanishes(picture):
     feedback = begun(picture)
     assert feedback.novelty.min() > 0.9
     feedback.residual[:] = 40
-    feedback.follow(picture, STILL, 0.03)
+    feedback.follow(picture, STILL, TICK_S)
     np.testing.assert_allclose(feedback.residual, 20)
     for _ in range(40):
-        feedback.follow(picture, STILL, 0.03)
+        feedback.follow(picture, STILL, TICK_S)
     assert feedback.novelty.max() < 0.03
+
+
+@pytest.mark.parametrize("feedback_setting", [0.0, 0.6])
+def test_a_second_on_a_still_image_is_the_same_in_few_ticks_and_in_many(picture, feedback_setting):
+    settings = Settings(persistence_s=2.0, feedback=feedback_setting)
+    found = []
+    for ticks in (10, 60):
+        feedback = begun(picture, 1 / ticks)
+        feedback.residual[:] = 20 * np.sin(np.arange(160) / 2)[:, None]
+        novelty = [feedback.novelty.mean()]
+        for _ in range(ticks):
+            feedback.follow(picture, settings, 1 / ticks)
+            feedback.settle(feedback.residual, feedback.momentum, settings, 1 / ticks)
+            novelty.append(feedback.novelty.mean())
+        found.append((np.abs(feedback.residual).mean(), np.sum(novelty) / ticks))
+    assert found[0] == pytest.approx(found[1], rel=0.1)
+
+
+def test_novelty_in_motion_is_the_same_when_frames_are_skipped_or_seen_twice(picture):
+    """A camera of 30 frames a second at 15, 30 and 60 ticks a second."""
+    found = []
+    for ticks_hz in (15, 30, 60):
+        feedback = begun(picture, 1 / ticks_hz)
+        novelty = []
+        for n in range(1, 2 * ticks_hz):
+            feedback.follow(np.roll(picture, n * 30 // ticks_hz, 1), STILL, 1 / ticks_hz)
+            novelty.append(np.median(feedback.novelty))
+        found.append(np.mean(novelty[ticks_hz:]))
+    assert found == pytest.approx([found[1]] * 3, rel=0.1)
+    assert found[1] > 0.2
 
 
 def test_everything_moves_with_the_picture(picture):
@@ -35,41 +67,43 @@ def test_everything_moves_with_the_picture(picture):
     for array in (feedback.residual, feedback.momentum, feedback.novelty):
         array[:] = 0
         array[55:65, 75:85] = 50
-    feedback.follow(np.roll(picture, (0, 6), (0, 1)), STILL, 0.03)
+    feedback.follow(np.roll(picture, (0, 6), (0, 1)), STILL, TICK_S)
     for array in (feedback.residual, feedback.momentum, feedback.novelty):
         mark = array.reshape(120, 160, -1).sum(2)[40:80, 60:110]
         assert abs(np.average(np.arange(60, 110), weights=mark.sum(0)) - (79.5 + 6)) < 1
 
 
-def test_where_something_new_appears_the_dream_is_young_again(picture):
+def test_where_something_new_appears_the_dream_is_new_again(picture):
     feedback = begun(picture)
     for _ in range(60):
-        feedback.follow(picture, STILL, 0.03)
+        feedback.follow(picture, STILL, TICK_S)
     feedback.residual[:] = 40
     new = picture.copy()
     new[:60, :60] = 255 - new[:60, :60] // 2
-    feedback.follow(new, STILL, 0.03)
+    feedback.follow(new, STILL, TICK_S)
     assert feedback.residual[10:50, 10:50].mean() < 10
     assert feedback.novelty[10:50, 10:50].mean() > 0.5
     assert feedback.residual[90:, 100:].min() > 18
     assert feedback.novelty[90:, 100:].max() < 0.05
 
 
-def test_where_the_picture_moves_the_dream_stays_young(picture):
+def test_where_the_image_moves_the_dream_stays_new(picture):
     still = np.zeros((80, 160, 2), np.float32)
     still[:, 100:] = 3
-    assert motion(still)[:, :80].max() == 0
-    assert motion(still)[:, 120:].min() == 1
+    speed = motion(still, 0.1)
+    assert speed[:, :80].max() == 0
+    assert speed[:, 120:].min() == 1
+    np.testing.assert_allclose(motion(still / 2, 0.1), motion(still / 4, 0.05))
     feedback = begun(picture)
     for n in range(1, 60):
-        feedback.follow(np.roll(picture, 2 * n, 1), STILL, 0.03)
+        feedback.follow(np.roll(picture, 2 * n, 1), STILL, TICK_S)
     assert 0.2 < np.median(feedback.novelty) < 0.5
 
 
 def test_another_scene_drops_the_whole_dream(picture):
     feedback = begun(picture)
     feedback.residual[:] = 40
-    feedback.follow(255 - cv2.flip(picture, -1), STILL, 0.03)
+    feedback.follow(255 - cv2.flip(picture, -1), STILL, TICK_S)
     assert feedback.residual.mean() < 2
 
 
@@ -78,7 +112,7 @@ def test_slow_colour_washes_are_taken_off_and_detail_stays(picture):
     detail = np.random.default_rng(0).normal(0, 8, (120, 160, 3)).astype(np.float32)
     residual = detail + np.float32([30, 0, -20])
     for _ in range(100):
-        residual = feedback.settle(residual, feedback.momentum, STILL).copy()
+        residual = feedback.settle(residual, feedback.momentum, STILL, TICK_S).copy()
     assert np.abs(residual.mean((0, 1))).max() < 1
     assert residual.std() > 0.9 * detail.std()
 
@@ -113,18 +147,18 @@ def test_a_zooming_dream_grows(picture):
     feedback = begun(picture)
     feedback.residual[:] = 0
     cv2.circle(feedback.residual, (80, 60), 20, (50, 50, 50), -1)
-    settings = Settings(zoom=20.0, persistence=0.999)
+    settings = Settings(zoom=20.0, persistence_s=23)
     for _ in range(10):
         feedback.follow(picture, settings, 0.1)
     grown = (feedback.residual[..., 0] > 25).sum() / (np.pi * 20**2)
     assert grown == pytest.approx(1.2**2, rel=0.1)
 
 
-def test_a_dive_keeps_the_picture_when_the_camera_sees_another(picture):
-    """Fully dived, the picture (frame and residual) goes on from itself, whatever the camera shows."""
-    settings = Settings(feedback=1.0, persistence=0.999)
+def test_full_feedback_keeps_the_dreamt_image_when_the_camera_sees_another(picture):
+    """The dreamt image (frame and residual) goes on from itself, whatever the camera shows."""
+    settings = Settings(feedback=1.0, persistence_s=23)
     feedback = begun(picture)
     other = 255 - cv2.flip(picture, -1)
-    feedback.follow(other, settings, 0.03)
+    feedback.follow(other, settings, TICK_S)
     now = other + feedback.residual
     assert np.abs(now - picture).mean() < 0.1 * np.abs(other.astype(float) - picture).mean()

@@ -22,17 +22,17 @@ def test_it_holds_then_fades():
     assert more > less
 
 
-@pytest.mark.parametrize("fade_share", [0.0, 0.3, 1.0])
-def test_weights_never_jump_unless_there_is_no_fade(fade_share):
-    before = dict(stations(5, 2, 0.0, fade_share))
+@pytest.mark.parametrize("fade_fraction", [0.0, 0.3, 1.0])
+def test_weights_never_jump_unless_there_is_no_fade(fade_fraction):
+    before = dict(stations(5, 2, 0.0, fade_fraction))
     for n in range(1, 2000):
-        now = dict(stations(5, 2, n / 200, fade_share))
+        now = dict(stations(5, 2, n / 200, fade_fraction))
         change = max(abs(now.get(layer, 0) - before.get(layer, 0)) for layer in now.keys() | before.keys())
-        assert change < 0.05 or fade_share == 0
+        assert change < 0.05 or fade_fraction == 0
         before = now
 
 
-def test_one_layer_is_a_short_journey():
+def test_a_network_of_one_layer_stays_at_it():
     assert stations(1, 0, 7.3, 0.5) == ((0, 1.0),)
 
 
@@ -42,7 +42,7 @@ def test_a_tempo_counts_whole_beats():
     assert leg_s(settings.replace(journey_beats=1, journey_fade_s=6.0)) == (0.25, 0.25)
 
 
-def test_another_tempo_on_the_way_moves_nothing():
+def test_another_tempo_on_the_way_causes_no_jump():
     start = {Target("dreamnet", "edges"): 1.0}
     slow = Settings(journey_hold_s=0, journey_fade_s=10)
     journey = Journey()

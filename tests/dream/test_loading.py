@@ -177,7 +177,7 @@ def test_a_network_that_gives_no_numbers_is_said_once_and_the_old_one_dreams_on(
     before = dreamt(loader, dreamer, SMALL, picture)[2]
     followed(loader, FAULTY, lambda: "squeezenet1_1" in dreamer.networks)
     settings, said, after = dreamt(loader, dreamer, FAULTY, picture)
-    fault = "squeezenet1_1 features.3 gives no numbers; its weights may be damaged"
+    fault = "squeezenet1_1 features.3 produces NaN; its weights may be damaged"
     assert said == [f"{fault}; dreaming dreamnet edges instead"]
     assert loader.unavailable == Unavailable(network="squeezenet1_1", layer="features.3")
     assert (settings.network, settings.layer) == ("dreamnet", "edges")

@@ -22,13 +22,13 @@ def test_the_settings_name_the_targets():
     }
 
 
-def test_weights_sum_to_one_and_what_is_not_seen_is_left_out():
+def test_weights_sum_to_one_and_tiny_ones_are_left_out():
     mix = blended({A: 1.0}, {B: 0.5, C: 0.5}, 0.995)
     assert set(mix) == {B, C}
     assert sum(mix.values()) == pytest.approx(1)
 
 
-def test_the_first_goal_is_there_at_once():
+def test_the_first_goal_applies_at_once():
     assert Crossfade().step("a", {A: 1.0}, 0.0, 2.0) == {A: 1.0}
 
 
@@ -70,7 +70,7 @@ def test_a_shorter_time_in_the_middle_does_not_jump():
     assert distance(fade.step("b", {B: 1.0}, 0.01, 2.0), before) < 0.05
 
 
-def test_a_goal_may_drift_under_the_same_wish():
+def test_a_goal_may_drift_under_the_same_key():
     fade = Crossfade()
     fade.step("journey", {A: 1.0}, 0.0, 1.0)
     assert fade.step("journey", {A: 0.4, B: 0.6}, 0.1, 1.0) == {A: 0.4, B: 0.6}
