@@ -24,6 +24,7 @@ from livedream.sinks.recorder import Recorder
 from livedream.sinks.snapshot import save_snapshot
 from livedream.sources import open_source
 from livedream.stage.composite import Composer
+from livedream.vision.presence import PresenceDetector
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ def render(
             raise UsageError(f"{source} never ends: say how many with --frames N")
         recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
         backend = "pytorch" if classic or to_photo else backend
-        dreamer, composer = _dreamer(settings, weights, device, backend), Composer()
+        dreamer = _dreamer(settings, weights, device, backend)
+        composer, presence = Composer(), PresenceDetector()
         if still:
             frames = frames or (1 if classic else _STILL_TICKS)
         expected = frames if still or opened.frame_count is None else min(opened.frame_count, frames or 10**9)
@@ -75,7 +77,7 @@ def render(
         done = 0
         for frame in islice(_repeated(next(opened)) if still else opened, frames):
             done += 1
-            image = _dreamt(dreamer, composer, frame, settings, classic, bar.update)
+            image = _dreamt(dreamer, composer, presence, frame, settings, classic, bar.update)
             if recorder is not None:
                 recorder.add(image, frame.time_s, wait=True)
                 if recorder.error:
@@ -105,6 +107,7 @@ def _dreamer(settings: Settings, weights: Path | None, device: str, backend: str
 def _dreamt(
     dreamer: Dreamer,
     composer: Composer,
+    presence: PresenceDetector,
     frame: Frame,
     settings: Settings,
     classic: bool,
@@ -116,7 +119,10 @@ def _dreamt(
         return np.asarray(cv2.flip(dreamt, 1), np.uint8) if settings.mirror else dreamt
     residual = dreamer.tick(image, settings, time_s=frame.time_s)
     composer.see(image, frame.index, None, frame.time_s)
-    picture = composer.compose(residual, frame.index, (image.shape[1], image.shape[0]), settings)
+    assert composer.grey is not None
+    presence.see(composer.grey, frame.time_s)
+    size = image.shape[1], image.shape[0]
+    picture = composer.compose(residual, frame.index, size, settings, presence=presence)
     assert picture is not None
     step()
     return picture

@@ -25,6 +25,7 @@ from livedream.performance.scenes import SHIPPED_DIR, read_scene
 from livedream.settings import Settings
 from livedream.sources import open_source
 from livedream.stage.composite import Composer
+from livedream.vision.presence import PresenceDetector
 
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 _FPS = 30.0
@@ -100,13 +101,15 @@ class Pictures:
     ) -> list[Image]:
         """The mirror's pictures, (width, height) large, after so many ``ticks`` on a source."""
         self._dreamer.reset()
-        composer, shown = Composer(), []
+        composer, presence, shown = Composer(), PresenceDetector(), []
         for n, frame in enumerate(islice(self._frames(source), ticks[-1]), start=1):
             image = crop_to_aspect(frame.image, size[0] / size[1])
             residual = self._dreamer.tick(image, settings, time_s=frame.time_s)
             composer.see(image, frame.index, None, frame.time_s)
+            assert composer.grey is not None
+            presence.see(composer.grey, frame.time_s)
             if n in ticks:
-                picture = composer.compose(residual, frame.index, size, settings)
+                picture = composer.compose(residual, frame.index, size, settings, presence=presence)
                 assert picture is not None
                 shown.append(picture)
         return shown

@@ -57,7 +57,7 @@ def main(video: str) -> None:
 
     def picture(composer: Composer, settings: Settings, size: tuple[int, int], n: int) -> None:
         composer.see(frames[n], n, 16 / 9, n / FPS)
-        composer.compose(residual, max(0, n - 1), size, settings)
+        composer.compose(residual, max(0, n - 1), size, settings, residual_aspect=16 / 9)
 
     median_ms(partial(picture, Composer(), Settings(), SIZES[-1]))  # the first pictures find no memory
     for name, look in LOOKS.items():
