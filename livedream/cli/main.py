@@ -100,8 +100,8 @@ def _mirror(words: list[str], started_s: float) -> None:
     _add_settings(parser)
     found = parser.parse_args(words)
     level = _log(found)
-    from livedream.show.mirror import run_mirror
     from livedream.show.options import MirrorOptions
+    from livedream.show.run import run_mirror
 
     options = MirrorOptions(
         source=found.source,
@@ -170,8 +170,8 @@ def _scenes(words: list[str]) -> None:
     parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
     parser.add_argument("--scenes", type=folder, metavar="DIR", help="your own scenes' folder")
     found = parser.parse_args(words)
+    from livedream.cli.scenes import listing
     from livedream.performance.scenes import Scenes
-    from livedream.performance.store import listing
 
     sys.stdout.write(listing(Scenes(found.scenes)))
 

@@ -154,6 +154,8 @@ class Dreamer:
         *,
         time_s: float | None = None,
         aspect: float | None = None,
+        transition_s: float | None = None,
+        persistence_limit_s: float | None = None,
     ) -> Residual:
         """Dream ``settings.steps`` ascent steps on a frame; the residual (h, w, 3), in levels of 255.
 

@@ -1,6 +1,6 @@
-"""Loads what the settings ask for, networks and guide pictures, beside the dream.
+"""Loads the networks and guide images that the settings name, beside the dream.
 
-Until it is there, the dream goes on with what it had.
+Until they are loaded, the dream goes on with what it had.
 """
 
 from __future__ import annotations
@@ -8,9 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from msgspec import structs
 
 from livedream.errors import LivedreamError
+from livedream.ipc.protocol import Unavailable
 from livedream.networks.catalogue import find_weights, network_info
 from livedream.settings import Settings
 
@@ -20,27 +24,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: The network that every machine has.
 SHIPPED = "dreamnet"
-#: Where guide pictures are looked for when none was named.
+#: Where guide images are looked for when none was named.
 GUIDES_DIR = "guides"
 
 
+def needs_download(network: str, weights: str | None) -> bool:
+    """Whether a network's weights have to be downloaded first."""
+    return weights is None and network_info(network).from_torchvision and find_weights(network) is None
+
+
 def loading_message(network: str, weights: str | None) -> str:
-    """What is going on while a network is not there yet."""
-    info = network_info(network)
-    if weights is None and info.from_torchvision and find_weights(network) is None:
-        return f"downloading {info.weights_file}"
+    """What is going on while a network is not loaded yet."""
+    if needs_download(network, weights):
+        return f"downloading {network_info(network).weights_file}"
     return f"loading {network}"
 
 
-class _Shelf:
-    """Things of one kind, loaded in a thread by their names, one at a time; a failure is tried once."""
+class _BackgroundLoader(Generic[T]):
+    """Loads things of one kind by name on a thread, one at a time; a failure is not tried again by itself."""
 
-    def __init__(self, load: Callable[[str], Any], add: Callable[[str, Any], None]) -> None:
+    def __init__(self, load: Callable[[str], T], add: Callable[[str, T], None]) -> None:
         self._load, self._add = load, add
         self._loading: str | None = None
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, T] = {}
         self._failed: dict[str, str] = {}
 
     def take(self) -> None:
@@ -49,12 +59,12 @@ class _Shelf:
             self._add(name, self._loaded.pop(name))
 
     def clear_failures(self) -> None:
-        """What failed may be tried again."""
+        """Allow what failed to be tried again."""
         self._failed.clear()
 
     def want(self, name: str) -> str:
-        """Begin to load ``name`` if nothing is being loaded; the error with which it failed, or nothing."""
-        idle = self._loading is None  # asked first: a load that fails says so before it ends
+        """Start to load ``name`` unless something is being loaded; the error with which it failed, or ""."""
+        idle = self._loading is None  # read first: a load that fails records its error before it ends
         error = self._failed.get(name, "")
         if idle and not error:
             self._loading = name
@@ -67,7 +77,7 @@ class _Shelf:
         except LivedreamError as error:
             self._failed[name] = str(error)
         except Exception as error:
-            log.exception("loading %s broke off", name)
+            log.exception("loading %s failed", name)
             self._failed[name] = f"{name} cannot be loaded: {type(error).__name__}: {error}"
         finally:
             self._loading = None
@@ -80,36 +90,41 @@ def _layers(settings: Settings) -> set[tuple[str, str]]:
 
 
 class Loader:
-    """Gives the dreamer what the settings name, and takes back what gives no numbers.
+    """Gives the dreamer what the settings name, and replaces layers that produce NaN.
 
-    ``message`` and ``error`` are for the HUD, ``failed`` names the settings whose values cannot be had, and
-    ``guides`` the pictures among which a control can step.
+    ``message`` and ``error`` are for the HUD, ``unavailable`` names what is wanted and cannot be dreamt, and
+    ``guides`` are the images that a control can step through.
     """
 
     def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
         self._dreamer, self._weights = dreamer, weights
-        self._networks = _Shelf(lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network)
-        self._guides = _Shelf(self._load_guide, dreamer.add_guide)
+        self._networks = _BackgroundLoader(
+            lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network
+        )
+        self._guides = _BackgroundLoader(self._load_guide, dreamer.add_guide)
         self._old: Settings | None = None
-        self._good: Settings | None = None  # the last that gave numbers
+        self._good: Settings | None = None  # the last that produced finite numbers
         self._wanted: set[tuple[str, str]] = set()
         self.guides: tuple[str, ...] = ()
         self.message = ""
         self.error = ""
-        self.failed: dict[str, str] = {}
+        self.unavailable = Unavailable()
         threading.Thread(target=self._list_guides, args=(GUIDES_DIR,), daemon=True).start()
 
     def follow(self, settings: Settings) -> Settings:
-        """``settings``, with the network or the guide of before as long as the wanted one is not loaded, and
-        with the last good network and layer in the place of one that gives no numbers."""
-        self.message, self.error, self.failed = "", "", {}
+        """``settings`` as they can be dreamt now.
+
+        A network or guide that is not loaded yet is replaced by the one before, and a layer that produces NaN
+        by the last good network and layer.
+        """
+        self.message, self.error, self.unavailable = "", "", Unavailable()
         self._networks.take()
         self._guides.take()
         old = self._old or self._first()
         if self._old and _layers(self._old) <= self._dreamer.sound:
             self._good = self._old
         wanted = _layers(settings)
-        for layer in wanted - self._wanted:  # asked for anew, it is tried again
+        for layer in wanted - self._wanted:  # asked for again, it is tried again
             self._dreamer.faults.pop(layer, None)
         self._wanted = wanted
         if settings.network in self._dreamer.networks:
@@ -117,12 +132,14 @@ class Loader:
                 self._networks.clear_failures()
         else:
             message = loading_message(settings.network, self._weights.get(settings.network))
-            self._want(self._networks, "network", settings.network, message)
+            if self._want(self._networks.want(settings.network), message):
+                self.unavailable = structs.replace(self.unavailable, network=settings.network)
             settings = settings.replace(network=old.network, layer=old.layer, channels=old.channels)
         if not settings.guide or self._dreamer.has_guide(settings.guide):
             self._guides.clear_failures()
         else:
-            self._want(self._guides, "guide", settings.guide, f"loading {settings.guide}")
+            if self._want(self._guides.want(settings.guide), f"loading guide {Path(settings.guide).stem}"):
+                self.unavailable = structs.replace(self.unavailable, guide=settings.guide)
             settings = settings.replace(guide=old.guide)
         settings = self._old = self._without_faults(settings)
         return settings
@@ -137,24 +154,25 @@ class Loader:
             instead = self._first(SHIPPED)
         error = "" if instead.network in self._dreamer.networks else self._networks.want(instead.network)
         if error or _layers(instead) & faults.keys():
-            self.error = f"{fault}; nothing is dreamt until another layer or network is chosen"
+            self.error = f"{fault}; no dream until another layer or network is chosen"
             return settings
-        self.error = f"{fault}; {instead.network} {instead.layer} is dreamt instead"
+        self.error = f"{fault}; dreaming {instead.network} {instead.layer} instead"
         if instead.network not in self._dreamer.networks:
             return settings
-        self.failed |= {"network": settings.network, "layer": settings.layer}
+        self.unavailable = structs.replace(self.unavailable, network=settings.network, layer=settings.layer)
         return settings.replace(network=instead.network, layer=instead.layer, channels=instead.channels)
 
     def _first(self, network: str | None = None) -> Settings:
         network = network or self._dreamer.default_network
         return Settings(network=network, layer=network_info(network).default_layer)
 
-    def _want(self, shelf: _Shelf, setting: str, name: str, message: str) -> None:
-        error = shelf.want(name)
+    def _want(self, error: str, message: str) -> bool:
+        """Report the error with which loading failed, or else that it goes on; whether it failed."""
         if error:
-            self.error, self.failed[setting] = error, name
+            self.error = error
         else:
             self.message = message
+        return bool(error)
 
     def _load_guide(self, path: str) -> Image:
         from livedream.dream.guides import load_guide

@@ -1,4 +1,4 @@
-"""The dream process: the newest frame in, the residual out, for ever. It alone imports torch."""
+"""The dream process: the newest frame in, the residual out, until it is terminated. It alone uses the GPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import cv2
+from msgspec import structs
 
-from livedream.dream.loading import Loader, loading_message
+from livedream.dream.loading import Loader, loading_message, needs_download
 from livedream.errors import LivedreamError
 from livedream.ipc.child import settle_in
+from livedream.ipc.mailbox import Receiver, Sender
+from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
-from livedream.settings import Settings
 from livedream.timing import Pacer, RateMeter, now_s
 
 if TYPE_CHECKING:
@@ -23,13 +25,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: More threads than this only wait for each other on pictures as small as these.
+#: More threads than this only wait for each other on images as small as these.
 _MOST_THREADS = 8
+_REPORTS_HZ = 10.0
+_ORDER_WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
 class DreamJob:
-    """What the dream process is started with: its slots by name, the first network, the device."""
+    """What the dream process is started with: its slots by name, and how to run networks.
+
+    What to dream is in the newest order; ``weights`` is the file of ``network``, if one was named.
+    """
 
     frames: str
     orders: str
@@ -56,125 +63,140 @@ def run_dream(job: DreamJob) -> None:
         frames, orders, residuals, status = (
             slots.enter_context(Slot(name)) for name in (job.frames, job.orders, job.residuals, job.status)
         )
-        _dream(job, frames, orders, residuals, _Status(status))
+        sender: Sender[DreamStatus] = Sender(status)
+        try:
+            order = _first_order(received := Receiver(orders, Order))
+            _Loop(_dreamer(job, order, sender), order, received, frames, residuals, sender, job).run()
+        except LivedreamError as error:
+            log.error("%s", error)
+            sender.send(DreamStatus(phase="failed", error=str(error)))
+            raise SystemExit(1) from error
+        except Exception as error:
+            log.exception("the dream process crashed")
+            text = f"the dream process crashed: {type(error).__name__}: {error}"
+            sender.send(DreamStatus(phase="failed", error=text))
+            raise SystemExit(1) from error
 
 
-def _dream(job: DreamJob, frames: Slot, orders: Slot, residuals: Slot, status: _Status) -> None:
-    try:
-        status.show(state="loading", message=loading_message(job.network, job.weights))
-        started = now_s()
-        os.environ["OMP_NUM_THREADS"] = str(dream_threads())
-        import torch
-
-        torch.set_num_threads(dream_threads())
-        from livedream.dream.dreamer import Dreamer
-
-        dreamer = Dreamer(
-            job.network,
-            weights=job.weights,
-            device=job.device,
-            backend=job.backend,
-            threads=dream_threads(),
-            wait=False,
-        )
-        log.info("%s on %s, ready after %.1f s", job.network, dreamer.backend.name, now_s() - started)
-        _Loop(job, dreamer, frames, orders, residuals, status).run()
-    except LivedreamError as error:
-        log.error("%s", error)
-        status.show(state="failed", error=str(error))
-        raise SystemExit(1) from error
-    except Exception as error:
-        log.exception("the dream broke off")
-        status.show(state="failed", error=f"the dream broke off: {type(error).__name__}: {error}")
-        raise SystemExit(1) from error
+def _first_order(orders: Receiver[Order]) -> Order:
+    """The newest order, which the show gives before it starts this process. Raises ``LivedreamError``."""
+    deadline = now_s() + _ORDER_WAIT_S
+    while (order := orders.newer()) is None:
+        if now_s() > deadline:
+            raise LivedreamError(f"the dream process got no order within {_ORDER_WAIT_S:.0f} s")
+        time.sleep(0.01)
+    return order
 
 
-class _Status:
-    """What the show process may know of the dream, as one JSON value."""
+def _dreamer(job: DreamJob, order: Order, status: Sender[DreamStatus]) -> Dreamer:
+    """A dreamer with the network of the newest order: a restarted process goes on with what is wanted now."""
+    network = order.settings.network
+    weights = job.weights if network == job.network else None
+    message, started = loading_message(network, weights), now_s()
+    status.send(DreamStatus(phase="importing", message=message, order=order.number))
+    os.environ["OMP_NUM_THREADS"] = str(dream_threads())
+    import torch
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-        self._values: dict[str, Any] = {"state": "starting", "message": "", "error": "", "ticks": 0}
+    torch.set_num_threads(dream_threads())
+    from livedream.dream.dreamer import Dreamer
 
-    def show(self, **changes: Any) -> None:
-        self._values |= changes | {"time_s": now_s()}
-        self._slot.publish_json(self._values)
+    phase: Literal["loading", "downloading"] = (
+        "downloading" if needs_download(network, weights) else "loading"
+    )
+    status.send(DreamStatus(phase=phase, message=message, order=order.number))
+    dreamer = Dreamer(
+        network,
+        weights=weights,
+        device=job.device,
+        backend=job.backend,
+        threads=dream_threads(),
+        wait=False,
+    )
+    log.info("%s on %s, ready after %.1f s", network, dreamer.backend.name, now_s() - started)
+    return dreamer
 
 
 class _Loop:
-    """Ticks on the newest frame, follows the newest settings, loads networks beside it."""
+    """Ticks on the newest frame, follows the newest order, loads networks beside it."""
 
     def __init__(
-        self, job: DreamJob, dreamer: Dreamer, frames: Slot, orders: Slot, residuals: Slot, status: _Status
+        self,
+        dreamer: Dreamer,
+        order: Order,
+        orders: Receiver[Order],
+        frames: Slot,
+        residuals: Slot,
+        status: Sender[DreamStatus],
+        job: DreamJob,
     ) -> None:
-        self._job = job
         self._dreamer = dreamer
-        self._status = status
+        self._order, self._orders = order, orders
+        self._frames, self._residuals, self._status = frames, residuals, status
         self._loader = Loader(dreamer, {job.network: job.weights})
-        self._frames, self._orders, self._residuals = frames, orders, residuals
         self._rate = RateMeter()
-        self._report = Pacer(10.0)
+        self._report = Pacer(_REPORTS_HZ)
         self._tick_ms = 0.0
-        self._working = (0, 0)
+        self._working_size = (0, 0)
 
     def run(self) -> None:
-        order_seq = frame_seq = 0
-        wanted, aspect = Settings(network=self._job.network), None
-        pace = Pacer(wanted.dream_rate_hz)
+        pace = Pacer(self._order.settings.dream_rate_hz)
         frame: Value | None = None
         while True:
-            order = self._orders.read_json(order_seq)
-            if order is not None:
-                order_seq, values = order
-                wanted, aspect = self._follow(wanted, values)
-                pace.interval_s = 1.0 / wanted.dream_rate_hz
-            settings = self._loader.follow(wanted)
+            self._order = self._orders.newer() or self._order
+            pace.interval_s = 1.0 / self._order.settings.dream_rate_hz
+            # What can be dreamt now: other networks and guides are still being loaded.
+            order = structs.replace(self._order, settings=self._loader.follow(self._order.settings))
             wait_s = pace.wait_s(now_s())
             if wait_s > 0:
                 time.sleep(min(wait_s, 0.01))
-                self._tell(settings)
-                continue
-            newer = self._frames.wait(frame_seq, 0.05 if frame is None else 0.0)
-            if newer is not None:
-                frame, frame_seq = newer, newer.seq
-            if frame is not None and pace.due(now_s()):
-                self._tick(frame, settings, aspect)
-            self._tell(settings)
+            else:
+                newer = self._frames.wait(frame.seq if frame else 0, 0.0 if frame else 0.05)
+                frame = newer or frame
+                if frame is not None and pace.due(now_s()):
+                    self._tick(frame, order)
+            if self._report.due(now_s()):
+                self._tell(order)
 
-    def _follow(self, before: Settings, values: dict[str, Any]) -> tuple[Settings, float | None]:
-        aspect: float | None = values["aspect"]
-        try:
-            return Settings.from_dict(values["settings"]), aspect
-        except LivedreamError as error:  # the show checks first; if it did not, what was set goes on
-            log.error("%s", error)
-            return before, aspect
-
-    def _tick(self, frame: Value, settings: Settings, aspect: float | None) -> None:
+    def _tick(self, frame: Value, order: Order) -> None:
         start = now_s()
-        residual = self._dreamer.tick(frame.array, settings, time_s=start, aspect=aspect)
-        self._residuals.publish(residual, index=frame.index, time_s=frame.time_s)
-        self._working = (residual.shape[1], residual.shape[0])
+        residual = self._dreamer.tick(
+            frame.array,
+            order.settings,
+            time_s=start,
+            aspect=order.aspect,
+            transition_s=order.transition_s,
+            persistence_limit_s=order.persistence_limit_s,
+        )
+        self._residuals.publish(
+            residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
+        )
+        self._working_size = (residual.shape[1], residual.shape[0])
         self._tick_ms = (now_s() - start) * 1e3
         self._rate.tick(now_s())
 
-    def _tell(self, settings: Settings) -> None:
-        if not self._report.due(now_s()):
-            return
-        self._status.show(
-            state="ready",
-            message=self._loader.message or self._dreamer.backend.message,
-            error=self._loader.error,
-            network=settings.network,
-            layer=settings.layer,
-            channels=settings.channels,
-            guide=settings.guide,
-            guides=self._loader.guides,
-            shown=self._dreamer.shown_words,
-            failed=self._loader.failed,
-            backend=self._dreamer.backend.name,
-            ticks=self._rate.count,
-            dream_fps=round(self._rate.rate(now_s()), 2),
-            tick_ms=round(self._tick_ms, 2),
-            working=self._working,
-            sections=self._dreamer.timer.summary(),
+    def _tell(self, order: Order) -> None:
+        settings, dreamer, loader = order.settings, self._dreamer, self._loader
+        shown = dreamer.shown_words
+        self._status.send(
+            DreamStatus(
+                phase="dreaming",
+                progress=self._rate.count,
+                order=order.number,
+                message=loader.message or dreamer.backend.message,
+                error=loader.error,
+                network=settings.network,
+                layer=settings.layer,
+                channels=settings.channels,
+                guide=settings.guide,
+                guides=loader.guides,
+                shown_layer=shown.get("layer", ""),
+                shown_channels=shown.get("channels", ""),
+                unavailable=loader.unavailable,
+                backend=dreamer.backend.name,
+                ticks=self._rate.count,
+                dream_fps=round(self._rate.rate(now_s()), 2),
+                tick_ms=round(self._tick_ms, 2),
+                working_size=self._working_size,
+                sections=dreamer.timer.summary(),
+            )
         )

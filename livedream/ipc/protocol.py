@@ -71,13 +71,13 @@ class Unavailable(msgspec.Struct, frozen=True, kw_only=True):
 class DreamStatus(Status, frozen=True, kw_only=True):
     """What the dream process does.
 
-    ``progress`` counts dream ticks while dreaming, else heartbeats. ``order`` is the number of the order that
+    ``progress`` counts dream ticks. ``order`` is the number of the order that
     is followed. ``network`` to ``guide`` are what is dreamt, as settings; ``shown_layer`` and
     ``shown_channels`` what weighs most in it now, on a journey or in a fade. ``guides`` are the images that a
     control can step through; ``working_size`` is (width, height).
     """
 
-    phase: Literal["starting", "loading", "dreaming", "failed"] = "starting"
+    phase: Literal["starting", "importing", "loading", "downloading", "dreaming", "failed"] = "starting"
     order: int = 0
     message: str = ""
     error: str = ""

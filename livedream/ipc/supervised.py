@@ -1,4 +1,4 @@
-"""Keeps a child process alive: starts it, notices that it died or hangs, starts it again, ends it."""
+"""Keeps a child process running: starts it, notices that it died or hangs, restarts it, ends it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from livedream.ipc.child import endings_ignored
 
 log = logging.getLogger(__name__)
 
-#: A child that ran this long had started well: the next failure counts as the first.
-_HEALTHY_S = 60.0
+#: After running well for this long, the next failure counts as the first.
+_HEALTHY_S = 10.0
 _LONGEST_DELAY_S = 60.0
-#: A killed process is gone in milliseconds, or stuck in a driver: then nobody waits for it.
+#: A killed process is gone in milliseconds, or stuck in a driver: then waiting is useless.
 _KILLED_S = 0.5
 
 
 def restart_delay_s(failures: int) -> float:
-    """Seconds to wait before the restart after so many failures in a row: at once, then 1, 2, 4 … 60."""
+    """Seconds before the restart after this many failures in a row: none, then 1, 2, 4 … 60."""
     return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** (failures - 2))
 
 
 def exit_reason(code: int) -> str:
-    """What an exit code says about a process's end."""
+    """What an exit code says about how a process ended."""
     if code == -getattr(signal, "SIGBUS", 0) != 0:
         return "died of SIGBUS: no shared memory left (/dev/shm is full or too small)"
     return f"ended with exit code {code}"
@@ -36,9 +36,9 @@ def exit_reason(code: int) -> str:
 class Supervised:
     """One supervised child process, ``target(*args)``, started with ``spawn``.
 
-    ``stalled(now, started_s)`` says why a living child must be taken for dead, or gives "" when it is well;
-    ``started_s`` is when this very child was started. An exit is a failure, unless its code is 0 and
-    ``ended()`` agrees that the child has nothing left to do.
+    ``stalled(now, started_s)`` says why a running child counts as hung, or returns "" while it is well;
+    ``started_s`` is when this child was started. An exit is a failure, unless its code is 0 and ``ended()``
+    agrees that the child has nothing left to do. ``starting()`` is called before each start.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Supervised:
         args: tuple[Any, ...],
         stalled: Callable[[float, float], str],
         ended: Callable[[], bool] = lambda: False,
+        starting: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.faults = 0
         self.started = False
-        self._target, self._args, self._stalled, self._ended = target, args, stalled, ended
+        self._target, self._args = target, args
+        self._stalled, self._ended, self._starting = stalled, ended, starting
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
         self._started_s = 0.0
@@ -61,9 +63,10 @@ class Supervised:
 
     def start(self, now: float) -> None:
         """Start the process. Raises ``LivedreamError`` when the system does not let it."""
+        self._starting()
         process = self._context.Process(target=self._target, args=self._args, name=self.name, daemon=True)
         try:
-            # Until the child has settled in it knows no better than to die of a Ctrl-C.
+            # Until the child has set up its own handlers, Ctrl-C would kill it.
             with endings_ignored():
                 process.start()
         except (OSError, MemoryError) as error:
@@ -82,7 +85,7 @@ class Supervised:
         return self._process.pid if self._process is not None and self._process.is_alive() else None
 
     def check(self, now: float) -> str:
-        """Look after the process; call it a few times a second. What went wrong just now, or ""."""
+        """Look after the process; call it a few times a second. Returns what went wrong just now, or ""."""
         if self._restart_at_s is not None:
             if now >= self._restart_at_s:
                 try:
@@ -108,8 +111,9 @@ class Supervised:
         delay = restart_delay_s(self._failures)
         self._end(patience_s=0.0)
         self._restart_at_s = now + delay
-        log.error("%s %s; starting it again in %.0f s", self.name, why, delay)
-        return f"{self.name} {why}"
+        when = f"in {delay:.0f} s" if delay else "now"
+        log.error("%s %s; restarting %s", self.name, why, when)
+        return f"{self.name} {why}; restarting"
 
     def _end(self, patience_s: float) -> None:
         process = self._process
@@ -124,6 +128,6 @@ class Supervised:
         self._process = None
 
     def close(self) -> None:
-        """End the process, kindly for a second, then by force. May be called twice."""
+        """Terminate the process, and kill it after a second. May be called twice."""
         self._restart_at_s = None
         self._end(patience_s=1.0)

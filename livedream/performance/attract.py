@@ -1,17 +1,17 @@
-"""Attract mode: when nobody is there the mirror dreams by itself, until somebody comes."""
+"""Attract mode: with nobody there the mirror dreams by itself, until somebody comes."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-#: Somebody who comes must be back in the mirror within a second of being there; seeing them takes a fifth.
+#: A visitor must be back in the mirror within a second of arriving; detecting them takes a fifth of it.
 RETURN_S = 0.6
 #: The scene that is the attract dream.
 ATTRACT_SCENE = "attract"
 
 
 class Attract:
-    """Says when the attract dream begins and ends. Times are ``now``, in seconds of one clock.
+    """Decides when the attract dream begins and ends. Times are ``now``, in seconds of one clock.
 
     ``active`` is whether it is on, ``times`` how often it has begun.
     """
@@ -22,7 +22,7 @@ class Attract:
         self._empty_since_s = now
 
     def step(self, now: float, somebody: bool, after_s: float) -> Literal["begin", "end"] | None:
-        """What is to happen now, if anything; ``after_s`` without anybody it begins, 0 is never."""
+        """What happens now, if anything. It begins after ``after_s`` seconds without anybody; 0 is never."""
         if somebody or after_s == 0:
             return self.wake(now)
         if self.active or now - self._empty_since_s < after_s:
@@ -32,7 +32,7 @@ class Attract:
         return "begin"
 
     def wake(self, now: float) -> Literal["end"] | None:
-        """Somebody is there, or has pressed a key."""
+        """Somebody is there, or has used a control."""
         self._empty_since_s = now
         if not self.active:
             return None

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from livedream.curves import smoothstep
 from livedream.settings import SPECS, Settings
 
 
 @dataclass(frozen=True)
 class Fade:
-    """From ``before`` to ``goal``: numbers move, smoothly at both ends.
+    """From ``before`` to ``goal`` in ``duration_s`` seconds: numbers move, smoothly at both ends.
 
     What is not a number (layer, network, mix…) has the goal's value from the start: the dream and the
-    composite crossfade it in the fade's own time. ``persistence`` is the most that the dream may carry from
-    tick to tick meanwhile: little, to let go of the old one.
+    composite crossfade it, in the time that the order gives them.
     """
 
     before: Settings
     goal: Settings
     start_s: float
     duration_s: float
-    persistence: float = 1.0
 
     def over(self, now: float) -> bool:
         """Whether the goal is reached."""
@@ -30,20 +29,15 @@ class Fade:
         """The settings at ``now``."""
         if self.over(now):
             return self.goal
-        share = max(0.0, now - self.start_s) / self.duration_s
-        share = share * share * (3 - 2 * share)
+        alpha = smoothstep((now - self.start_s) / self.duration_s)
         changes = {}
         for name, spec in SPECS.items():
             before, goal = getattr(self.before, name), getattr(self.goal, name)
             if spec.kind in (int, float) and not spec.choices and before != goal:
-                changes[name] = spec.kind(
-                    round(before + share * (goal - before), 0 if spec.kind is int else 6)
-                )
-        changes["crossfade_s"] = min(self.duration_s, float(SPECS["crossfade_s"].maximum or 0))
-        persistence = changes.get("persistence", self.goal.persistence)
-        changes["persistence"] = min(persistence, self.persistence)
+                value = before + alpha * (goal - before)
+                changes[name] = spec.kind(round(value, 0 if spec.kind is int else 6))
         return self.goal.replace(**changes)
 
     def towards(self, goal: Settings) -> Fade:
-        """The same fade when somebody has set something meanwhile."""
+        """The same fade to another goal: somebody has changed a setting meanwhile."""
         return replace(self, goal=goal)

@@ -36,6 +36,7 @@ DEFAULT_FADE_S = 3.0
 #: The settings that a scene may hold.
 SCENE_SETTINGS = tuple(name for name, spec in SPECS.items() if spec.scope == "scene")
 _LONGEST_FADE_S = 600.0
+_NAME = re.compile(r"[\w-][\w -]{0,59}")
 #: A scene has a few hundred; a file that takes seconds to read is not one.
 _LARGEST_BYTES = 64 * 1024
 #: More unknown names than this are counted.
@@ -208,17 +209,26 @@ class Scenes:
                         return read_scene(path)
         raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
 
-    def store(self, settings: Settings, key: int) -> Path:
-        """Store ``settings`` under a digit, for ever or not at all: a half-written file is never seen.
+    def check_name(self, name: str) -> None:
+        """Raise ``UsageError`` when a scene cannot be stored under ``name``: it becomes a file's name."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"invalid scene name {quoted(name)}: expected up to 60 letters, digits, spaces, - and _"
+            )
 
-        Raises ``OutputError``.
+    def store(self, settings: Settings, name: str, key: int = 0) -> Path:
+        """Store ``settings`` as the scene ``name``, on a digit if any; never leaves a half-written file.
+
+        Raises ``UsageError`` for a name that no file can have, ``OutputError`` when it cannot be written.
         """
-        path = self.own / f"scene-{key}.toml"
+        self.check_name(name)
+        path = self.own / f"{name}.toml"
         try:
             self.own.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"no folder {str(self.own)!r} for scenes: {error.strerror}") from error
-        replace_file(path, scene_of(settings, path.stem, f"Scene {key}", key).text().encode())
+        title = f"Scene {key}" if name == f"scene-{key}" else name
+        replace_file(path, scene_of(settings, name, title, key).text().encode())
         return path
 
 

@@ -1,4 +1,4 @@
-"""The settings of the running show, and the names that they may take on this machine."""
+"""The settings that are wanted, and the networks and layers that they may name on this machine."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from livedream.networks.catalogue import LayerInfo, find_weights, installed_netw
 from livedream.networks.provenance import require_undamaged
 from livedream.settings import Settings
 
-#: Larger weights are checked where they are loaded: hashing them would keep the picture waiting for a second.
+#: Larger weights are checked where they are loaded: hashing them would delay the first picture by a second.
 _HASHED_AT_ONCE_BYTES = 200 << 20
 
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
-    """``settings`` with the layer in its network's own words, and the channels in order.
+    """``settings`` with the layer under its network's own name, and the channels in order.
 
     When only the network changed from ``before``, each layer becomes the new network's layer for the same
-    word. Raises ``UsageError`` for a network or layer that does not exist, or no channels.
+    word. Raises ``UsageError`` for a network or layer that does not exist, or impossible channels.
     """
     name = settings.layer
     if before is not None and before.network != settings.network and before.layer == settings.layer:
@@ -33,9 +33,9 @@ def consistent(settings: Settings, before: Settings | None = None) -> Settings:
 
 
 def require_weights(name: str, networks: Collection[str]) -> None:
-    """Raises ``UsageError`` when a network is not among ``networks``, whose weights are here.
+    """Raise ``UsageError`` when a network is not among ``networks``, whose weights are installed.
 
-    A running show downloads nothing: that may be half a gigabyte, in front of an audience.
+    A running show never starts a download: it may be half a gigabyte, in front of an audience.
     """
     info = network_info(name)
     if name not in networks:
@@ -51,6 +51,14 @@ def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
 
 
 @dataclass(frozen=True)
+class Dreamt:
+    """What a control needs to know of the dream: the layer that weighs most now, and the guides there are."""
+
+    layer: str = ""
+    guides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PlayState:
     """The settings now, and the networks that a control or a scene may change to.
 
@@ -62,7 +70,7 @@ class PlayState:
 
     @classmethod
     def begin(cls, settings: Settings, weights: Path | None) -> PlayState:
-        """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it cannot be."""
+        """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it is not possible."""
         settings = consistent(settings)
         info = network_info(settings.network)
         for layer, _ in info.blend(settings.layer):
@@ -70,9 +78,9 @@ class PlayState:
             if missing:
                 raise UsageError(
                     f"layer {layer.name} of {info.name} has no channel {missing[0]};"
-                    f" possible: 0 to {layer.channels - 1}"
+                    f" expected 0–{layer.channels - 1}"
                 )
-        # torchvision's networks may still come by download; the others are files or nothing.
+        # torchvision's networks may still be downloaded; the others must be files.
         path = find_weights(settings.network, weights)
         if path is None and not info.from_torchvision:
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
@@ -86,13 +94,13 @@ class PlayState:
         return replace(self, networks=tuple(dict.fromkeys((*self.networks, *names))))
 
     def instead(self, **dreamt: Any) -> PlayState:
-        """The state with other settings, which are dreamt where the wanted ones cannot be had."""
+        """The state with other settings, where the wanted ones are not possible."""
         return replace(self, settings=self.settings.replace(**dreamt))
 
     def after(self, action: Action, guides: Sequence[str] = ()) -> PlayState:
-        """The state after a control's action. Raises ``UsageError`` when that cannot be.
+        """The state after a control's action. Raises ``UsageError`` when that is not possible.
 
-        ``guides`` are the pictures that a control can step through; before the first of them is none.
+        ``guides`` are the images that a control can step through; before the first of them there is none.
         """
         lists: dict[str, Sequence[Any]] = {
             "network": self.networks,

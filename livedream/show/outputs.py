@@ -10,13 +10,16 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+import msgspec
 
 from livedream.errors import OutputError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
+from livedream.show.snapshot import Stats
+from livedream.sinks.port import Stamp
 from livedream.sinks.recorder import Recorder, automatic_path
 from livedream.sinks.screens import screen_available
 from livedream.sinks.snapshot import save_snapshot_later
@@ -94,15 +97,19 @@ class Outputs:
         # So that the key R finds it loaded: importing it costs the picture some frames.
         threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
-    def show(self, picture: Image, overlay: Array | None, captured_s: float) -> None:
-        """Put a picture (RGB uint8, upright) out; ``captured_s`` is when its camera frame was captured."""
+    def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
+        """Put a picture (RGB uint8, upright) out."""
         if self._window is not None:
             self._window.show(picture, overlay)
         if self._preview is not None:
             self._preview.offer(picture)
-        if self._recorder is not None and self.recording_s is not None and captured_s != self._recorded_s:
-            self._recorder.add(picture, captured_s)
-            self._recorded_s = captured_s
+        if (
+            self._recorder is not None
+            and self.recording_s is not None
+            and stamp.captured_s != self._recorded_s
+        ):
+            self._recorder.add(picture, stamp.captured_s)
+            self._recorded_s = stamp.captured_s
 
     def follow(self, settings: Settings) -> None:
         """Take over the settings that are the screen's."""
@@ -145,10 +152,10 @@ class Outputs:
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 
-    def tell(self, values: Callable[[], dict[str, Any]]) -> None:
+    def tell(self, values: Callable[[], Stats]) -> None:
         """Give the preview page, if there is one, the newest measurements."""
         if self._preview is not None:
-            self._preview.set_status(values())
+            self._preview.set_status(msgspec.to_builtins(values()))
 
     def faults(self) -> list[str]:
         """What has failed since the last call."""

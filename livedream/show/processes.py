@@ -1,22 +1,24 @@
-"""The two other processes of the mirror, and the slots that join them to the show."""
+"""The other two processes of the mirror, and the slots that join them to the show."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import resource_tracker
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 from livedream.dream.process import DreamJob, run_dream
 from livedream.errors import OutputError
 from livedream.frame import LARGEST_SIDE_PX
 from livedream.ipc.child import endings_ignored
-from livedream.ipc.slots import Slot
+from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
+from livedream.ipc.protocol import DreamStatus, Order, SourceStatus, Status
+from livedream.ipc.slots import Slot, Value
 from livedream.ipc.supervised import Supervised
-from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
 from livedream.sources.process import run_source
@@ -24,127 +26,150 @@ from livedream.timing import now_s
 
 log = logging.getLogger(__name__)
 
-#: Loading torch takes a core for two seconds: the camera and the window go first, at most for so long.
+S = TypeVar("S", bound=Status)
+
+#: Loading torch takes a core for seconds: the camera and the window go first, but no longer than this.
 _HEAD_START_S = 1.5
-#: A child that has not said anything yet: a slow disk, or all programs starting at once after the boot.
+#: Patience until a new child says anything: a slow disk, or many programs starting after the boot.
 _STARTING_S = 60.0
-#: The camera process beats twice a second; this long without a beat, it hangs as a whole.
+#: The camera process reports twice a second; silent for this long, it hangs.
 _CAMERA_SILENT_S = 10.0
-#: The slowest tick that is still work: 20 steps at 1280 pixels on one slow core.
-_DREAM_SILENT_S = 60.0
-#: Loading may include a download of 100 MB by a slow line.
-_LOADING_S = 900.0
+#: Patience in each phase of the dream process. The slowest tick that is still work has 20 steps at 1280
+#: pixels on one slow core; a download may have 500 MB and a slow line.
+_DREAM_SILENT_S = {"importing": 180.0, "loading": 180.0, "downloading": 3600.0, "dreaming": 60.0}
 _RESIDUAL_BYTES = LARGEST_SIDE_PX**2 * 3 * 4  # float32
-_STATUS_BYTES = 1 << 16
 
 
-class Status:
-    """The newest status that a process has published, as a dictionary."""
-
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-        self._seq = 0
-        self._values: dict[str, Any] = {}
-
-    def __call__(self) -> dict[str, Any]:
-        newer = self._slot.read_json(self._seq)
-        if newer is not None:
-            self._seq, self._values = newer
-        return self._values
-
-    def since(self, started_s: float) -> dict[str, Any]:
-        """The newest status that the process started at ``started_s`` wrote; empty before its first one.
-
-        The slot also keeps the last words of the process before, which was dead by then.
-        """
-        values = self()
-        return values if float(values.get("time_s", 0.0)) >= started_s else {}
+def camera_stalled(board: StatusBoard[SourceStatus], now: float, started_s: float) -> str:
+    """Why the camera process that was started at ``started_s`` counts as hung, or ""."""
+    status = board.update(now)
+    if board.heard and status.stalled and now - started_s > _CAMERA_SILENT_S:
+        return "has a driver that does not answer"
+    return _silence(board, now, started_s, {"": _CAMERA_SILENT_S})
 
 
-def camera_stalled(status: Status, now: float, started_s: float) -> str:
-    """Why the camera process that was started at ``started_s`` must be taken for dead, or ""."""
-    own = status.since(started_s)
-    if own.get("stalled") and now - started_s > _CAMERA_SILENT_S:
-        return "does not answer"
-    return _silence(own, now, started_s, _CAMERA_SILENT_S)
+def dream_stalled(board: StatusBoard[DreamStatus], now: float, started_s: float) -> str:
+    """Why the dream process that was started at ``started_s`` counts as hung, or ""."""
+    board.update(now)
+    return _silence(board, now, started_s, _DREAM_SILENT_S)
 
 
-def dream_stalled(status: Status, now: float, started_s: float) -> str:
-    """Why the dream process that was started at ``started_s`` must be taken for dead, or ""."""
-    own = status.since(started_s)
-    return _silence(own, now, started_s, _DREAM_SILENT_S if own.get("state") == "ready" else _LOADING_S)
-
-
-def _silence(own: dict[str, Any], now: float, started_s: float, patience_s: float) -> str:
-    if not own:
-        return f"has not started in {_STARTING_S:.0f} s" if now - started_s > _STARTING_S else ""
-    return "is silent" if now - own["time_s"] > patience_s else ""
+def _silence(board: StatusBoard[S], now: float, started_s: float, patience_s: Mapping[str, float]) -> str:
+    silent_s = board.silent_s(now, started_s)
+    if not board.heard:
+        return f"did not start within {_STARTING_S:.0f} s" if silent_s > _STARTING_S else ""
+    longest_s = patience_s.get(board.status.phase, patience_s.get("", _STARTING_S))
+    return "stopped responding" if silent_s > longest_s else ""
 
 
 class Processes:
-    """Starts the camera and the dream process; a context manager that ends them, and leaves none behind.
+    """Starts the camera and the dream process; a context manager that ends them and leaves none behind.
 
-    Raises ``LivedreamError`` when the system has no shared memory or no process for them.
+    ``died`` is called when the dream process died or hung, before it is restarted. Raises ``LivedreamError``
+    when the system has no shared memory or no process for them.
     """
 
-    def __init__(self, options: MirrorOptions, settings: Settings) -> None:
+    def __init__(self, options: MirrorOptions, network: str, died: Callable[[], None]) -> None:
+        self._died = died
         self._stack = ExitStack()
         try:
-            self._start(options, settings)
+            self._start(options, network)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, options: MirrorOptions, settings: Settings) -> None:
+    def _start(self, options: MirrorOptions, network: str) -> None:
         _ensure_tracker()
-        others = [_RESIDUAL_BYTES, _STATUS_BYTES, _STATUS_BYTES, _STATUS_BYTES]
+        others = [_RESIDUAL_BYTES, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES]
         capacity_bytes, self._warning = frame_capacity(others)
         if self._warning:
             log.warning("%s", self._warning)
         slots = [self._stack.enter_context(Slot.create(n)) for n in (capacity_bytes, *others)]
-        self.frames, self.residuals, self.orders, camera, dream = slots
-        self.camera_status, self.dream_status = Status(camera), Status(dream)
+        self._frames, self._residuals, orders, camera, dream = slots
+        self._frame_seq = self._residual_seq = 0
+        self._orders: Sender[Order] = Sender(orders)
+        self._source_board = StatusBoard(camera, SourceStatus())
+        self._dream_board = StatusBoard(dream, DreamStatus())
         job = DreamJob(
-            frames=self.frames.name,
-            orders=self.orders.name,
-            residuals=self.residuals.name,
+            frames=self._frames.name,
+            orders=orders.name,
+            residuals=self._residuals.name,
             status=dream.name,
-            network=settings.network,
+            network=network,
             weights=None if options.weights is None else str(options.weights),
             device=options.device,
             backend=options.backend,
             log_level=options.log_level,
         )
-        source = (options.source, self.frames.name, camera.name, options.log_level)
-        stalled = partial(camera_stalled, self.camera_status)
-        self._camera = Supervised("camera", run_source, source, stalled, self._source_failed)
-        self._dream = Supervised("dream", run_dream, (job,), partial(dream_stalled, self.dream_status))
-        self._processes = (self._camera, self._dream)
-        for worker in self._processes:
-            self._stack.callback(worker.close)
+        self._camera = Supervised(
+            "camera",
+            run_source,
+            (options.source, self._frames.name, camera.name, options.log_level),
+            partial(camera_stalled, self._source_board),
+            ended=lambda: bool(self.source.error),
+            starting=self._source_board.restarted,
+        )
+        self._dream = Supervised(
+            "dream",
+            run_dream,
+            (job,),
+            partial(dream_stalled, self._dream_board),
+            starting=self._dream_board.restarted,
+        )
+        for child in (self._camera, self._dream):
+            self._stack.callback(child.close)
         self._dream_due_s = now_s() + _HEAD_START_S
         self._camera.start(now_s())
 
     @property
+    def source(self) -> SourceStatus:
+        """What the camera process said last."""
+        return self._source_board.status
+
+    @property
+    def dream(self) -> DreamStatus:
+        """What the dream process said last."""
+        return self._dream_board.status
+
+    @property
     def faults(self) -> int:
-        """How often a process had to be started again, and a camera was lost."""
-        return sum(worker.faults for worker in self._processes) + int(self.camera_status().get("faults", 0))
+        """How often a process had to be restarted, and a camera was lost."""
+        return self._camera.faults + self._dream.faults + self.source.faults
 
     def pids(self) -> list[int]:
         """The running processes."""
-        return [worker.pid for worker in self._processes if worker.pid is not None]
+        return [child.pid for child in (self._camera, self._dream) if child.pid is not None]
+
+    def order(self, order: Order) -> None:
+        """Give the dream process its newest order."""
+        self._orders.send(order)
+
+    def frame(self) -> Value | None:
+        """The newest frame, None when there is none since the last call."""
+        value = self._frames.read(self._frame_seq)
+        self._frame_seq = value.seq if value else self._frame_seq
+        return value
+
+    def residual(self) -> Value | None:
+        """The newest residual, None when there is none since the last call."""
+        value = self._residuals.read(self._residual_seq)
+        self._residual_seq = value.seq if value else self._residual_seq
+        return value
+
+    def listen(self, now: float) -> None:
+        """Take the newest statuses."""
+        self._source_board.update(now)
+        self._dream_board.update(now)
 
     def check(self, now: float) -> list[str]:
         """Start the dream when it is due, restart what died or hangs; what went wrong just now."""
-        if not self._dream.started and (self.frames.seq or now >= self._dream_due_s):
+        if not self._dream.started and (self._frames.seq or now >= self._dream_due_s):
             self._dream.start(now)
         warning, self._warning = self._warning, ""
-        faults = [worker.check(now) for worker in self._processes]
-        return [text for text in (warning, *faults) if text]
-
-    def _source_failed(self) -> bool:
-        """A source that could not be opened at the start has told why, which ends the show."""
-        return bool(self.camera_status().get("error"))
+        camera, dream = self._camera.check(now), self._dream.check(now)
+        if dream:
+            self._died()
+        return [text for text in (warning, camera, dream) if text]
 
     def close(self) -> None:
         """End the processes and free the shared memory. May be called twice."""
@@ -160,7 +185,7 @@ class Processes:
 
 
 def _ensure_tracker() -> None:
-    """Start Python's own process that frees the memory of a show that was killed. Raises ``OutputError``."""
+    """Start Python's own process that frees the memory of a killed show. Raises ``OutputError``."""
     if os.name != "posix":
         return
     try:

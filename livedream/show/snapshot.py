@@ -22,30 +22,30 @@ class Measured:
     display_fps: float = 0.0
     dream_fps: float = 0.0
     latency_ms: Percentiles = field(default_factory=Percentiles)
-    frame_ms: dict[str, Percentiles] | None = None
+    frame_ms: dict[str, Percentiles] = field(default_factory=dict)
     frames: int = 0
     ticks: int = 0
     dropped: int = 0
     rss_mb: float = 0.0
     first_picture_s: float | None = None
     first_dream_s: float | None = None
-    recent_display_fps: float = 0.0
-    recent_latency_ms: float = 0.0
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """Everything that is known of the show at one moment.
 
-    ``presence`` (0..1) is how surely somebody is there, None where nobody looks for visitors;
-    ``recording_s`` is how long a recording has been running, or None; ``messages`` are the lines that are
-    shown now; ``faults`` counts processes that had to be started again and cameras that were lost.
+    ``display_fps`` and ``latency_ms`` (from capture to flip) are of the last seconds. ``presence`` (0..1) is
+    how surely somebody is there, None where nobody looks for visitors. ``recording_s`` is how long a
+    recording has been running, or None. ``messages`` are the lines that are shown now. ``faults`` counts
+    restarted processes and lost cameras.
     """
 
     settings: Settings
     source: SourceStatus = field(default_factory=SourceStatus)
     dream: DreamStatus = field(default_factory=DreamStatus)
-    measured: Measured = field(default_factory=Measured)
+    display_fps: float = 0.0
+    latency_ms: float = 0.0
     picture_size: Size = (0, 0)
     scene: str = ""
     presence: float | None = None
@@ -94,14 +94,14 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     attracts: int
 
 
-def stats(snapshot: Snapshot) -> Stats:
+def stats(snapshot: Snapshot, measured: Measured) -> Stats:
     """The statistics of a moment."""
-    measured, dream, settings = snapshot.measured, snapshot.dream, snapshot.settings
+    dream, settings = snapshot.dream, snapshot.settings
     return Stats(
         display_fps=measured.display_fps,
         dream_fps=measured.dream_fps,
         latency_ms=measured.latency_ms,
-        frame_ms=measured.frame_ms or {},
+        frame_ms=measured.frame_ms,
         frames=measured.frames,
         ticks=measured.ticks,
         dropped=measured.dropped,
@@ -129,7 +129,7 @@ def stats(snapshot: Snapshot) -> Stats:
 
 def hud_state(snapshot: Snapshot) -> HudState:
     """What the information plate shows of a moment."""
-    settings, dream, measured = snapshot.settings, snapshot.dream, snapshot.measured
+    settings, dream = snapshot.settings, snapshot.dream
     layer = network_info(settings.network).blend(snapshot.layer)[0][0]
     return HudState(
         network=settings.network,
@@ -139,9 +139,9 @@ def hud_state(snapshot: Snapshot) -> HudState:
         channels=dream.shown_channels or settings.channels,
         backend=dream.backend,
         source=snapshot.source.source,
-        display_fps=measured.recent_display_fps,
+        display_fps=snapshot.display_fps,
         dream_fps=dream.dream_fps,
-        latency_ms=measured.recent_latency_ms,
+        latency_ms=snapshot.latency_ms,
         steps=settings.steps,
         octaves=settings.octaves,
         working_size=dream.working_size,

@@ -73,8 +73,12 @@ class Statistics:
                 continue
         self.peak_rss_mb = max(self.peak_rss_mb, total / 2**20)
 
-    def measured(self, now: float) -> Measured:
-        """What was measured up to ``now``. Latency is from a frame's capture stamp to its flip."""
+    def latency_ms(self) -> float:
+        """The median latency of the last new frames."""
+        return summarise(self._recent).p50
+
+    def measured(self) -> Measured:
+        """What was measured since :meth:`begin`. Latency is from a frame's capture stamp to its flip."""
         since_s, shown, ticks = self._since or (self._now, self.display.count, self._ticks)
         seconds = max(1e-6, self._now - since_s)
         return Measured(
@@ -88,8 +92,6 @@ class Statistics:
             rss_mb=round(self.peak_rss_mb, 1),
             first_picture_s=self.first_picture_s,
             first_dream_s=self.first_dream_s,
-            recent_display_fps=self.display.rate(now),
-            recent_latency_ms=summarise(self._recent).p50,
         )
 
 

@@ -1,17 +1,19 @@
-"""The camera process: fills the frame slot, from the source while it lives, with clouds while it does not."""
+"""The camera process: fills the frame slot from the source, or with clouds while the source gives nothing."""
 
 from __future__ import annotations
 
 import logging
 import time
 from functools import partial
-from typing import Any
 
 import cv2
+from msgspec import structs
 
 from livedream.errors import SourceError
 from livedream.frame import Image
 from livedream.ipc.child import settle_in
+from livedream.ipc.mailbox import Sender
+from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.sources.clouds import CLOUDS_FPS, Clouds
 from livedream.sources.reader import Reader, Watch
@@ -22,23 +24,23 @@ from livedream.timing import Pacer, RateMeter
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
-#: A driver that has not answered for so long will not: only a new process helps.
+#: A driver that has not answered for this long never will: only a new process helps.
 STALLED_S = 10.0
-#: A camera has noise; one whose picture is the same to the bit for so long is a frozen driver.
+#: A camera has noise: when its image stays identical to the bit for this long, the driver has frozen.
 STILL_S = 5.0
 
 
 def run_source(spec: str, frames: str, status: str, log_level: int = logging.WARNING) -> None:
-    """Publish pictures from ``spec`` for ever: the whole life of the camera process.
+    """Publish frames from ``spec``: the body of the camera process. It runs until it is terminated.
 
-    ``frames`` and ``status`` name the :class:`Slot` s to attach to: RGB uint8 pictures, indexed without gaps
-    and stamped with their capture time, and the JSON state that :meth:`Feed.state` describes. Returns only
-    when a video or photo cannot be opened at the very start of the show, before any picture was published,
-    by whichever process; the state then holds the ``error``. Later it is retried for ever. Ends with its
-    parent, at once on SIGTERM, and leaves Ctrl-C to the parent.
+    ``frames`` and ``status`` name the slots to attach to: RGB uint8 frames, indexed without gaps and stamped
+    with their capture time, and a :class:`~livedream.ipc.protocol.SourceStatus`. It returns only when a video
+    or photo cannot be opened at the very start of the show, before any frame was published; the status then
+    holds the ``error``. Later it keeps trying. Ends with its parent, immediately on SIGTERM, and leaves
+    Ctrl-C to the parent.
     """
     settle_in("camera", log_level)
-    cv2.setNumThreads(1)  # the cores are the dream's
+    cv2.setNumThreads(1)  # the other cores are the dream's
     with Slot(frames) as frame_slot, Slot(status) as status_slot:
         try:
             asked, failure = parse_spec(spec), None
@@ -54,42 +56,44 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
 
 
 class Feed:
-    """Chooses for each moment what is shown, the source's newest frame or clouds, and reports on it.
+    """Publishes the source's newest frame, or clouds while there is none, and reports on it.
 
-    ``asked`` is what ``reader`` reads, on its own thread.
+    ``asked`` is what ``reader`` reads on a thread of its own.
     """
 
     def __init__(self, asked: SourceSpec, reader: Reader, frames: Slot, status: Slot, *, now: float) -> None:
         self._kind, self._reader = asked.kind, reader
         self._asked_name = public_name(asked.target)
-        self._frames, self._status = frames, status
+        self._frames = frames
+        self._sender: Sender[SourceStatus] = Sender(status)
         self._live = asked.kind in ("camera", "stream")
         self._last = reader.frame
         self._clouds: Clouds | None = None
         self._pacer = Pacer(CLOUDS_FPS)
-        previous = frames.read()  # of the process before this one, which had to be killed
+        previous = frames.read()  # from the process before this one, which had to be killed
         self._index = 0 if previous is None else previous.index + 1
-        # The picture has stood still since then: no more patience with a driver that hung.
+        # The picture has stood still since then: show clouds immediately.
         patient_since_s = now if previous is None or not self._live else now - Watch.OPEN_S
         self._watch = Watch(patient_since_s, still_s=STILL_S if asked.kind == "camera" else None)
         self._rate = RateMeter()
         self._size = (0, 0)
         self._fallback = False
-        self._reported: dict[str, Any] = {}
+        self._reported: SourceStatus | None = None
         self._reported_s = 0.0
+        self._beats = 0
 
     def run(self) -> None:
-        """Publish until the source has failed at the start; for ever once there has been a picture."""
+        """Publish until the source fails at the start; forever once there has been a frame."""
         seen = 0
         while self.step(time.monotonic()):
             now = time.monotonic()
             seen = self._reader.wait(seen, self._pacer.wait_s(now) if self._fallback else HEARTBEAT_S / 2)
 
     def step(self, now: float) -> bool:
-        """Publish what is due at ``now`` without waiting; False when the source failed at its start."""
+        """Publish what is due at ``now`` without waiting; False when the source failed at the start."""
         reader, watch = self._reader, self._watch
         if self._kind == "video" and reader.opened and reader.opened.fps:
-            watch.frame_s = max(2.0, 3.0 / reader.opened.fps)  # slide shows are no lost videos
+            watch.frame_s = max(2.0, 3.0 / reader.opened.fps)  # a slide show is not a lost video
         frame, error = reader.frame, reader.error
         if frame is not None and frame is not self._last:
             self._last = frame
@@ -106,49 +110,47 @@ class Feed:
             if lost:
                 log.warning("%s (%s)", self._message(), error or "no answer")
             else:
-                log.info("%s is there", self._name())
+                log.info("showing %s", self._name())
         if lost and self._pacer.due(now):
             if self._clouds is None:
                 self._clouds = Clouds()
-            # By the clock that all processes share, so that the sky does not jump when this one is replaced.
+            # By the clock that all processes share, so the sky does not jump when this process is replaced.
             self._publish(self._clouds.image(now), now, now)
         self._report(now)
         return True
 
-    def state(self, now: float) -> dict[str, Any]:
-        """What the show needs to know.
-
-        ``source``, ``kind``, ``size`` [width, height] and ``fps`` (measured) of what is shown; ``fallback``:
-        that is clouds instead of what was asked for, and ``message`` says so; ``faults``: how often the
-        source was lost; ``stalled``: its driver does not answer, only killing this process helps;
-        ``error``: the source failed at its start, and the process ends; ``time_s``: now.
-        """
-        return {
-            "time_s": now,
-            "source": "clouds" if self._fallback else self._name(),
-            "kind": "clouds" if self._fallback else self._kind,
-            "size": list(self._size),
-            "fps": round(self._rate.rate(now), 2),
-            "fallback": self._fallback,
-            "message": self._message() if self._fallback else "",
-            "error": None,
-            "stalled": self._live and self._reader.busy_s(now) > STALLED_S,
-            "faults": self._watch.faults,
-        }
+    def status(self, now: float) -> SourceStatus:
+        """What the show needs to know; see :class:`livedream.ipc.protocol.SourceStatus`."""
+        return SourceStatus(
+            phase="running",
+            progress=self._beats,
+            source="clouds" if self._fallback else self._name(),
+            kind="clouds" if self._fallback else self._kind,
+            size=self._size,
+            fps=round(self._rate.rate(now), 2),
+            fallback=self._fallback,
+            message=self._message() if self._fallback else "",
+            stalled=self._live and self._reader.busy_s(now) > STALLED_S,
+            faults=self._watch.faults,
+        )
 
     def report_failure(self, error: str) -> None:
-        """Publish that the source failed at its start."""
-        self._status.publish_json(self.state(time.monotonic()) | {"error": error})
+        """Report that the source failed at the start."""
+        status = self.status(time.monotonic())
+        self._sender.send(structs.replace(status, phase="failed", error=error))
 
     def _report(self, now: float) -> None:
-        state = self.state(now)
-        passing = {"time_s": 0.0, "fps": 0.0}
-        if state | passing != self._reported or now - self._reported_s >= HEARTBEAT_S:
-            self._reported, self._reported_s = state | passing, now
-            self._status.publish_json(state)
+        """Report what has changed, and every half second that the process is alive."""
+        status = self.status(now)
+        changed = structs.replace(status, progress=0, fps=0.0)
+        beat = now - self._reported_s >= HEARTBEAT_S
+        if changed != self._reported or beat:
+            self._beats += beat
+            self._reported, self._reported_s = changed, now
+            self._sender.send(structs.replace(status, progress=self._beats))
 
     def _publish(self, image: Image, time_s: float, now: float) -> None:
-        # Smaller than 4K where there is little shared memory; the show has said so.
+        # Smaller than 4K where there is little shared memory; the show has reported it.
         image = fitted(image, size_within(image.shape[1], image.shape[0], self._frames.capacity_bytes))
         self._frames.publish(image, index=self._index, time_s=time_s)
         self._index += 1
@@ -160,7 +162,7 @@ class Feed:
 
     def _message(self) -> str:
         if self._watch.seen:
-            return f"{self._name()} lost: clouds until it is back"
+            return f"{self._name()} lost; showing clouds until it returns"
         if self._kind == "camera":
-            return "no camera: clouds until one appears"
-        return "no picture yet: clouds until there is one"
+            return "no camera; showing clouds until one appears"
+        return "no image yet; showing clouds until there is one"

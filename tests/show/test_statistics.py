@@ -9,7 +9,7 @@ import pytest
 
 from livedream.errors import OutputError
 from livedream.settings import Settings
-from livedream.show.snapshot import Snapshot, stats
+from livedream.show.snapshot import Measured, Snapshot, stats
 from livedream.show.statistics import Statistics, write_stats
 
 
@@ -20,7 +20,7 @@ def test_rates_count_from_the_first_dream_and_latency_from_each_new_frame():
     statistics.begin(4.9)
     for n in range(100):  # each camera frame is shown twice
         statistics.shown(4.9 + (n + 1) / 50, 50 + n // 2, 4.9 + (n + 1) / 50 - 0.03, n)
-    found = statistics.measured(7.0)
+    found = statistics.measured()
     assert found.display_fps == pytest.approx(50, rel=0.01)
     assert found.dream_fps == pytest.approx(49.5, rel=0.01)
     assert found.frames == 50
@@ -33,14 +33,14 @@ def test_a_dream_that_was_started_again_counts_on():
     statistics = Statistics()
     for n, ticks in enumerate((0, 10, 20, 3, 8)):
         statistics.shown(float(n), n, float(n), ticks)
-    assert statistics.measured(9.0).ticks == 28
+    assert statistics.measured().ticks == 28
 
 
 def test_frames_that_were_never_shown_are_dropped_ones():
     statistics = Statistics()
     for index in (0, 1, 4, 5, 0, 1):  # the last two: the camera process was started again
         statistics.shown(index / 10, index, index / 10, 0)
-    assert statistics.measured(9.0).dropped == 2
+    assert statistics.measured().dropped == 2
 
 
 def test_memory_is_that_of_all_processes_and_those_that_ended_do_not_matter():
@@ -53,7 +53,7 @@ def test_memory_is_that_of_all_processes_and_those_that_ended_do_not_matter():
 
 def test_the_file_is_json_with_the_agreed_keys(tmp_path):
     path = tmp_path / "stats.json"
-    write_stats(path, stats(Snapshot(Settings())))
+    write_stats(path, stats(Snapshot(Settings()), Measured()))
     assert {"display_fps", "dream_fps", "latency_ms", "frame_ms", "dropped", "rss_mb"} <= set(
         found := json.loads(path.read_text())
     )
@@ -62,5 +62,5 @@ def test_the_file_is_json_with_the_agreed_keys(tmp_path):
 
 def test_a_file_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
-        write_stats(tmp_path / "none" / "stats.json", stats(Snapshot(Settings())))
+        write_stats(tmp_path / "none" / "stats.json", stats(Snapshot(Settings()), Measured()))
     assert not list(tmp_path.iterdir())

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from livedream.frame import Frame
+from livedream.ipc.mailbox import Receiver
+from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.sources.process import Feed, run_source
 from livedream.sources.spec import parse_spec
@@ -64,7 +66,9 @@ def stage():
 
 class Stage:
     def __init__(self, feed, reader, frames, status):
-        self.feed, self.reader, self.frames, self.status = feed, reader, frames, status
+        self.feed, self.reader, self.frames = feed, reader, frames
+        self.status, self.received = status, Receiver(status, SourceStatus)
+        self.state = SourceStatus()
         self.indices = []
 
     def step(self, now):
@@ -75,7 +79,8 @@ class Stage:
         value = self.frames.read(before)
         if value is not None:
             self.indices.append(value.index)
-        return self.status.read_json()[1], value
+        self.state = self.received.newer() or self.state
+        return self.state, value
 
 
 def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
@@ -85,17 +90,17 @@ def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
     stage.reader.error = "there is no /dev/video0"
     state, value = stage.step(START_S + 0.05)
     assert value.array.shape == (720, 1280, 3)
-    assert (state["source"], state["kind"], state["fallback"]) == ("clouds", "clouds", True)
-    assert state["message"] == "no camera: clouds until one appears"
-    assert state["size"] == [1280, 720]
-    assert state["faults"] == 0
+    assert (state.source, state.kind, state.fallback) == ("clouds", "clouds", True)
+    assert state.message == "no camera; showing clouds until one appears"
+    assert state.size == (1280, 720)
+    assert state.faults == 0
     assert stage.step(START_S + 0.06)[1] is None  # thirty a second, not more
     assert stage.step(START_S + 0.09)[1] is not None
     stage.reader.take(START_S + 0.095)
     state, value = stage.step(START_S + 0.1)
     assert value.time_s == START_S + 0.095
-    assert (state["source"], state["kind"], state["size"]) == ("camera 0", "camera", [64, 48])
-    assert (state["fallback"], state["message"], state["error"]) == (False, "", None)
+    assert (state.source, state.kind, state.size) == ("camera 0", "camera", (64, 48))
+    assert (state.fallback, state.message, state.error) == (False, "", "")
     assert stage.indices == [0, 1, 2]
 
 
@@ -106,9 +111,9 @@ def test_a_camera_that_does_not_answer_gives_clouds_and_then_calls_for_help(stag
     stage.reader.busy = 1.5
     state, value = stage.step(START_S + 1.5)
     assert value is not None
-    assert not state["stalled"]
+    assert not state.stalled
     stage.reader.busy = 10.1
-    assert stage.step(START_S + 10.1)[0]["stalled"]
+    assert stage.step(START_S + 10.1)[0].stalled
 
 
 def test_a_lost_camera_is_replaced_after_two_seconds_and_back_at_once(stage):
@@ -118,16 +123,16 @@ def test_a_lost_camera_is_replaced_after_two_seconds_and_back_at_once(stage):
         now = START_S + n / 30
         stage.reader.take(now)
         state, _ = stage.step(now)
-    assert state["fps"] == pytest.approx(30, rel=0.01)
+    assert state.fps == pytest.approx(30, rel=0.01)
     stage.reader.error = "camera 0 gives no picture"
     assert stage.step(now + 1.9)[1] is None
     state, value = stage.step(now + 2.0)
     assert value is not None
-    assert state["message"] == "camera 0 lost: clouds until it is back"
-    assert state["faults"] == 1
+    assert state.message == "camera 0 lost; showing clouds until it returns"
+    assert state.faults == 1
     stage.reader.take(now + 3.0)
     state, _ = stage.step(now + 3.001)
-    assert (state["fallback"], state["source"], state["faults"]) == (False, "camera 0", 1)
+    assert (state.fallback, state.source, state.faults) == (False, "camera 0", 1)
     assert stage.indices == list(range(32))
 
 
@@ -137,15 +142,15 @@ def test_a_frozen_camera_is_opened_again_and_not_believed(stage):
     for n in range(50):
         stage.reader.take(START_S + n / 10, still)
         state, _ = stage.step(START_S + n / 10)
-    assert not state["fallback"]
+    assert not state.fallback
     stage.reader.take(START_S + 5.0, still)
     state, value = stage.step(START_S + 5.0)
-    assert state["fallback"]
-    assert state["faults"] == 1
+    assert state.fallback
+    assert state.faults == 1
     assert value.array.shape == (720, 1280, 3)
     assert stage.reader.reopened == 1
     stage.reader.take(START_S + 7.0)
-    assert not stage.step(START_S + 7.0)[0]["fallback"]
+    assert not stage.step(START_S + 7.0)[0].fallback
 
 
 def test_a_photo_stands_still_and_is_no_frozen_camera(stage, tmp_path):
@@ -156,7 +161,7 @@ def test_a_photo_stands_still_and_is_no_frozen_camera(stage, tmp_path):
     for n in range(20):
         stage.reader.take(START_S + n, GREY, name="photo.png")
         state, _ = stage.step(START_S + n)
-    assert (state["kind"], state["fallback"]) == ("photo", False)
+    assert (state.kind, state.fallback) == ("photo", False)
 
 
 def test_a_video_that_fails_at_the_start_ends_the_process_with_its_error(stage, tmp_path):
@@ -164,7 +169,7 @@ def test_a_video_that_fails_at_the_start_ends_the_process_with_its_error(stage, 
     stage.reader.error = "video 'video.mp4' cannot be opened"
     state, value = stage.step(START_S)
     assert not stage.goes_on
-    assert state["error"] == "video 'video.mp4' cannot be opened"
+    assert state.error == "video 'video.mp4' cannot be opened"
     assert value is None
 
 
@@ -175,9 +180,9 @@ def test_a_video_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_
     stage.reader.error = "video 'video.mp4' cannot be opened"
     state, _ = stage.step(START_S + 2.0)
     assert stage.goes_on
-    assert state["message"] == "video.mp4 lost: clouds until it is back"
+    assert state.message == "video.mp4 lost; showing clouds until it returns"
     stage.reader.take(START_S + 4.0, name="video.mp4")
-    assert stage.step(START_S + 4.0)[0]["kind"] == "video"
+    assert stage.step(START_S + 4.0)[0].kind == "video"
 
 
 def test_a_video_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path):
@@ -187,7 +192,7 @@ def test_a_video_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_pat
     state, value = stage.step(START_S + 2.0)
     assert stage.goes_on
     assert value is not None
-    assert state["error"] is None
+    assert not state.error
 
 
 def test_pictures_too_large_for_the_slot_are_scaled_down(stage):
@@ -197,7 +202,7 @@ def test_pictures_too_large_for_the_slot_are_scaled_down(stage):
         stage.feed = Feed(parse_spec("auto"), stage.reader, frames, stage.status, now=START_S)
         state, value = stage.step(START_S + 1.5)
         assert value.array.shape == (180, 320, 3)
-        assert (state["kind"], state["size"]) == ("clouds", [320, 180])
+        assert (state.kind, state.size) == ("clouds", (320, 180))
         stage.reader.take(START_S + 1.6)  # small enough
         assert stage.step(START_S + 1.6)[1].array.shape == GREY.shape
 
@@ -220,10 +225,10 @@ def test_after_a_killed_process_the_numbers_go_on_with_clouds_at_once(stage):
     stage.frames.publish(GREY, index=41)
     stage.feed = Feed(parse_spec("0"), stage.reader, stage.frames, stage.status, now=START_S)
     state, _ = stage.step(START_S)
-    assert state["fallback"]
+    assert state.fallback
     stage.reader.take(START_S + 0.1)
     state, _ = stage.step(START_S + 0.1)
-    assert (state["fallback"], state["faults"]) == (False, 0)
+    assert (state.fallback, state.faults) == (False, 0)
     assert stage.indices == [42, 43]
 
 
@@ -258,8 +263,8 @@ def test_a_real_process_plays_a_video_leaves_ctrl_c_alone_and_ends_when_told(pro
     assert indices == sorted(set(indices))
     assert set(shown) <= set(range(12))
     assert len(set(shown)) > 3  # it moves
-    state = status.read_json()[1]
-    assert (state["source"], state["kind"], state["size"]) == ("video.mp4", "video", [64, 48])
+    state = Receiver(status, SourceStatus).newer()
+    assert (state.source, state.kind, state.size) == ("video.mp4", "video", (64, 48))
     child.terminate()
     child.join(20)
     assert child.exitcode is not None
@@ -269,7 +274,8 @@ def test_a_real_process_says_why_it_cannot_and_ends(process):
     child, frames, status = process("none.mp4")
     child.join(30)
     assert child.exitcode == 0
-    assert status.read_json()[1]["error"].startswith("source 'none.mp4': found no such file; possible: ")
+    error = Receiver(status, SourceStatus).newer().error
+    assert error.startswith("source 'none.mp4': found no such file; possible: ")
     assert frames.seq == 0
 
 
@@ -281,7 +287,7 @@ def test_a_video_that_is_away_when_a_process_is_replaced_is_played_once_it_is_ba
         clouds = frames.wait(1, 30)
         assert clouds.index == 42
         assert status.wait(0, 30) is not None
-        assert status.read_json()[1]["error"] is None
+        assert Receiver(status, SourceStatus).newer().error == ""
         make_video(tmp_path / "copy.mp4").rename(video)
         value, deadline = clouds, time.monotonic() + 30
         while value.array.shape != (48, 64, 3):

@@ -17,6 +17,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.loading import Loader
 from livedream.dream.process import dream_threads
 from livedream.errors import NetworkError
+from livedream.ipc.protocol import Unavailable
 from livedream.networks.catalogue import MODELS_DIR
 from livedream.settings import Settings
 from livedream.timing import now_s
@@ -88,13 +89,13 @@ def test_a_network_that_cannot_be_had_is_tried_once_and_said(error):
     now = followed(loader, NEW, lambda: loader.error)
     assert now.network == "dreamnet"
     assert str(error) in loader.error
-    assert loader.failed == {"network": "bvlc_googlenet"}
+    assert loader.unavailable == Unavailable(network="bvlc_googlenet")
     for _ in range(20):
         loader.follow(NEW)
     assert dreamer.loads == 1
     loader.follow(OLD)
     assert not loader.error
-    assert not loader.failed
+    assert loader.unavailable == Unavailable()
     followed(loader, NEW, lambda: loader.error)
     assert dreamer.loads == 2  # asked for again, it is tried again
 
@@ -119,7 +120,7 @@ def test_a_guide_that_is_no_picture_is_said_and_the_old_one_stays(tmp_path):
     now = followed(loader, wanted, lambda: loader.error)
     assert (now.guide, now.layer) == ("", "parts")
     assert "is no picture" in loader.error
-    assert loader.failed == {"guide": wanted.guide}
+    assert loader.unavailable == Unavailable(guide=wanted.guide)
 
 
 def test_a_network_with_a_flipped_bit_is_refused_and_the_old_one_dreams_on(models, picture):
@@ -137,7 +138,7 @@ def test_a_network_with_a_flipped_bit_is_refused_and_the_old_one_dreams_on(model
     loader.follow(small)
     now = followed(loader, OLD.replace(working_px=64), lambda: loader.error)
     assert "dreamnet.safetensors are damaged" in loader.error
-    assert loader.failed == {"network": "dreamnet"}
+    assert loader.unavailable == Unavailable(network="dreamnet")
     assert now == small.replace(channels=now.channels)
     assert np.abs(dreamer.tick(picture, now)).mean() > 0
 
@@ -177,8 +178,8 @@ def test_a_network_that_gives_no_numbers_is_said_once_and_the_old_one_dreams_on(
     followed(loader, FAULTY, lambda: "squeezenet1_1" in dreamer.networks)
     settings, said, after = dreamt(loader, dreamer, FAULTY, picture)
     fault = "squeezenet1_1 features.3 gives no numbers; its weights may be damaged"
-    assert said == [f"{fault}; dreamnet edges is dreamt instead"]
-    assert loader.failed == {"network": "squeezenet1_1", "layer": "features.3"}
+    assert said == [f"{fault}; dreaming dreamnet edges instead"]
+    assert loader.unavailable == Unavailable(network="squeezenet1_1", layer="features.3")
     assert (settings.network, settings.layer) == ("dreamnet", "edges")
     assert after > before / 2 > 0
     assert dreamt(loader, dreamer, SMALL, picture)[1] == []  # as the show then asks for
@@ -197,7 +198,7 @@ def test_a_layer_that_gives_no_numbers_leaves_the_networks_others(tmp_path, pict
     for layer in ("parts", "edges:1,parts:1"):
         settings, said, after = dreamt(loader, dreamer, SMALL.replace(layer=layer), picture)
         assert len(said) == 1
-        assert said[0].endswith("dreamnet edges is dreamt instead")
+        assert said[0].endswith("dreaming dreamnet edges instead")
         assert settings.layer == "edges"
         assert after > before / 2 > 0
         dreamt(loader, dreamer, SMALL, picture)
@@ -213,7 +214,7 @@ def test_when_the_only_network_gives_no_numbers_the_shipped_one_dreams(overflowi
     followed(loader, FAULTY, lambda: "dreamnet" in dreamer.networks)
     settings, said, strength = dreamt(loader, dreamer, FAULTY, picture)
     assert len(said) == 1
-    assert said[0].endswith("dreamnet parts is dreamt instead")
+    assert said[0].endswith("dreaming dreamnet parts instead")
     assert (settings.network, settings.layer) == ("dreamnet", "parts")
     assert strength > 0
     assert len(logged(caplog)) == 1
@@ -227,7 +228,7 @@ def test_where_nothing_can_be_dreamt_that_is_said_once(tmp_path, picture, caplog
     wanted = SMALL.replace(layer="parts")
     _, said, strength = dreamt(loader, dreamer, wanted, picture)
     assert len(said) == 1
-    assert said[0].endswith("nothing is dreamt until another layer or network is chosen")
+    assert said[0].endswith("no dream until another layer or network is chosen")
     assert strength == 0
     assert len(logged(caplog)) == 1
 

@@ -1,0 +1,24 @@
+"""``livedream scenes``: the scenes, their keys, and what is wrong with any."""
+
+from __future__ import annotations
+
+from livedream.errors import UsageError
+from livedream.networks.catalogue import installed_networks
+from livedream.performance.scenes import SHIPPED_DIR, Scenes
+from livedream.performance.store import possible
+from livedream.settings import Settings
+
+
+def listing(scenes: Scenes) -> str:
+    """Every scene with its key and title, and what is wrong with its file, in lines."""
+    lines, networks = [], installed_networks()
+    for name, path in scenes.paths().items():
+        try:
+            scene = scenes.named(name)
+        except UsageError as error:
+            lines.append(f"     {error}")
+            continue
+        own = "" if path.parent == SHIPPED_DIR else f" ({path})"
+        lines.append(f"{scene.key or ' ':>3}  {name:12} {scene.title}{own}")
+        lines += [f"     {problem}" for problem in possible(scene, Settings(), networks)[1]]
+    return "\n".join(lines) + f"\nyour own: {scenes.own}\n"

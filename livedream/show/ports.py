@@ -1,0 +1,99 @@
+"""What the show's loop is plugged into: the other processes, and the outputs. Tests plug in their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from livedream.frame import Array, Image
+from livedream.ipc.protocol import DreamStatus, Order, SourceStatus
+from livedream.ipc.slots import Value
+from livedream.settings import Settings
+from livedream.show.snapshot import Stats
+from livedream.sinks.port import Stamp
+from livedream.sinks.window import Event
+
+
+class Feeds(Protocol):
+    """Where frames, residuals and statuses come from, and where orders go."""
+
+    @property
+    def source(self) -> SourceStatus:
+        """What the camera process said last."""
+
+    @property
+    def dream(self) -> DreamStatus:
+        """What the dream process said last."""
+
+    @property
+    def faults(self) -> int:
+        """How often a process had to be restarted, and a camera was lost."""
+
+    def frame(self) -> Value | None:
+        """The newest frame, None when there is none since the last call."""
+
+    def residual(self) -> Value | None:
+        """The newest residual, None when there is none since the last call."""
+
+    def order(self, order: Order) -> None:
+        """Give the dream process its newest order."""
+
+    def listen(self, now: float) -> None:
+        """Take the newest statuses."""
+
+    def check(self, now: float) -> list[str]:
+        """Start and restart what must be; what went wrong just now."""
+
+    def pids(self) -> Sequence[int]:
+        """The running processes."""
+
+
+class Front(Protocol):
+    """Where pictures go, and where a person at the screen acts."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) to composite to, upright."""
+
+    @property
+    def has_vsync(self) -> bool:
+        """Whether :meth:`show` waits for the screen; if not, the loop paces itself."""
+
+    @property
+    def hud_size(self) -> tuple[int, int] | None:
+        """(width, height) of the overlay; None where there is no screen to lay it over."""
+
+    @property
+    def recording_s(self) -> float | None:
+        """How long a recording has been running, or None."""
+
+    def poll(self) -> list[Event]:
+        """What happened in the window since the last call."""
+
+    def begin(self) -> None:
+        """The show begins."""
+
+    def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
+        """Put a picture out: RGB uint8, upright."""
+
+    def follow(self, settings: Settings) -> None:
+        """Take over the settings that are the screen's."""
+
+    def toggle_full_screen(self) -> None:
+        """Between a window and the full screen."""
+
+    def toggle_recording(self) -> str:
+        """Start or stop a recording; what was done, in words. Raises ``OutputError``."""
+
+    def snapshot(self, picture: Image, settings: Settings) -> Path:
+        """Start to save a picture. Raises ``OutputError``."""
+
+    def tell(self, values: Callable[[], Stats]) -> None:
+        """Give whoever asks for them the newest statistics."""
+
+    def faults(self) -> list[str]:
+        """What has failed since the last call."""
+
+    def finish(self) -> None:
+        """Finish the recording that was asked for at the start. Raises ``OutputError``."""

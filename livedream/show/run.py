@@ -1,0 +1,58 @@
+"""Puts the mirror together and runs it."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+
+import cv2
+
+from livedream.controls.keyboard import Keyboard
+from livedream.controls.port import Controls
+from livedream.ipc.child import ENDINGS
+from livedream.performance.scenes import Scenes
+from livedream.performance.state import PlayState
+from livedream.performance.store import Performance
+from livedream.settings import Settings
+from livedream.show.mirror import Mirror
+from livedream.show.options import MirrorOptions
+from livedream.show.orders import Orders
+from livedream.show.outputs import Outputs
+from livedream.show.processes import Processes
+from livedream.show.schedule import StopFlag
+from livedream.sources.spec import parse_spec
+from livedream.timing import now_s
+
+
+def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | None = None) -> None:
+    """Run the mirror until it is told to end.
+
+    ``started_s`` is when the command was given, on the monotonic clock. Raises ``UsageError``,
+    ``NetworkError``, ``SourceError`` or ``OutputError`` when the show cannot start; once it runs, faults are
+    shown and logged, and the show goes on.
+    """
+    cv2.setNumThreads(1)
+    state = PlayState.begin(settings, options.weights)
+    parse_spec(options.source)  # a video that is missing is reported here, not by another process
+    with ExitStack() as stack:
+        stop = StopFlag()
+        for number in (*ENDINGS, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
+        orders, keyboard = Orders(), Keyboard()
+        processes = stack.enter_context(Processes(options, state.settings.network, orders.died))
+        outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
+        performance = Performance(state, Scenes(options.scenes), now_s(), options.scene)
+        stack.callback(performance.close)
+        controls = Controls(keyboard)
+        stack.callback(controls.close)
+        Mirror(
+            options,
+            performance,
+            processes,
+            outputs,
+            controls,
+            keyboard=keyboard,
+            orders=orders,
+            stop=stop,
+            started_s=now_s() if started_s is None else started_s,
+        ).run()

@@ -1,0 +1,48 @@
+"""When a show begins and ends: the rules of ``--frames`` and ``--duration``, and whoever stops it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FrameType
+
+#: A show without a dream begins all the same after this long: ``--frames`` and ``--duration`` must end it.
+_LONGEST_OVERTURE_S = 60.0
+
+
+@dataclass
+class Schedule:
+    """Begins with the first dreamt picture, ends after ``frames`` or ``duration_s`` of dream.
+
+    ``started_s`` is when the command was given. Times are of one clock; ``begun_s`` is None before the show
+    has begun.
+    """
+
+    started_s: float
+    frames: int | None = None
+    duration_s: float | None = None
+    begun_s: float | None = None
+
+    def begins(self, now: float, dreamt: bool) -> bool:
+        """True, once, when the show begins: ``dreamt`` is whether there is a dream to be shown."""
+        if self.begun_s is not None or not (dreamt or now - self.started_s > _LONGEST_OVERTURE_S):
+            return False
+        self.begun_s = now
+        return True
+
+    def ended(self, now: float, frames: int) -> bool:
+        """Whether the show is over, with ``frames`` camera frames shown since it began."""
+        if self.begun_s is None:
+            return False
+        enough = self.frames is not None and frames >= self.frames
+        return enough or (self.duration_s is not None and now - self.begun_s >= self.duration_s)
+
+
+class StopFlag:
+    """Whether the show is to end; also a signal handler that sets it."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def __call__(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """End the show after the picture that is being made."""
+        self.is_set = True
