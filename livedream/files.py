@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from livedream.errors import OutputError, UsageError, quoted
@@ -14,10 +16,17 @@ def require_writable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"cannot write {quoted(str(path))}: folder {quoted(str(folder))} does not exist")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if not path.exists():
+            tempfile.TemporaryFile(dir=folder).close()  # permissions alone don't tell: root always has them
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
+    except OSError as error:
         raise OutputError(
-            f"cannot write {quoted(str(path))}: permission denied; possible: another folder or name"
-        )
+            f"cannot write {quoted(str(path))}: {error.strerror}; possible: another folder or name"
+        ) from error
 
 
 def require_different(source: str, *outputs: Path | None) -> None:

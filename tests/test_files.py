@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from livedream.errors import OutputError, UsageError
@@ -17,7 +20,7 @@ def test_a_file_in_a_folder_may_be_written(tmp_path):
 def test_a_folder_and_a_file_in_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(OutputError, match="does not exist"):
         require_writable(tmp_path / "none" / "a.mp4")
-    with pytest.raises(OutputError, match="permission denied"):
+    with pytest.raises(OutputError, match="it is a folder"):
         require_writable(tmp_path)
 
 
@@ -34,3 +37,16 @@ def test_outputs_differ_from_each_other(tmp_path):
     require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.png")
     with pytest.raises(UsageError, match="would overwrite"):
         require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.mp4")
+
+
+@pytest.mark.skipif(
+    not os.path.isdir("/sys/kernel"), reason="needs a folder in which nobody may create files"
+)
+def test_a_folder_that_refuses_new_files_is_refused_at_once_even_for_root():
+    with pytest.raises(OutputError, match=r"cannot write '/sys/kernel/a\.mp4': .*possible: another folder"):
+        require_writable(Path("/sys/kernel/a.mp4"))
+
+
+def test_checking_leaves_nothing_behind(tmp_path):
+    require_writable(tmp_path / "new.mp4")
+    assert not list(tmp_path.iterdir())

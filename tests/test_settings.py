@@ -1,4 +1,4 @@
-"""Every setting is declared once, and refuses what it cannot be."""
+"""Every setting is declared once, and refuses what is not possible."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_setting_has_help_and_a_range_or_a_kind(spec):
 )
 def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
     for value in (spec.minimum - 1, spec.maximum + 1):
-        with pytest.raises(UsageError, match=f"{spec.name} cannot be .*; possible: {spec.minimum} to"):
+        with pytest.raises(UsageError, match=f"{spec.name}: invalid value .*: expected {spec.minimum:g}–"):
             Settings().replace(**{spec.name: spec.kind(value)})
 
 
@@ -86,3 +86,40 @@ def test_settings_survive_a_journey_as_a_dictionary():
 
 def test_the_table_has_a_row_for_every_setting():
     assert all(f"| `{name}` |" in settings_table() for name in SPECS)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
+def test_a_fader_covers_the_whole_range_and_comes_back(spec):
+    if spec.minimum is None and not spec.choices and spec.kind is not bool:
+        with pytest.raises(UsageError, match=f"{spec.name} has no range"):
+            spec.from_unit(0.5)
+        return
+    ends = [spec.from_unit(0.0), spec.from_unit(1.0)]
+    if spec.minimum is not None:
+        assert ends == [spec.minimum, spec.maximum]
+    assert [spec.to_unit(value) for value in ends] == [0.0, 1.0]
+    values = [spec.from_unit(n / 50) for n in range(51)]
+    units = [spec.to_unit(value) for value in values]
+    assert units == sorted(units)
+    back = [spec.from_unit(spec.to_unit(value)) for value in values]
+    assert back == (values if spec.kind is str else pytest.approx(values, rel=1e-4))
+    assert spec.from_unit(7.0) == ends[1]  # held at the end
+    with pytest.raises(UsageError, match="invalid position nan"):
+        spec.from_unit(float("nan"))
+
+
+def test_a_logarithmic_fader_gives_equal_ratios_equal_room():
+    spec = SPECS["working_px"]
+    assert spec.from_unit(0.5) ** 2 == pytest.approx(spec.minimum * spec.maximum, rel=0.02)
+
+
+def test_every_setting_belongs_somewhere_and_to_some_command():
+    assert {spec.scope for spec in SPECS.values()} == {"scene", "place", "machine", "person"}
+    assert SPECS["rotate"].scope == "place"
+    assert "classic" in SPECS["mirror"].used_by
+    assert all("mirror" in spec.used_by for spec in SPECS.values())
+
+
+def test_help_says_what_kind_of_text_is_possible():
+    assert SPECS["guide"].possible == "a path to an image, or to a folder of images"
+    assert "11,42" in SPECS["channels"].possible

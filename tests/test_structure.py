@@ -124,7 +124,7 @@ def test_openvino_reports_to_nobody():
         [
             sys.executable,
             "-c",
-            "import sys, torch; from livedream.runtimes.sessions import candidates;"
+            "import sys, torch; from livedream.runtimes.registry import candidates;"
             "found = candidates(torch.device('cpu')); import openvino;"
             "print(found, *(name for name, module in sys.modules.items() if module is not None))",
         ],

@@ -105,7 +105,7 @@ def _devices() -> Iterator[str]:
         import torch
 
         from livedream.runtimes.pytorch import choose_device, choose_precision
-        from livedream.runtimes.sessions import candidates
+        from livedream.runtimes.registry import candidates
     except (ImportError, OSError) as error:
         yield _line("!!", "dream", f"PyTorch cannot be loaded: {error}", "see install.md")
         return

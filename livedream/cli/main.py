@@ -14,7 +14,7 @@ from typing import Any
 from livedream.cli.parser import Parser, checked, folder, png, seconds, size, whole
 from livedream.errors import LivedreamError, UsageError
 from livedream.ipc.child import configure_logging
-from livedream.networks.catalogue import BACKENDS
+from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
 from livedream.specs import Spec
 
@@ -90,7 +90,9 @@ def _mirror(words: list[str], started_s: float) -> None:
     )
     add("--headless", action="store_true", help="no window: the picture is on the preview page only")
     add("--preview", action="store_true", help="show the preview page beside the window")
-    add("--port", type=whole(1, 65525), default=8400, metavar="N", help="of the preview page (default: 8400)")
+    add(
+        "--port", type=whole(0, 65525), default=8400, metavar="N", help="of the preview page; 0: any free one"
+    )
     add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
     add("--snapshot", type=png, metavar="OUT.png", help="save the last picture, with its settings")
     add("--frames", type=whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")

@@ -105,7 +105,7 @@ def _fetch(found: argparse.Namespace) -> None:
 def _export(found: argparse.Namespace) -> None:
     from livedream.compile.export import export
     from livedream.networks.catalogue import network_info
-    from livedream.networks.graphs import GraphSpec, Sidecar
+    from livedream.networks.graphs import GraphSidecar, GraphSpec
 
     width, height = found.size
     spec = GraphSpec(
@@ -120,17 +120,17 @@ def _export(found: argparse.Namespace) -> None:
     )
     path = export(spec, found.weights, found.out)
     sys.stdout.write(
-        f"wrote {path} ({path.stat().st_size / 1e6:.0f} MB): {_reached(Sidecar.read(path).tolerance)}\n"
+        f"wrote {path} ({path.stat().st_size / 1e6:.0f} MB): {_reached(GraphSidecar.read(path).tolerance)}\n"
     )
 
 
 def _verify(found: argparse.Namespace) -> None:
     from livedream.compile.export import verify
-    from livedream.networks.graphs import exported_dir
+    from livedream.networks.graphs import graphs_dir
 
-    files = found.files or sorted(exported_dir().glob("*.onnx"))
+    files = found.files or sorted(graphs_dir().glob("*.onnx"))
     if not files:
-        raise NetworkError(f"nothing is exported in {exported_dir()}; see live.py models export --help")
+        raise NetworkError(f"nothing is exported in {graphs_dir()}; see live.py models export --help")
     failed = 0
     for path in files:
         try:

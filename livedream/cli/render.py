@@ -86,6 +86,8 @@ def render(
             log.warning("%s gave only %d of its %d frames: it is damaged or cut off", source, done, expected)
         if to_photo and image is not None:
             _save(output, image, settings)
+        if recorder is not None:
+            recorder.finish()
     log.info("%s, by %s", output, dreamer.backend.name)
 
 

@@ -1,8 +1,9 @@
-"""Makes exported gradients, and checks them against autograd."""
+"""Exports the gradient of a layer as an ONNX graph, and checks it against autograd."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from livedream.frame import resize
 from livedream.networks.catalogue import MODELS_DIR, network_info
 from livedream.networks.graphs import (
     GUIDE_FEATURES,
+    GraphSidecar,
     GraphSpec,
-    Sidecar,
-    exported_dir,
+    graphs_dir,
     weights_hash,
 )
 from livedream.networks.load import load_network
@@ -30,27 +31,43 @@ from livedream.networks.objective import pools
 
 #: What an export must reach against autograd in full precision: cosine at least, relative error at most.
 TOLERANCES = {False: (0.9999, 1e-3), True: (0.99, 0.2)}
-#: A picture that misses them may be replaced twice.
-_PICTURES = 3
+#: An image that misses them may be replaced twice.
+_ATTEMPTS = 3
 PHOTOGRAPH = MODELS_DIR / "photograph.jpg"
 
 
+#: Is told each stage of an export as it begins: ``tracing``.
+Progress = Callable[[str], object]
+
+
+def _silent(stage: str) -> None:
+    pass
+
+
 def export(
-    spec: GraphSpec, weights: Path | None = None, folder: Path | None = None, made_by: str = "command"
+    spec: GraphSpec,
+    weights: Path | None = None,
+    folder: Path | None = None,
+    made_by: str = "command",
+    progress: Progress = _silent,
 ) -> Path:
     """Trace, write and check one gradient; the path of the ``.onnx`` file, with its sidecar beside it.
 
-    Nothing is left behind when it does not match autograd (see :data:`TOLERANCES`): ``NetworkError``.
+    Raises ``NetworkError`` and writes no file when it does not match autograd (see :data:`TOLERANCES`).
     """
-    folder = exported_dir() if folder is None else folder
+    folder = graphs_dir() if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     layer = network_info(spec.network).layer(spec.layer)
     path = folder / f"{spec.stem}.onnx"
-    module = trace(_truncated(spec, weights), layer.channels, spec)
+    progress("loading")
+    network = _truncated(spec, weights)
+    progress("tracing")
+    module = trace(network, layer.channels, spec)
+    progress("writing")
     model = write_onnx(module, input_names(spec), output_names(spec)).SerializeToString()
-    tolerance = check(model, spec, weights)
+    tolerance = check(model, spec, weights, progress)
     replace_file(path, model)
-    sidecar = Sidecar(
+    sidecar = GraphSidecar(
         spec=spec,
         channels=layer.channels,
         opset=OPSET,
@@ -68,11 +85,11 @@ def verify(path: Path, weights: Path | None = None) -> dict[str, float]:
 
     Raises ``NetworkError`` when it does not match, was made from other weights, or is damaged.
     """
-    sidecar = Sidecar.read(path)
+    sidecar = GraphSidecar.read(path)
     if file_hash(path) != sidecar.sha256:
         raise NetworkError(f"{path.name} is damaged: its hash is not the sidecar's")
     if weights_hash(sidecar.spec.network, weights) != sidecar.weights_sha256:
-        raise NetworkError(f"{path.name} was made from other weights than those here; export it again")
+        raise NetworkError(f"{path.name} was made from other weights than this machine has; export it again")
     return check(path.read_bytes(), sidecar.spec, weights)
 
 
@@ -88,14 +105,16 @@ def _truncated(spec: GraphSpec, weights: Path | None) -> nn.Module:
     return module
 
 
-def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, float]:
-    """Compare a graph, run by ONNX Runtime, with autograd in full precision on two random pictures and a
+def check(
+    model: bytes, spec: GraphSpec, weights: Path | None, progress: Progress = _silent
+) -> dict[str, float]:
+    """Compare a graph, run by ONNX Runtime, with autograd in full precision on two random images and a
     photograph: the lowest ``cosine`` and the largest ``relative_error``.
 
-    Where two values of a picture nearly tie, in a max-pool or at a ReLU, rounding decides whose gradient
-    counts, and autograd itself is off by up to 6e-3 from double precision. So a picture that misses is
-    replaced by another, at most twice. A network that has such places on every picture passes when its graph,
-    run by PyTorch and so rounded alike, is as near as asked, and only the runtime is farther.
+    Where two values nearly tie, in a max-pool or at a ReLU, rounding decides whose gradient counts, and
+    autograd itself is off by up to 6e-3 from double precision. So an image that misses is replaced by
+    another, at most twice. A network with such ties on every image passes when its traced gradient, run by
+    PyTorch and so rounded alike, is within the tolerances, and only the runtime is not.
 
     Raises ``NetworkError`` when they are not within :data:`TOLERANCES`.
     """
@@ -112,7 +131,8 @@ def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, floa
     least, most = TOLERANCES[spec.half]
     reached = []
     for base, noise in ((torch.zeros(1), 1.0), (torch.zeros(1), 1.0), (_photograph(spec), 0.02)):
-        for _ in range(_PICTURES):
+        for _ in range(_ATTEMPTS):
+            progress("checking")
             random = torch.rand(1, 3, spec.height, spec.width, generator=generator)
             image = (base + noise * random).clamp(0.0, 1.0)
             inputs = (image, *_other_inputs(spec, channels, generator))
@@ -127,8 +147,8 @@ def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, floa
                 reached.append((cosine, error))
                 continue
             raise NetworkError(
-                f"the exported {spec.stem} does not match autograd: cosine {cosine:.5f} (asked: {least}),"
-                f" relative error {error:.2g} (asked: {most:g})"
+                f"the exported {spec.stem} does not match autograd: cosine {cosine:.5f} (required: {least}),"
+                f" relative error {error:.2g} (required: {most:g})"
             )
         reached.append((cosine, error))
     cosines, errors = zip(*reached, strict=True)
@@ -138,7 +158,7 @@ def check(model: bytes, spec: GraphSpec, weights: Path | None) -> dict[str, floa
 def _traced_error(
     spec: GraphSpec, network: nn.Module, inputs: tuple[Tensor, ...], expected: tuple[Tensor, Tensor]
 ) -> float:
-    """The relative error of the graph itself, before it is written and run elsewhere."""
+    """The relative error of the traced gradient, before it is written as ONNX and run elsewhere."""
     found = trace(network, network_info(spec.network).layer(spec.layer).channels, spec)(*inputs)
     outputs = [value.detach().numpy() for value in found]
     return _distance(outputs, expected, inputs[0].numpy() if spec.steps else 0.0)[1]

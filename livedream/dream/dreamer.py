@@ -23,8 +23,9 @@ from livedream.dream.shaping import shaped
 from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix, whole
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
 from livedream.networks.objective import Objective, active_channels
+from livedream.runtimes.base import Backend
 from livedream.runtimes.exported import open_backend
-from livedream.runtimes.pytorch import Backend, choose_device
+from livedream.runtimes.pytorch import choose_device
 from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
@@ -47,7 +48,7 @@ class Dreamer:
     :meth:`tick` gives only the residual, at working size; that is what the mirror uses. The result depends
     on nothing but the frames, the settings and ``seed``.
 
-    ``backend``, ``auto`` or a name of :data:`livedream.networks.catalogue.BACKENDS`, runs the network, on so
+    ``backend``, ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`, runs the network, on so
     many ``threads``. With ``wait`` the first tick at each layer and size waits until that is prepared;
     without, PyTorch dreams until then.
 

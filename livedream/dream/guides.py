@@ -15,7 +15,7 @@ import torch
 from livedream.errors import UsageError
 from livedream.frame import Image, resize, working_size
 from livedream.networks.objective import Guide
-from livedream.runtimes.pytorch import Backend
+from livedream.runtimes.base import Backend
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _POSSIBLE = f"a picture, or a folder with pictures ({', '.join(_ENDINGS)})"

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from livedream.dream.loading import Loader, loading_message, needs_download
 from livedream.errors import LivedreamError
-from livedream.ipc.child import settle_in
+from livedream.ipc.child import set_up_child
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
@@ -57,7 +57,7 @@ def dream_threads() -> int:
 
 def run_dream(job: DreamJob) -> None:
     """The body of the dream process."""
-    settle_in("dream", job.log_level)
+    set_up_child("dream", job.log_level)
     cv2.setNumThreads(1)
     with ExitStack() as slots:
         frames, orders, residuals, status = (

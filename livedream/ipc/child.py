@@ -1,4 +1,4 @@
-"""Manners of a child process: Ctrl-C and a closed terminal are its parent's, and it never outlives it."""
+"""What every child process does: it leaves Ctrl-C to its parent, and never outlives it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 
-#: What a person or a terminal sends to a whole group of processes: the show answers it for all.
-ENDINGS = tuple(
+#: Signals that a person or a terminal sends to a whole group of processes: only the parent handles them.
+GROUP_SIGNALS = tuple(
     number for name in ("SIGINT", "SIGHUP") if (number := getattr(signal, name, None)) is not None
 )
 
 
 @contextmanager
-def endings_ignored() -> Iterator[None]:
-    """What is started in here is born deaf to Ctrl-C and a closed terminal. For the main thread only."""
-    heard = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
+def signals_ignored() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C and a closed terminal. For the main thread only."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in GROUP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in heard.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def settle_in(name: str, log_level: int) -> None:
-    """Call first in a spawned process: sets up logging, signals, and the watch over the parent.
+def set_up_child(name: str, log_level: int) -> None:
+    """Call first in a spawned process: sets up logging, signals, and the watch over its parent.
 
-    When the parent dies, however it dies, this process ends at once, even in the middle of a driver call
-    that hangs.
+    When the parent dies, for whatever reason, this process ends immediately, even inside a driver call that
+    hangs.
     """
     configure_logging(name, log_level)
-    for number in ENDINGS:
+    for number in GROUP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_watch_parent, name="parent watch", daemon=True).start()

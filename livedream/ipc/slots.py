@@ -1,12 +1,12 @@
 """Latest-value slots in shared memory: how the three processes hand frames and messages to each other.
 
-A slot holds *the newest value only*. The writer never waits for a reader, a reader never waits for the
-writer, no lock is held by anyone, so a process that hangs or is killed in the middle of a write can
-neither block nor corrupt the others. Each slot has one writer; any number of readers.
+A slot holds *the newest value only*. Writer and readers never wait for each other and hold no lock, so a
+process that hangs or is killed in the middle of a write can neither block nor corrupt the others. Each slot
+has one writer and any number of readers.
 
 Layout: a head with the newest sequence number, then three cells. The writer fills the cell after the
 newest one and stamps it with its sequence number before and after; a reader copies the newest cell and
-believes it only if both stamps still agree (a *seqlock*).
+accepts it only if both stamps still agree (a *seqlock*).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Slot:
         self._head = np.frombuffer(buffer, np.int64, _HEAD_BYTES // 8)
         if create_bytes is not None:
             self._head[1], self._head[2] = _cell_bytes(create_bytes), create_bytes
-        # Read from the head, not from the memory's size: some systems round that up to whole pages.
+        # Taken from the head, not from the memory's size, which some systems round up to whole pages.
         cell_bytes, self.capacity_bytes = int(self._head[1]), int(self._head[2])
         starts = [_HEAD_BYTES + i * cell_bytes for i in range(_CELLS)]
         self._heads = [np.frombuffer(buffer, np.int64, _CELL_HEAD_BYTES // 8, start) for start in starts]
@@ -159,7 +159,7 @@ class Slot:
 
     def read(self, newer_than: int = 0) -> Value | None:
         """The newest value, copied, or None when there is none newer than sequence number ``newer_than``."""
-        for _ in range(8):  # a tear means that the writer lapped us: the next try reads a newer cell
+        for _ in range(8):  # on a torn read the writer has lapped us: the next try reads a newer cell
             seq = self.seq
             if seq <= newer_than:
                 return None

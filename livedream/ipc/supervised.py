@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from livedream.errors import LivedreamError
-from livedream.ipc.child import endings_ignored
+from livedream.ipc.child import signals_ignored
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Supervised:
         process = self._context.Process(target=self._target, args=self._args, name=self.name, daemon=True)
         try:
             # Until the child has set up its own handlers, Ctrl-C would kill it.
-            with endings_ignored():
+            with signals_ignored():
                 process.start()
         except (OSError, MemoryError) as error:
             raise LivedreamError(

@@ -20,17 +20,6 @@ from livedream.errors import NetworkError, UsageError
 #: What the layers of any classifier see, from the bottom up. Each word is a layer name on every network.
 WORDS = ("edges", "textures", "patterns", "parts", "objects")
 
-#: What can run a network; all but ``pytorch`` run exported gradients (:mod:`livedream.runtimes.sessions`).
-BACKENDS = (
-    "openvino",
-    "openvino-fp32",
-    "openvino-gpu",
-    "onnxruntime",
-    "onnxruntime-cuda",
-    "tensorrt",
-    "pytorch",
-)
-
 #: The folder of the shipped networks, and the first place where others are looked for.
 MODELS_DIR = shipped("models")
 

@@ -1,6 +1,7 @@
-"""Exported gradients on the disk: what they are called, what is said beside them, how many are kept.
+"""Exported graphs on disk: their file names, their sidecars, and how many are kept.
 
-Each ``.onnx`` file has a sidecar of the same name ending in ``.json``. No torch here.
+A graph computes the gradient of one layer at one size. Each ``.onnx`` file has a sidecar of the same name
+ending in ``.json``. No torch here.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
 
 log = logging.getLogger(__name__)
 
-#: Grows whenever graphs are written differently, so that files of before are made anew.
+#: Incremented whenever graphs are written differently, so that older files are exported again.
 EXPORTER = 1
-#: Features of a guide that a graph takes; others are thinned out or repeated.
+#: How many features of a guide a graph takes; fewer are repeated, and of more some are left out.
 GUIDE_FEATURES = 256
-#: The mirror's own files take no more than this; the ones unused for the longest go first.
+#: The files that the mirror exported itself take no more than this; those unused for the longest go first.
 CACHE_BYTES = 4 << 30
 _SIDECAR_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """Which gradient: of what layer, at what picture size, in what form.
+    """What a graph computes: the gradient of which layer, at which image size, in which form.
 
-    ``steps`` is 0 for a single gradient, else that many ascent steps in one graph. ``pool_gradient`` is
+    With ``steps`` it is that many ascent steps in one graph, at 0 a single gradient. ``pool_gradient`` is
     ``exact`` or ``soft``; with ``guide`` the second input is a guide's features instead of channel weights.
     """
 
@@ -48,7 +49,7 @@ class GraphSpec:
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending: ``bvlc_googlenet-inception_4c-320x180``."""
+        """The file's name without its suffix: ``bvlc_googlenet-inception_4c-320x180``."""
         parts = [self.network, self.layer, f"{self.width}x{self.height}"]
         parts += [f"steps{self.steps}"] if self.steps else []
         parts += ["soft"] if self.pool_gradient == "soft" else []
@@ -58,8 +59,8 @@ class GraphSpec:
 
 
 @dataclass(frozen=True)
-class Sidecar:
-    """What is said beside an exported file."""
+class GraphSidecar:
+    """What the file beside a graph records of it."""
 
     spec: GraphSpec
     channels: int
@@ -71,16 +72,16 @@ class Sidecar:
     exporter: int = EXPORTER
 
     def write(self, path: Path) -> None:
-        """Write it beside ``path`` (the ``.onnx`` file), at once or not at all."""
+        """Write it beside ``path`` (the ``.onnx`` file), atomically."""
         values = dataclasses.asdict(self)
         text = json.dumps({"file": path.name} | values.pop("spec") | values, indent=2) + "\n"
         replace_file(path.with_suffix(".json"), text.encode())
 
     @staticmethod
-    def read(path: Path) -> Sidecar:
+    def read(path: Path) -> GraphSidecar:
         """The sidecar of ``path`` (the ``.onnx`` file).
 
-        Raises ``NetworkError`` when it is missing, damaged or says what cannot be.
+        Raises ``NetworkError`` when it is missing, damaged or holds invalid values.
         """
         sidecar = path.with_suffix(".json")
         try:
@@ -96,29 +97,29 @@ class Sidecar:
             raise NetworkError(f"{sidecar} cannot be read as a sidecar: {error}") from error
 
 
-def _checked(values: Any) -> Sidecar:
+def _checked(values: Any) -> GraphSidecar:
     if not isinstance(values, dict):
-        raise ValueError("it is no table")
+        raise ValueError("it is not a table")
     spec = GraphSpec(**{f.name: values[f.name] for f in dataclasses.fields(GraphSpec)})
-    names = [f.name for f in dataclasses.fields(Sidecar) if f.name != "spec"]
-    found = Sidecar(spec, **{name: values[name] for name in names})
-    for part in (spec, found):
+    names = [f.name for f in dataclasses.fields(GraphSidecar) if f.name != "spec"]
+    sidecar = GraphSidecar(spec, **{name: values[name] for name in names})
+    for part in (spec, sidecar):
         for f in dataclasses.fields(part):
             value, kind = getattr(part, f.name), str(f.type).split("[")[0]
             if kind in _KINDS and type(value) is not _KINDS[kind]:
                 raise ValueError(f"{f.name} is {value!r}")
     if not (0 < spec.width <= 8192 and 0 < spec.height <= 8192 and 0 <= spec.steps <= 1000):
-        raise ValueError(f"the size {spec.width}x{spec.height} or the steps {spec.steps} cannot be")
-    if not all(type(v) in (int, float) for v in found.tolerance.values()):
-        raise ValueError(f"tolerance is {found.tolerance!r}")
-    return found
+        raise ValueError(f"invalid size {spec.width}x{spec.height} or steps {spec.steps}")
+    if not all(type(v) in (int, float) for v in sidecar.tolerance.values()):
+        raise ValueError(f"tolerance is {sidecar.tolerance!r}")
+    return sidecar
 
 
 _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dict": dict}
 
 
-def exported_dir() -> Path:
-    """Where exported files lie: ``models/exported``, or the user's cache where that may not be written."""
+def graphs_dir() -> Path:
+    """The folder of exported graphs: ``models/exported``, or the user's cache where that is not writable."""
     folder = MODELS_DIR / "exported"
     if os.access(folder if folder.exists() else MODELS_DIR, os.W_OK):
         return folder
@@ -126,31 +127,31 @@ def exported_dir() -> Path:
     return Path(cache) / "livedream" / "exported"
 
 
-def find_exported(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:
-    """The file of ``spec`` made from these weights; None when there is none or it is out of date."""
+def find_graph(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:
+    """The graph of ``spec`` exported from these weights; None when there is none or it is out of date."""
     path = folder / f"{spec.stem}.onnx"
     if not path.is_file():
         return None
     try:
-        sidecar = Sidecar.read(path)
+        sidecar = GraphSidecar.read(path)
     except NetworkError as error:
-        log.warning("%s; it is made anew", error)
+        log.warning("%s; exporting it again", error)
         return None
     if sidecar.spec != spec or sidecar.weights_sha256 != weights_sha256 or sidecar.exporter != EXPORTER:
         return None
     if sidecar.sha256 != file_hash(path):
-        log.warning("%s is damaged; it is made anew", path)
+        log.warning("%s is damaged; exporting it again", path)
         return None
-    path.touch()  # used just now: see prune
+    path.touch()  # used just now, for prune
     return path
 
 
 def prune(folder: Path, limit_bytes: int = CACHE_BYTES) -> None:
-    """Delete files that the mirror made for itself, those unused for the longest first, down to a size."""
+    """Delete graphs that the mirror exported itself, those unused for the longest first, down to a size."""
     kept = 0
     for path in sorted(folder.glob("*.onnx"), key=lambda p: p.stat().st_mtime, reverse=True):
         try:
-            if Sidecar.read(path).made_by != "mirror":
+            if GraphSidecar.read(path).made_by != "mirror":
                 continue
         except NetworkError:
             continue
@@ -172,5 +173,5 @@ def weights_hash(network: str, weights: Path | None) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _hash(path: Path, _time: int) -> str:
+def _hash(path: Path, modified_ns: int) -> str:
     return file_hash(path)

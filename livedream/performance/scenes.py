@@ -1,15 +1,15 @@
-"""Scenes: settings under a name, one TOML file each.
+"""Scenes: named settings, one TOML file each.
 
     title = "Fur"
-    fade_s = 4.0            # how long it takes to get there
+    fade_s = 4.0            # how long it takes to fade to it
     key = 2                 # the digit that recalls it, if any
 
     [settings]
     layer = "textures"
 
-What a scene does not name is at its default, so a scene looks the same whatever was there before; only the
-network stays, if it names none. The place and the machine (``show`` settings, working size, rate) are not
-a scene's business.
+Settings that a scene does not name are at their defaults, so it looks the same whatever was shown before;
+only the network stays, if the scene names none. What belongs to the place, the machine or the person at the
+controls (see ``Spec.scope``) is not part of a scene.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Scene:
-    """Named settings; those that it does not name are at their defaults. ``key`` is 1 to 9, or 0 for none.
+    """Named settings; all others are at their defaults. ``key`` is 1 to 9, or 0 for none.
 
     ``problems`` says what in its file could not be used.
     """
@@ -58,7 +58,7 @@ class Scene:
     problems: tuple[str, ...] = field(default=(), compare=False)
 
     def over(self, base: Settings) -> Settings:
-        """All settings when this scene is shown where ``base`` was."""
+        """All settings when this scene replaces ``base``."""
         defaults = {name: SPECS[name].default for name in SCENE_SETTINGS if name != "network"}
         return base.replace(**defaults | self.settings)
 
@@ -92,7 +92,7 @@ def user_dir() -> Path:
 
 
 def read_scene(path: Path) -> Scene:
-    """The scene in a file. What cannot be used is left out and said in ``problems``.
+    """The scene in a file. What cannot be used is left out and reported in ``problems``.
 
     Raises ``UsageError`` when the file cannot be read at all.
     """
@@ -103,7 +103,7 @@ def read_scene(path: Path) -> Scene:
         problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: title, fade_s, key, settings")
     table = content.get("settings", {})
     if not isinstance(table, dict):
-        problems.append(f"scene {path}: settings: found {quoted(table)}; possible: a table [settings]")
+        problems.append(f"scene {path}: settings: invalid value {quoted(table)}: expected a table [settings]")
         table = {}
     unknown = [name for name in table if name not in SPECS]
     if unknown:
@@ -117,28 +117,29 @@ def read_scene(path: Path) -> Scene:
         try:
             if name not in SCENE_SETTINGS:
                 raise UsageError(
-                    f"belongs to the place, not to a scene; possible: {', '.join(SCENE_SETTINGS)}"
+                    f"setting {name}: belongs to the place, not to a scene;"
+                    f" possible: {', '.join(SCENE_SETTINGS)}"
                 )
             settings[name] = SPECS[name].check(value)
             Settings(**{name: value})
         except UsageError as error:
             settings.pop(name, None)
-            problems.append(f"scene {path}: {name}: {error}")
+            problems.append(f"scene {path}: {error}")
     title, fade_s, key = (
         content.get("title", path.stem),
         content.get("fade_s", DEFAULT_FADE_S),
         content.get("key", 0),
     )
     if not isinstance(title, str):
-        problems.append(f"scene {path}: title: found {quoted(title)}; possible: a text in quotes")
+        problems.append(f"scene {path}: title: invalid value {quoted(title)}: expected a text in quotes")
         title = path.stem
     if isinstance(fade_s, bool) or not isinstance(fade_s, int | float) or not 0 <= fade_s <= _LONGEST_FADE_S:
         problems.append(
-            f"scene {path}: fade_s: found {quoted(fade_s)}; possible: 0 to {_LONGEST_FADE_S:.0f} s"
+            f"scene {path}: fade_s: invalid value {quoted(fade_s)}: expected 0–{_LONGEST_FADE_S:.0f} s"
         )
         fade_s = DEFAULT_FADE_S
     if type(key) is not int or not 0 <= key <= 9:
-        problems.append(f"scene {path}: key: found {quoted(key)}; possible: 1 to 9, or 0 for none")
+        problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
         key = 0
     return Scene(path.stem, settings, title, float(fade_s), key, tuple(problems))
 
@@ -175,7 +176,7 @@ def _some(names: Collection[str]) -> str:
 
 
 class Scenes:
-    """The scenes in some folders; of two with the same name or key, the one in the first folder counts.
+    """The scenes in several folders; of two with the same name or key, the one in the first folder wins.
 
     ``own`` is the first folder: where scenes are stored.
     """
@@ -203,7 +204,7 @@ class Scenes:
         """The scene on a digit. Raises ``UsageError`` when there is none."""
         for folder in self._folders:
             for path in sorted(folder.glob("*.toml")):
-                # A scene with a mistake may still have been meant by this key: its file says so.
+                # A scene with a mistake in it may still be the one that this key means.
                 with suppress(OSError):
                     if re.search(rf"^key\s*=\s*{key}\b", _beginning(path).decode("utf-8", "replace"), re.M):
                         return read_scene(path)

@@ -1,127 +1,75 @@
-"""A process that exports gradients, so that tracing never takes time from the picture.
-
-One request a line on the standard input, one answer a line on the standard output, both JSON; it ends with
-its input, and so with whoever started it.
-"""
+"""The process that exports graphs: see :mod:`livedream.runtimes.exporter`."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO
 
-from livedream.errors import BackendError, LivedreamError
-from livedream.networks.graphs import GraphSpec, prune
+import msgspec
+
+from livedream.errors import LivedreamError
+from livedream.ipc.child import set_up_child
+from livedream.networks.graphs import prune
+from livedream.runtimes.exporter import ExportProgress, ExportRequest, ExportResult
 
 log = logging.getLogger(__name__)
 
 
-class ExportWorker:
-    """The other end: starts the process when it is first needed. For one thread at a time."""
+def main() -> None:
+    """Answer requests until there are no more."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
+    set_up_child("export", int(sys.argv[1]) if len(sys.argv) > 1 else logging.WARNING)
+    if hasattr(os, "nice"):
+        os.nice(2)  # the show and the dream come first
+    import torch
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+    torch.set_num_threads(1)
+    decoder = msgspec.json.Decoder(ExportRequest)
 
-    def export(self, spec: GraphSpec, weights: Path | None, folder: Path) -> Path:
-        """The exported file of ``spec``, in ``folder``. Raises ``BackendError`` when it cannot be made."""
-        request = dataclasses.asdict(spec) | {"folder": str(folder)}
-        request["weights"] = None if weights is None else str(weights)
-        process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def send(message: ExportProgress | ExportResult) -> None:
+        answers.write(msgspec.json.encode(message) + b"\n")
+        answers.flush()
+
+    while True:
+        request = decoder.decode(waiting.get())
         try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except OSError:
-            answer = ""
-        if not answer:
-            self.rest()
-            raise BackendError(f"the process that exports {spec.stem} has ended: {process.returncode}")
-        found = json.loads(answer)
-        if "error" in found:
-            raise BackendError(found["error"])
-        return Path(found["path"])
-
-    def interrupt(self) -> None:
-        """End an export that another thread waits for: that thread's call raises."""
-        process = self._process
-        if process is not None:
-            process.terminate()
-
-    def rest(self) -> None:
-        """End the process, whatever it does; the next export starts another. It holds half a gigabyte."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            with suppress(OSError):  # a request that it never read
-                process.communicate()
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is not None and self._process.poll() is not None:
-            self.rest()
-        if self._process is None:
-            root = str(Path(__file__).parents[2])
-            paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "livedream.runtimes.export_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
-            )
-        return self._process
+            send(_answer(request, send_stage=lambda stage: send(ExportProgress(stage))))
+        except BrokenPipeError:  # the parent is gone
+            return
 
 
-def _listen(requests: IO[str], waiting: queue.SimpleQueue[str]) -> None:
-    """Pass requests on; when whoever asks is gone, end at once, whatever is being exported."""
+def _listen(requests: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
+    """Pass requests on; when the parent is gone, end at once, even in the middle of an export."""
     for line in requests:
         waiting.put(line)
     os._exit(0)
 
 
-def main() -> None:
-    """Answer requests until there are no more."""
-    requests, answers = sys.stdin, sys.stdout
-    sys.stdout = sys.stderr  # whatever a library prints is no answer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the show's
-    if hasattr(os, "nice"):
-        os.nice(2)  # after the picture and the dream, but not never
-    import torch
-
-    torch.set_num_threads(1)
+def _answer(request: ExportRequest, send_stage: Callable[[str], None]) -> ExportResult:
     from livedream.compile.export import export
 
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    while True:
-        values = json.loads(waiting.get())
-        weights, folder = values.pop("weights"), Path(values.pop("folder"))
-        weights = None if weights is None else Path(weights)
-        answer: dict[str, Any]
-        try:
-            path = export(GraphSpec(**values), weights, folder, made_by="mirror")
-            prune(folder)
-            answer = {"path": str(path)}
-        except LivedreamError as error:
-            answer = {"error": str(error)}
-        except Exception as error:  # a network that cannot be traced must not end the others' exports
-            log.exception("exporting broke off")
-            answer = {"error": f"{values['network']} {values['layer']} cannot be exported: {error!r}"[:2000]}
-        try:
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
-        except BrokenPipeError:  # whoever asked has gone
-            return
+    spec, folder = request.spec, Path(request.folder)
+    weights = None if request.weights is None else Path(request.weights)
+    try:
+        path = export(spec, weights, folder, made_by="mirror", progress=send_stage)
+        prune(folder)
+    except LivedreamError as error:
+        return ExportResult(error=str(error))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # one network that cannot be traced must not end the exports of others
+        log.exception("the export of %s failed", spec.stem)
+        return ExportResult(error=f"{spec.network} {spec.layer} cannot be exported: {error!r}"[:2000])
+    return ExportResult(path=str(path))
 
 
 if __name__ == "__main__":

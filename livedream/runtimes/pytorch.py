@@ -1,11 +1,8 @@
-"""Runs truncated networks in PyTorch: a picture in, the direction of the dream out.
-
-This is the reference backend: PyTorch's autograd on CUDA, Apple's MPS or the CPU.
-"""
+"""The reference backend: truncated networks, run by PyTorch's autograd on CUDA, Apple's MPS or the CPU."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,44 +10,13 @@ from torch import Tensor, nn
 from livedream.errors import BackendError
 from livedream.networks.load import Trunk
 from livedream.networks.objective import Objective, pools
-from livedream.runtimes.cuda_graphs import Graphs
-
-
-class Backend(Protocol):
-    """One network on one device: what the dreamer needs of it.
-
-    ``image`` is RGB float32 (1, 3, H, W) in [0, 1] on :attr:`device`; ``layer`` a name of the catalogue's
-    table.
-    """
-
-    device: torch.device
-
-    @property
-    def name(self) -> str:
-        """What the HUD shows."""
-
-    @property
-    def message(self) -> str:
-        """What it is busy with, or what went wrong; empty when there is nothing to say."""
-
-    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
-        """The direction in which ``image`` raises the objective, fp32 of the same shape, divided by its mean
-        absolute value; zero where the activation is dead."""
-
-    def activation(self, image: Tensor, layer: str) -> Tensor:
-        """The layer's activation, fp32 (1, C, h, w)."""
-
-    def close(self) -> None:
-        """End whatever goes on beside the dream."""
-
-    def drop(self, reason: str) -> bool:
-        """Do without what ran the last gradient, which cannot be right; whether there is another."""
+from livedream.runtimes.cuda_graphs import CudaGraphs
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The fastest device there is, or the one asked for: ``auto``, ``cuda``, ``cuda:1``, ``mps``, ``cpu``.
+    """The fastest device, or the one asked for: ``auto``, ``cuda``, ``cuda:1``, ``mps``, ``cpu``.
 
-    Raises ``BackendError`` when it is not there.
+    Raises ``BackendError`` when this machine does not have it.
     """
     possible = ["cpu"]
     if torch.backends.mps.is_available():
@@ -92,21 +58,31 @@ class TorchBackend:
         precision: torch.dtype | None = None,
         *,
         cuda_graphs: bool = True,
+        graphs: CudaGraphs | None = None,
     ) -> None:
         self.device = choose_device() if device is None else device
         self.precision = choose_precision(self.device) if precision is None else precision
         self._trunk = trunk
         self._truncated: dict[str, nn.Module] = {}
-        self._graphs = Graphs() if cuda_graphs and self.device.type == "cuda" else None
+        if graphs is None and cuda_graphs and self.device.type == "cuda":
+            graphs = CudaGraphs()
+        self._graphs = graphs
 
     message = ""
 
     def close(self) -> None:
-        """Nothing goes on beside it."""
+        """There is no background work."""
 
     def drop(self, reason: str) -> bool:
-        """There is nothing behind PyTorch."""
+        """Nothing takes over from PyTorch."""
         return False
+
+    def ready(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
+        """Always: PyTorch needs no preparation."""
+        return True
+
+    def prepare(self, layer: str, size: tuple[int, int], objective: Objective) -> None:
+        """PyTorch needs no preparation."""
 
     @property
     def name(self) -> str:
@@ -123,7 +99,8 @@ class TorchBackend:
         """
         if self._graphs is None:
             return self._eager(image, layer, objective)
-        key = layer, tuple(image.shape), objective.channels, objective.pool_gradient, id(objective.guide)
+        # The guide itself, not its id: the CUDA graph reads its features as long as it is kept.
+        key = layer, tuple(image.shape), objective.channels, objective.pool_gradient, objective.guide
         return self._graphs(key, image, lambda x: self._eager(x, layer, objective))
 
     def _eager(self, image: Tensor, layer: str, objective: Objective) -> Tensor:

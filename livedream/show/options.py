@@ -1,4 +1,4 @@
-"""What the mirror is started with and cannot change while it runs."""
+"""What the mirror is started with and does not change while it runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MirrorOptions:
-    """The choices of the command line that are no settings.
+    """The choices of the command line that are not settings.
 
     ``source`` is a spec as in :mod:`livedream.sources`, or ``auto``; ``size`` is (width, height) of the
     window, or of the picture when ``headless``; ``frames`` and ``duration_s`` end the show, both counted
-    from the first dreamt picture. ``scene`` is where the settings come from, ``scenes`` the
-    user's own folder of them.
+    from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
+    scenes.
     """
 
     source: str = "auto"

@@ -1,218 +1,270 @@
-"""Where the picture goes: the window, the preview page, the recording. One that fails stops no other."""
+"""Opens the outputs that the options ask for and sends them the pictures: window, preview page, recording."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
+from typing import TypeVar
 
 import msgspec
 
 from livedream.errors import OutputError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
+from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
-from livedream.show.snapshot import Stats
-from livedream.sinks.port import Stamp
+from livedream.show.snapshot import Size, Stats
+from livedream.sinks.port import Sinks, Stamp
 from livedream.sinks.recorder import Recorder, automatic_path
 from livedream.sinks.screens import screen_available
 from livedream.sinks.snapshot import save_snapshot_later
-from livedream.sinks.window import Event, Window
-from livedream.timing import now_s
+from livedream.sinks.window import Event, Resized, Window
 from livedream.web.preview import Preview
 
 log = logging.getLogger(__name__)
 
-#: Where keys S and R leave their files, in the folder that the mirror was started in.
+T = TypeVar("T")
+
+#: Where the keys S and R save their files, in the current folder.
 _SNAPSHOTS, _RECORDINGS = Path("snapshots"), Path("recordings")
-#: The preview takes the next free port of so many.
+#: If its port is taken, the preview page tries the following ones, this many in all.
 _PORTS = 10
 
 
-class Outputs:
-    """Opens what the options asks for. Without a screen it is headless, and says so.
+class Outputs(Resource):
+    """All outputs of a show. Times are ``now``, in seconds on one clock.
 
-    Raises ``OutputError`` when an output cannot be opened.
+    A failed window is opened again after a while; until then the preview page shows the picture. Without a
+    screen there is only the preview page. Raises ``OutputError`` if an output cannot be opened at the start.
     """
 
     def __init__(self, options: MirrorOptions, settings: Settings) -> None:
-        self._options = options
-        self._window: Window | None = None
-        self._preview: Preview | None = None
-        self._recorded_s: float | None = None  # the capture time of the last recorded picture
-        self._recording_since_s: float | None = None
-        self._snapshots: list[Future[Path]] = []
-        self._ending: list[tuple[Recorder, threading.Thread]] = []
-        self._given: set[Path] = set()
-        self._asked = None if options.record is None else Recorder(options.record)
-        self._recorder = self._asked
         require_different(options.source, options.record, options.snapshot, options.stats)
         for path in (options.snapshot, options.stats):
             if path is not None:
                 require_writable(path)
-        headless = options.headless
+        self._options = options
+        self._rotate, self._full_screen = settings.rotate, options.full_screen
+        self._now = 0.0
+        self._sinks = Sinks()
+        self._window: Window | None = None
+        self._window_changed = False
+        self._preview: Preview | None = None
+        self._has_preview = False
+        self._notices: list[str] = []
+        self._requested = None if options.record is None else Recorder(options.record)
+        self._recorder = self._requested  # the recording that runs, or is about to
+        self._recording_since_s: float | None = None
+        self._ending: list[tuple[Recorder, threading.Thread]] = []
+        self._snapshots: list[Future[Path]] = []
+        self._used_paths: set[Path] = set()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        self._window_changed = False
+
+    def _open(self) -> None:
+        headless = self._options.headless
         if not headless and not screen_available():
-            log.warning("no screen was found: the picture is only on the preview page")
+            log.warning("no screen found; showing the picture on the preview page only")
             headless = True
         if not headless:
-            self._window = Window(
-                full_screen=options.full_screen,
-                display=options.display,
-                size=options.size,
-                rotate=settings.rotate,
-            )
-        if headless or options.preview:
-            self._preview = _open_preview(options.port)
-            log.info("see it at %s", self._preview.url)
+            self._sinks.add(self._open_window(), self._open_window)
+        if headless or self._options.preview:
+            self._has_preview = True
+            self._sinks.add(self._open_preview(), self._open_preview)
+
+    def _open_window(self) -> Window:
+        self._window = Window(
+            full_screen=self._full_screen,
+            display=self._options.display,
+            size=self._options.size,
+            rotate=self._rotate,
+        )
+        self._window_changed = True
+        return self._window
+
+    def _open_preview(self) -> Preview:
+        """The preview page on its port, or the next free one. Raises ``OutputError`` if all are taken."""
+        port = self._options.port
+        for candidate in range(port, port + _PORTS):
+            try:
+                self._preview = Preview(port=candidate)
+            except OutputError as error:
+                log.warning("%s", error)
+                continue
+            log.info("preview page: %s", self._preview.url)
+            return self._preview
+        raise OutputError(f"no preview page: ports {port} to {port + _PORTS - 1} are all taken")
 
     @property
-    def size(self) -> tuple[int, int]:
+    def preview_url(self) -> str | None:
+        """The address of the preview page, if there is one."""
+        return self._preview.url if self._preview is not None and self._preview in self._sinks else None
+
+    @property
+    def size(self) -> Size:
         """(width, height) to composite to, upright."""
-        return self._window.picture_size if self._window else self._options.size
+        return self._ask_window(lambda window: window.picture_size, self._options.size)
 
     @property
     def has_vsync(self) -> bool:
-        """Whether :meth:`show` waits for the screen; if not, the caller paces itself."""
-        return self._window is not None and self._window.has_vsync
+        """Whether :meth:`show` waits for the screen; if not, the caller has to pace itself."""
+        return self._ask_window(lambda window: window.has_vsync, False)
 
     @property
-    def hud_size(self) -> tuple[int, int] | None:
-        """(width, height) of the overlay; None where there is no window to lay it over."""
-        return self._window.output_size if self._window else None
+    def hud_size(self) -> Size | None:
+        """(width, height) of the overlay, upright; None without a window to draw it on."""
+        return self._ask_window(lambda window: window.output_size, None)
 
     def poll(self) -> list[Event]:
-        """What happened in the window since the last call."""
-        return self._window.poll() if self._window else []
+        """Window events since the last call; also ``Resized`` after the window went or came back."""
+        events: list[Event] = self._ask_window(lambda window: window.poll(), [])
+        if self._window_changed:
+            self._window_changed = False
+            events = [Resized(), *events]
+        return events
+
+    def _ask_window(self, question: Callable[[Window], T], otherwise: T) -> T:
+        """The window's answer, or ``otherwise`` if there is no window or it fails."""
+        window = self._window
+        if window is not None:
+            with self._sinks.guarded(window, self._now):
+                return question(window)
+            self._check_window()
+        return otherwise
+
+    def _check_window(self) -> None:
+        """After the window failed: make sure that the picture can be seen elsewhere."""
+        if self._window is None or self._window in self._sinks:
+            return
+        self._window, self._window_changed = None, True
+        if not self._has_preview:
+            self._has_preview = True
+            self._sinks.add_later(Preview.name, self._open_preview_instead)
+
+    def _open_preview_instead(self) -> Preview:
+        preview = self._open_preview()
+        self._notices.append(f"the picture is on {preview.url}")
+        return preview
 
     def begin(self) -> None:
-        """The show begins: so does the recording that the options asked for."""
-        if self._recorder is not None and self._recording_since_s is None:
-            self._recording_since_s = now_s()
-        # So that the key R finds it loaded: importing it costs the picture some frames.
+        """The show begins, and with it the recording that the options asked for."""
+        if self._requested is not None and self._requested is self._recorder:
+            self._sinks.add(self._requested)
+        # Loaded now for the key R: importing it later would cost the show some frames.
         threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
     def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
-        """Put a picture (RGB uint8, upright) out."""
-        if self._window is not None:
-            self._window.show(picture, overlay)
-        if self._preview is not None:
-            self._preview.offer(picture)
-        if (
-            self._recorder is not None
-            and self.recording_s is not None
-            and stamp.captured_s != self._recorded_s
-        ):
-            self._recorder.add(picture, stamp.captured_s)
-            self._recorded_s = stamp.captured_s
+        """Send a picture (RGB uint8, (H, W, 3), upright) with its HUD overlay to all outputs."""
+        self._now = now
+        if self._recorder in self._sinks and self._recording_since_s is None:
+            self._recording_since_s = now
+        self._sinks.show(picture, overlay, stamp, now)
+        self._check_window()
 
     def follow(self, settings: Settings) -> None:
-        """Take over the settings that are the screen's."""
-        if self._window is not None:
-            self._window.set_rotate(settings.rotate)
+        """Apply the settings that concern the screen."""
+        self._rotate = settings.rotate
+        self._ask_window(lambda window: window.set_rotate(settings.rotate), None)
 
     def toggle_full_screen(self) -> None:
-        """Between a window and the full screen."""
-        if self._window is not None:
-            self._window.set_full_screen(not self._window.full_screen)
+        """Switch between a window and the full screen."""
+        self._full_screen = not self._full_screen
+        self._ask_window(lambda window: window.set_full_screen(self._full_screen), None)
 
     def toggle_recording(self) -> str:
-        """Start a recording under a name of its own, or end the one that runs; what was done, in words.
+        """Start a recording with an automatic name, or stop the running one; returns what was done.
 
-        Raises ``OutputError`` when the file cannot be made.
+        Raises ``OutputError`` if the file cannot be written.
         """
-        if self._recorder is not None:
-            return self._end_recording()
-        self._recorder = Recorder(self._own_path(_RECORDINGS, "mp4"))
-        self._recording_since_s = now_s()
-        return f"recording: {self._recorder.path}"
+        if self._recorder is not None and self._recorder.error is None:
+            return self._end_recording(self._recorder)
+        self._recorder, self._recording_since_s = Recorder(self._new_path(_RECORDINGS, "mp4")), None
+        self._sinks.add(self._recorder)
+        return f"recording to {self._recorder.path}"
 
-    def _end_recording(self) -> str:
-        assert self._recorder is not None
-        recorder, self._recorder, self._recording_since_s = self._recorder, None, None
-        # Writing the last pictures and finishing the file takes a disk's time: not the picture's.
+    def _end_recording(self, recorder: Recorder) -> str:
+        self._recorder = self._recording_since_s = None
+        self._sinks.remove(recorder)
+        # Writing the last pictures and finishing the file takes as long as the disk takes.
         closing = threading.Thread(target=recorder.close, name="end of recording")
         closing.start()
         self._ending.append((recorder, closing))
-        return f"recorded: {recorder.path}"
+        return f"recorded {recorder.path}"
 
     @property
     def recording_s(self) -> float | None:
         """How long the recording has been running, or None."""
-        return None if self._recording_since_s is None else now_s() - self._recording_since_s
+        if self._recorder not in self._sinks:
+            return None
+        return self._now - (self._now if self._recording_since_s is None else self._recording_since_s)
 
     def snapshot(self, picture: Image, settings: Settings) -> Path:
-        """Begin to save a picture under a name of its own. Raises ``OutputError``."""
-        path = self._own_path(_SNAPSHOTS, "png")
+        """Start saving a picture with an automatic name. Raises ``OutputError``."""
+        path = self._new_path(_SNAPSHOTS, "png")
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 
     def tell(self, values: Callable[[], Stats]) -> None:
-        """Give the preview page, if there is one, the newest measurements."""
-        if self._preview is not None:
+        """Give the preview page the newest statistics, if there is one."""
+        if self._preview is not None and self._preview in self._sinks:
             self._preview.set_status(msgspec.to_builtins(values()))
 
     def faults(self) -> list[str]:
-        """What has failed since the last call."""
-        if self._recorder is not None and self._recorder.error:
-            self._end_recording()
+        """What has failed or recovered since the last call, one line each; logged already."""
+        notices, self._notices = self._notices, []
         ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
         self._ending = [item for item in self._ending if item[1].is_alive()]
-        faults = [recorder.error for recorder in ended if recorder.error]
-        done = [saved for saved in self._snapshots if saved.done()]
-        self._snapshots = [saved for saved in self._snapshots if not saved.done()]
-        unsaved = [str(error) for saved in done if (error := saved.exception()) is not None]
-        for text in unsaved:  # a recorder logs for itself
+        saved = [snapshot for snapshot in self._snapshots if snapshot.done()]
+        self._snapshots = [snapshot for snapshot in self._snapshots if not snapshot.done()]
+        unwritten = [recorder.error for recorder in ended if recorder.error]
+        unwritten += [str(error) for snapshot in saved if (error := snapshot.exception()) is not None]
+        for text in unwritten:
             log.error("%s", text)
-        return faults + unsaved
+        return self._sinks.faults() + notices + unwritten
 
     def finish(self) -> None:
-        """Finish the recording that the options asked for. Raises ``OutputError`` when it failed."""
-        if self._asked is not None:
-            self._asked.close()
-            if self._asked.error:
-                raise OutputError(self._asked.error)
+        """Finish the recording that the options asked for. Raises ``OutputError`` if it failed."""
+        requested = self._requested
+        if requested is not None:
+            self._sinks.remove(requested)
+            requested.finish()
+            if requested is self._recorder and self._recording_since_s is not None:
+                log.info("recorded %s", requested.path)
 
-    def _own_path(self, folder: Path, kind: str) -> Path:
-        """A new name in ``folder``, which is made if need be. Raises ``OutputError``."""
+    def _new_path(self, folder: Path, kind: str) -> Path:
+        """An unused path in ``folder``, which is created if necessary. Raises ``OutputError``."""
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"no folder {str(folder.absolute())!r}: {error.strerror}") from error
-        path = automatic_path(folder, kind, datetime.now(), self._given)
-        self._given.add(path)
+            raise OutputError(
+                f"cannot create the folder {str(folder.absolute())!r}: {error.strerror}"
+            ) from error
+        path = automatic_path(folder, kind, datetime.now(), self._used_paths)
+        self._used_paths.add(path)
         return path
 
-    def __enter__(self) -> Outputs:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Finish the recording, close everything. May be called twice."""
-        if self._recorder is not None:
-            log.info("%s", self._end_recording())
+        """Finish the recording and close everything. May be called twice."""
+        if self._recorder is not None and self._recorder in self._sinks:
+            recorder = self._recorder
+            text = self._end_recording(recorder)
+            if recorder.error is None:
+                log.info("%s", text)
+        if self._requested is not None:
+            self._requested.close()
+        self._sinks.close()
         for _, closing in self._ending:
             closing.join()
-        for output in (self._preview, self._window):
-            if output is not None:
-                output.close()
-        self._preview = self._window = None
-
-
-def _open_preview(port: int) -> Preview:
-    """A preview on ``port``, or the next free one. Raises ``OutputError`` when all are taken."""
-    for candidate in range(port, port + _PORTS):
-        try:
-            return Preview(port=candidate)
-        except OutputError as error:
-            log.warning("%s", error)
-    raise OutputError(f"no preview page: ports {port} to {port + _PORTS - 1} are all taken")
+        wait(self._snapshots)
+        self.faults()  # logs what has failed at the very end
+        self._window = self._preview = None

@@ -14,7 +14,7 @@ from typing import TypeVar
 from livedream.dream.process import DreamJob, run_dream
 from livedream.errors import OutputError
 from livedream.frame import LARGEST_SIDE_PX
-from livedream.ipc.child import endings_ignored
+from livedream.ipc.child import signals_ignored
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
 from livedream.ipc.protocol import DreamStatus, Order, SourceStatus, Status
 from livedream.ipc.slots import Slot, Value
@@ -189,7 +189,7 @@ def _ensure_tracker() -> None:
     if os.name != "posix":
         return
     try:
-        with endings_ignored():
+        with signals_ignored():
             resource_tracker.ensure_running()
     except (OSError, MemoryError) as error:
         raise OutputError(

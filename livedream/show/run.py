@@ -9,7 +9,7 @@ import cv2
 
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Controls
-from livedream.ipc.child import ENDINGS
+from livedream.ipc.child import GROUP_SIGNALS
 from livedream.performance.scenes import Scenes
 from livedream.performance.state import PlayState
 from livedream.performance.store import Performance
@@ -36,7 +36,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:
         stop = StopFlag()
-        for number in (*ENDINGS, signal.SIGTERM):
+        for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
         orders, keyboard = Orders(), Keyboard()
         processes = stack.enter_context(Processes(options, state.settings.network, orders.died))

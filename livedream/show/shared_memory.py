@@ -1,4 +1,4 @@
-"""How much shared memory the slots may take: a slot that outgrows it kills whoever writes to it (SIGBUS)."""
+"""How much shared memory the slots may take: writing to a slot that exceeds it kills the writer (SIGBUS)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from livedream.ipc.slots import slot_bytes, slot_capacity
 from livedream.sources.source import size_within
 
 _FOLDER = "/dev/shm"
-#: Smaller frames are not worth a show.
+#: Smaller frames make no show.
 _LEAST_FRAME_BYTES = 640 * 360 * 3
 
 
@@ -41,7 +41,7 @@ def frame_capacity(others: Iterable[int]) -> tuple[int, str]:
     if capacity < _LEAST_FRAME_BYTES:
         least = beside + slot_bytes(_LEAST_FRAME_BYTES)
         raise OutputError(
-            f"too little shared memory: {found}; needed are {_mb(least)} MB, {_mb(full)} MB for 4K; {helps}"
+            f"too little shared memory: {found}; expected {_mb(least)} MB, or {_mb(full)} MB for 4K; {helps}"
         )
     width, height = size_within(3840, 2160, capacity)
     return capacity, (

@@ -1,135 +1,180 @@
-"""The port that every output plugs into: a window, a page, a recording.
+"""The port that every output implements: window, preview page, recording.
 
-:class:`Sinks` guards each: one that raises is retired, said once, and opened again after a while if it can
-be; the others go on.
+:class:`Sinks` guards them: a sink that raises is retired, reported once and opened again after a while if
+that is possible. The others are not affected.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from livedream.errors import LivedreamError
 from livedream.frame import Array, Image
+from livedream.resource import Resource
 
 log = logging.getLogger(__name__)
 
-#: A sink that failed is opened again after this long, then after twice as long, up to the last.
+#: A failed sink is opened again after the first delay; the delay doubles up to the longest.
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 2.0, 60.0
+#: A sink that worked for this long starts with the first delay again.
+_HEALTHY_S = 10.0
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """Which picture it is: the index of its camera frame, and when that was captured (monotonic, s)."""
+    """The camera frame that a picture was made from: its index and capture time (monotonic, s).
+
+    -1 and 0.0 before the first frame.
+    """
 
     index: int
     captured_s: float
 
 
 class Sink(Protocol):
-    """Somewhere that pictures go."""
+    """An output for pictures."""
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """What messages call it."""
 
     def show(self, picture: Image, overlay: Array | None, stamp: Stamp) -> None:
-        """Take a picture: RGB uint8 (H, W, 3), upright. Copy it to keep it; never wait for anybody.
+        """Take a picture: RGB uint8 (H, W, 3), upright. Must not block; must copy what it keeps.
 
-        ``overlay`` is RGBA uint8 (H, W, 4) of any size, to be laid over it where people look at a screen.
-        Whatever is raised retires the sink.
+        ``overlay`` is RGBA uint8 (H, W, 4) of any size, drawn over the picture on a screen. A sink that
+        raises is retired.
         """
 
     def close(self) -> None:
-        """Finish and give back what it holds. May be called twice."""
+        """Release what the sink holds. May be called twice."""
 
 
 @dataclass
-class _Place:
-    """A sink, or how to open it again and when."""
+class _Entry:
+    """A sink, or how and when to open it."""
 
     name: str
     sink: Sink | None
     open: Callable[[], Sink] | None
     retry_s: float = _FIRST_RETRY_S
     due_s: float = 0.0
+    opened_s: float | None = None  # the first picture since it was opened
+    failed: bool = False
 
 
-class Sinks:
-    """All outputs of a show, each guarded. Times are ``now``, in seconds of one clock."""
+class Sinks(Resource):
+    """All outputs of a show, each guarded. Times are ``now``, in seconds on one clock."""
 
     def __init__(self) -> None:
-        self._places: list[_Place] = []
+        self._entries: list[_Entry] = []
         self._faults: list[str] = []
 
+    def __contains__(self, sink: object) -> bool:
+        """Whether ``sink`` takes pictures now."""
+        return any(entry.sink is sink for entry in self._entries if entry.sink is not None)
+
+    def __len__(self) -> int:
+        """How many sinks take pictures now."""
+        return sum(entry.sink is not None for entry in self._entries)
+
     def add(self, sink: Sink, reopen: Callable[[], Sink] | None = None) -> None:
-        """Send pictures to ``sink`` from now on; ``reopen`` makes it anew after it failed."""
-        self._places.append(_Place(sink.name, sink, reopen))
+        """Send pictures to ``sink`` from now on. ``reopen`` opens it again after a failure."""
+        self._entries.append(_Entry(sink.name, sink, reopen))
+
+    def add_later(self, name: str, open: Callable[[], Sink]) -> None:
+        """Open a sink with the next picture; if that fails, retry as after any other failure."""
+        self._entries.append(_Entry(name, None, open))
 
     def remove(self, sink: Sink) -> None:
-        """Send no more pictures to ``sink``, and do not open it again. Does not close it."""
-        self._places = [place for place in self._places if place.sink is not sink]
-
-    @property
-    def alive(self) -> tuple[Sink, ...]:
-        """The sinks that take pictures now."""
-        return tuple(place.sink for place in self._places if place.sink is not None)
+        """Send no more pictures to ``sink`` and don't open it again. Does not close it."""
+        self._entries = [entry for entry in self._entries if entry.sink is not sink]
 
     def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
-        """Give every sink the picture; retire one that raises."""
-        for place in list(self._places):
-            if place.sink is None:
+        """Open what is due, then give every sink the picture."""
+        for entry in list(self._entries):
+            if entry.sink is None:
+                self._open(entry, now)
+            if entry.sink is None:
                 continue
-            try:
-                place.sink.show(picture, overlay, stamp)
-                if now - place.due_s > _LONGEST_RETRY_S:
-                    place.retry_s = _FIRST_RETRY_S
-            except Exception as error:  # whatever a library raises: the other sinks go on
-                self._retire(place, error, now)
+            with self.guarded(entry.sink, now):
+                entry.sink.show(picture, overlay, stamp)
+                entry.opened_s = now if entry.opened_s is None else entry.opened_s
+                if now - entry.opened_s >= _HEALTHY_S:
+                    entry.retry_s = _FIRST_RETRY_S
 
-    def reopen(self, now: float) -> None:
-        """Open again what is due."""
-        for place in self._places:
-            if place.sink is None and place.open is not None and now >= place.due_s:
-                try:
-                    place.sink = place.open()
-                    self._faults.append(f"{place.name} is back")
-                except Exception as error:
-                    self._postpone(place, now)
-                    log.info("%s: %s", place.name, error)
+    @contextmanager
+    def guarded(self, sink: Sink, now: float) -> Iterator[None]:
+        """Retire ``sink`` if the block raises; the exception goes no further."""
+        try:
+            yield
+        except Exception as error:  # whatever a library raises: the show goes on
+            for entry in [entry for entry in self._entries if entry.sink is sink]:
+                self._retire(entry, error, now)
 
     def faults(self) -> list[str]:
-        """What has failed or come back since the last call."""
+        """What has failed or recovered since the last call, one line each."""
         faults, self._faults = self._faults, []
         return faults
 
     def close(self) -> None:
-        """Close all sinks. May be called twice."""
-        for place in self._places:
-            if place.sink is not None:
-                try:
-                    place.sink.close()
-                except Exception:
-                    log.exception("%s did not close", place.name)
-        self._places.clear()
+        """Close all sinks."""
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            if entry.sink is not None:
+                _close(entry.name, entry.sink)
 
-    def _retire(self, place: _Place, error: Exception, now: float) -> None:
-        sink, place.sink = place.sink, None
-        log.error("%s failed: %s", place.name, error, exc_info=error)
-        again = ""
-        if place.open is None:
-            self._places.remove(place)
-        else:
-            again = f"; retrying in {place.retry_s:.0f} s"
-            self._postpone(place, now)
-        self._faults.append(f"{place.name} failed: {error}{again}")
+    def _open(self, entry: _Entry, now: float) -> None:
+        if entry.open is None or now < entry.due_s:
+            return
         try:
-            if sink is not None:
-                sink.close()
-        except Exception as closing:
-            log.info("%s did not close: %s", place.name, closing)
+            entry.sink = entry.open()
+        except Exception as error:
+            text = self._postpone(entry, error, now)
+            if entry.failed:
+                log.info("%s", text)
+            else:
+                self._report(text, error)
+            entry.failed = True
+            return
+        entry.opened_s = None
+        if entry.failed:
+            log.info("%s is back", entry.name)
+            self._faults.append(f"{entry.name} is back")
+        entry.failed = False
 
-    def _postpone(self, place: _Place, now: float) -> None:
-        place.due_s = now + place.retry_s
-        place.retry_s = min(_LONGEST_RETRY_S, 2 * place.retry_s)
+    def _retire(self, entry: _Entry, error: Exception, now: float) -> None:
+        sink, entry.sink, entry.failed = entry.sink, None, True
+        if entry.open is None:
+            self._entries.remove(entry)
+            self._report(_reason(entry.name, error), error)
+        else:
+            self._report(self._postpone(entry, error, now), error)
+        if sink is not None:
+            _close(entry.name, sink)
+
+    def _postpone(self, entry: _Entry, error: Exception, now: float) -> str:
+        text = f"{_reason(entry.name, error)}; retrying in {entry.retry_s:.0f} s"
+        entry.due_s = now + entry.retry_s
+        entry.retry_s = min(_LONGEST_RETRY_S, 2 * entry.retry_s)
+        return text
+
+    def _report(self, text: str, error: Exception) -> None:
+        log.error("%s", text, exc_info=None if isinstance(error, LivedreamError) else error)
+        self._faults.append(text)
+
+
+def _reason(name: str, error: Exception) -> str:
+    if isinstance(error, LivedreamError):
+        return str(error)
+    return f"{name} failed: {str(error) or type(error).__name__}"
+
+
+def _close(name: str, sink: Sink) -> None:
+    try:
+        sink.close()
+    except Exception as error:
+        log.warning("%s could not be closed: %s", name, error)

@@ -1,8 +1,7 @@
-"""The recorder: pictures into a video file, beside the show and never in its way.
+"""The recorder: writes pictures to a video file without ever blocking the show.
 
-An encoder thread takes pictures from a short queue; when it cannot keep up, pictures are left out and
-counted. The file is written in fragments, so that what was on disk when a process was killed or the
-power went is a video that plays.
+An encoder thread takes pictures from a short queue; if it can't keep up, pictures are dropped and counted.
+The file is written in fragments: after a crash or a power cut, what is on disk still plays.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
@@ -25,7 +23,9 @@ import numpy as np
 
 from livedream.errors import OutputError, UsageError
 from livedream.files import require_writable
-from livedream.frame import Image, resize
+from livedream.frame import Array, Image, resize
+from livedream.resource import Resource
+from livedream.sinks.port import Stamp
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FRAGMENT_MS = 1000  # what the end of a process may cost
+_FRAGMENT_MS = 1000  # how much a crash may cost
 _MP4 = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": str(_FRAGMENT_MS * 1000)}
 _MKV = {"cluster_time_limit": str(_FRAGMENT_MS)}
-# FFmpeg's muxer for each ending, and its options.
+# FFmpeg's muxer for each file extension, and its options.
 _FORMATS = {".mp4": ("mp4", _MP4), ".mov": ("mov", _MP4), ".mkv": ("matroska", _MKV)}
-# libx264 is in PyAV's wheels; the others are what a distribution's own FFmpeg may have instead.
+# libx264 is in PyAV's wheels; a distribution's own FFmpeg may have one of the others instead.
 _ENCODERS = (
     "libx264",
     "libopenh264",
@@ -48,21 +48,21 @@ _ENCODERS = (
     "h264_nvenc",
     "h264_qsv",
 )
-# At 720p on one thread: ultrafast 3.3 ms a frame, superfast 5.6, veryfast 7.8, at nearly the same size.
+# Per frame at 720p on one thread: ultrafast 3.3 ms, superfast 5.6, veryfast 7.8, at nearly the same size.
 _X264 = {"preset": "superfast", "tune": "zerolatency", "crf": "20"}
-_OTHER_BIT_RATE = 12_000_000  # for encoders that know no constant quality
-_BT601 = 6  # AVCOL_SPC_SMPTE170M: the matrix of OpenCV's conversion, which players would guess wrongly for HD
+_OTHER_BIT_RATE = 12_000_000  # for encoders without a constant-quality mode
+_BT601 = 6  # AVCOL_SPC_SMPTE170M: the matrix of OpenCV's conversion; for HD, players would assume another
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 _MS = Fraction(1, 1000)
-_QUEUE = 8  # a quarter of a second: longer stalls drop pictures rather than fill memory
-_CLOSE_S = 10.0
+_QUEUE = 8  # a quarter of a second: longer stalls drop pictures instead of filling memory
+_CLOSE_S, _CLOSE_AFTER_ERROR_S = 10.0, 0.5
 
 
 def automatic_path(folder: Path, kind: str, now: datetime, taken: Collection[Path] = ()) -> Path:
     """A path in ``folder`` that does not exist yet, such as ``livedream-2026-11-23-143500.mp4``.
 
-    ``kind`` is the ending, ``mp4`` or ``png``; ``now`` is the wall clock; ``taken`` are paths that were
-    given away and may not be written yet.
+    ``kind`` is the extension, ``mp4`` or ``png``; ``now`` is local time; ``taken`` are paths that are in use
+    but may not exist yet.
     """
     name = f"livedream-{now:%Y-%m-%d-%H%M%S}"
     path = folder / f"{name}.{kind}"
@@ -75,74 +75,91 @@ def automatic_path(folder: Path, kind: str, now: datetime, taken: Collection[Pat
 
 @dataclass(frozen=True)
 class _Video:
-    """A file that has begun."""
+    """An open video file."""
 
     file: BinaryIO
     container: OutputContainer
     stream: VideoStream
 
 
-class Recorder:
-    """A video file being written. A context manager; ``close()`` may be called twice.
+class Recorder(Resource):
+    """Writes a video file; a :class:`~livedream.sinks.port.Sink`.
 
-    The ending of ``path`` says which container: .mp4, .mov or .mkv. The file begins with the first picture,
-    which also sets the video's size (made even); until then an existing file is left alone. Pictures of
-    another shape are fitted in, with black around them. ``fps`` is the nominal rate, the timing is that of
-    the pictures. Raises ``UsageError`` for another ending, ``OutputError`` when the file cannot be written.
+    The extension of ``path`` chooses the container: .mp4, .mov or .mkv. The file is created with the first
+    picture, which also sets the video's size (rounded down to even); until then an existing file is left
+    alone. Pictures of another shape are scaled to fit, with black borders. ``fps`` is nominal: every picture
+    keeps its own time. Raises ``UsageError`` for another extension, ``OutputError`` if the file cannot be
+    written.
     """
+
+    name = "recording"
 
     def __init__(self, path: Path | str, *, fps: float = 30.0) -> None:
         self.path = Path(path)
         self.dropped = 0
         self.error: str | None = None
         if self.path.suffix.lower() not in _FORMATS:
-            raise UsageError(f"cannot record to {self.path.name!r}; possible endings: {', '.join(_FORMATS)}")
+            raise UsageError(
+                f"cannot record to {self.path.name!r}; possible extensions: {', '.join(_FORMATS)}"
+            )
         require_writable(self.path)
         self._fps = fps
         self._video: _Video | None = None
         self._start_s = 0.0
         self._last_ms = -1
+        self._stamp: Stamp | None = None
         self._whole_bytes = 0
         self._queue: queue.Queue[tuple[Image, float] | None] = queue.Queue(_QUEUE)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def add(self, image: Image, time_s: float, *, wait: bool = False) -> None:
-        """Record a picture (RGB uint8, (H, W, 3)) that was shown at ``time_s``. Copies it.
+    def show(self, picture: Image, overlay: Array | None, stamp: Stamp) -> None:
+        """Record the picture at the capture time of its camera frame, once per frame; without ``overlay``.
 
-        Never waits, and drops the picture when the encoder is behind; with ``wait``, for a video that is
-        made and not watched, the other way round. Does nothing after an error or after ``close()``.
+        Raises ``OutputError`` after the file could not be written.
+        """
+        if self.error is not None:
+            raise OutputError(self.error)
+        if stamp.captured_s and stamp != self._stamp:
+            self._stamp = stamp
+            self.add(picture, stamp.captured_s)
+
+    def add(self, image: Image, time_s: float, *, wait: bool = False) -> None:
+        """Record a picture (RGB uint8, (H, W, 3)) at ``time_s``. Copies it.
+
+        Does not block, and drops the picture if the encoder is behind. With ``wait``, for offline rendering,
+        it blocks instead and drops nothing. Does nothing after an error or after ``close()``.
         """
         if self.error is not None or self._closed:
             return
         if self._queue.full() and not wait:
             self.dropped += 1
             return
-        # Only this thread puts pictures in, so without ``wait`` there still is room; and the encoder empties
-        # the queue even after an error, so there will be.
+        # Only this thread adds pictures, so without ``wait`` there is room; with it there will be, since
+        # the encoder empties the queue even after an error.
         self._queue.put((image.copy(), time_s))
 
     def close(self) -> None:
-        """Write what is waiting and finish the file."""
+        """Write the queued pictures and finish the file."""
         if self._closed:
             return
         self._closed = True
         with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=_CLOSE_S)
-            self._thread.join(_CLOSE_S)
+            # After an error little is left to write, and the show may be waiting.
+            patience_s = _CLOSE_S if self.error is None else _CLOSE_AFTER_ERROR_S
+            self._queue.put(None, timeout=patience_s)
+            self._thread.join(patience_s)
         if self._thread.is_alive():
-            self._fail(f"the disk did not answer for {_CLOSE_S:.0f} s")
+            self._fail(f"the disk did not respond for {_CLOSE_S:.0f} s")
         if self.dropped:
-            _log.warning("%d pictures are missing in %s", self.dropped, self.path)
+            _log.warning("%d frames dropped in %s", self.dropped, self.path)
 
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def finish(self) -> None:
+        """Close the file. Raises ``OutputError`` if it could not be written to its end."""
         self.close()
+        if self.error is not None:
+            raise OutputError(self.error)
 
     def _run(self) -> None:
         """The encoder thread."""
@@ -150,7 +167,7 @@ class Recorder:
             if self.error is None:
                 try:
                     self._encode(*item)
-                except Exception as error:  # whatever it is, the show goes on without the recording
+                except Exception as error:  # of any kind: the show goes on without the recording
                     self._fail(error)
         if self._video is None:
             return
@@ -160,18 +177,19 @@ class Recorder:
             self._video.container.close()
         except Exception as error:
             self._fail(error)
-        # Closing writes what is still buffered: on a full disk that fails once more, and is known by then.
+        # Closing flushes buffers: on a full disk that fails again, with the error already reported.
         with contextlib.suppress(OSError):
             self._video.file.close()
         if self.error is not None and self._whole_bytes:
             with contextlib.suppress(OSError):
-                os.truncate(self.path, self._whole_bytes)  # half a fragment would disturb players
+                os.truncate(self.path, self._whole_bytes)  # players stumble over half a fragment
 
     def _fail(self, error: Exception | str) -> None:
         if self.error is None:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            self.error = f"recording to {self.path} stopped after {self._last_ms / 1000:.0f} s: {reason}"
-            _log.error("%s", self.error)
+            self.error = (
+                f"recording to {self.path} stopped after {max(0, self._last_ms) / 1000:.0f} s: {reason}"
+            )
 
     def _encode(self, image: Image, time_s: float) -> None:
         import av
@@ -193,13 +211,13 @@ class Recorder:
 
 
 def _begin(path: Path, width: int, height: int, fps: float) -> _Video:
-    """A new file with a stream of this size, by the first H.264 encoder that can be used here."""
+    """A new file with a stream of this size, for the first H.264 encoder that works here."""
     import av
     from av.video.stream import VideoStream
 
     encoder = _encoder_for(width, height)
     if encoder != _ENCODERS[0]:
-        _log.warning("recording by %s: FFmpeg has no %s here", encoder, _ENCODERS[0])
+        _log.warning("recording with %s: this FFmpeg has no %s", encoder, _ENCODERS[0])
     muxer, options = _FORMATS[path.suffix.lower()]
     file = open(path, "wb")  # noqa: SIM115 - closed with the video
     container = av.open(file, "w", format=muxer, container_options={**options, "flush_packets": "1"})
@@ -210,7 +228,7 @@ def _begin(path: Path, width: int, height: int, fps: float) -> _Video:
     context.time_base = _MS
     context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
     context.gop_size = max(1, round(fps * _FRAGMENT_MS / 1000))
-    # The show and the dream need the other half.
+    # The show and the dream need the other half of the cores.
     context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
     if encoder == "libx264":
         context.options = _X264
@@ -220,7 +238,7 @@ def _begin(path: Path, width: int, height: int, fps: float) -> _Video:
 
 
 def _fitted(image: Image, width: int, height: int) -> Image:
-    """``image`` at (width, height): cut by the odd pixel, or scaled in its own shape with black around it."""
+    """``image`` at (width, height): odd pixels cropped, otherwise scaled to fit, with black borders."""
     if abs(image.shape[0] - height) < 2 and abs(image.shape[1] - width) < 2:
         return np.ascontiguousarray(resize(image[:height, :width], width, height))
     scale = min(width / image.shape[1], height / image.shape[0])
@@ -232,7 +250,7 @@ def _fitted(image: Image, width: int, height: int) -> Image:
 
 
 def _encoder_for(width: int, height: int) -> str:
-    """The first of the encoders that opens for this size. Raises ``OutputError`` when there is none."""
+    """The first encoder that opens for this size. Raises ``OutputError`` if none does."""
     import av
     from av.video.codeccontext import VideoCodecContext
 
@@ -244,7 +262,7 @@ def _encoder_for(width: int, height: int) -> str:
             context.time_base = _MS
             context.open()
         except (av.FFmpegError, ValueError) as error:
-            _log.info("no recording by %s: %s", name, error)
+            _log.info("encoder %s is not usable: %s", name, error)
             continue
         return name
     raise OutputError(f"no H.264 encoder for {width}x{height}; tried {', '.join(_ENCODERS)}")

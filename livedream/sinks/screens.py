@@ -1,4 +1,4 @@
-"""Which screens there are, and whether anybody could see a window on them."""
+"""Finds the connected screens and whether a window on them would be visible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 _log = logging.getLogger(__name__)
 
-#: SDL falls back on these when no display server answers; a picture there is seen by nobody.
+#: SDL falls back to these when no display server answers; nothing is visible there.
 _BLIND_DRIVERS = ("dummy", "offscreen", "evdev", "kmsdrm")
 _SERVERS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 _RASTERISERS = ("llvmpipe", "softpipe", "swrast", "software")
@@ -22,7 +22,7 @@ _HINTS = {
     "SDL_VIDEO_ALLOW_SCREENSAVER": "0",
     "SDL_VIDEO_X11_WMCLASS": "livedream",
     "SDL_RENDER_SCALE_QUALITY": "linear",
-    # Otherwise SDL brings a software picture to the screen by OpenGL: 2.5 ms instead of 0.2 at 720p.
+    # Otherwise SDL copies a software picture to the screen through OpenGL: 2.5 ms instead of 0.2 at 720p.
     "SDL_FRAMEBUFFER_ACCELERATION": "0",
 }
 
@@ -38,10 +38,10 @@ class DisplayInfo:
 
 
 def start_video() -> bool:
-    """Start SDL's video (no sound), and say whether a real screen answered.
+    """Start SDL's video (no sound); whether a real screen answered.
 
-    SDL's drivers without a screen count only when SDL_VIDEODRIVER asks for one. The video stays on until a
-    window is closed: to leave and come back restarts an X server that has no other client.
+    SDL's drivers without a screen count only if SDL_VIDEODRIVER names one. Video stays on until a window is
+    closed: an X server without any other client restarts when its last one disconnects.
     """
     pygame = _pygame()
     if sys.platform == "linux" and not any(os.environ.get(name) for name in _SERVERS):
@@ -53,14 +53,14 @@ def start_video() -> bool:
         return False
     driver = pygame.display.get_driver().lower()
     if driver in _BLIND_DRIVERS and driver not in os.environ.get("SDL_VIDEODRIVER", "").lower():
-        _log.info("no screen: SDL offers only its %s driver", driver)
+        _log.info("no screen: SDL has only its %s driver", driver)
         pygame.display.quit()
         return False
     return True
 
 
 def _pygame() -> ModuleType:
-    """pygame, with its greeting silenced and SDL told what a mirror needs."""
+    """pygame, without its greeting, and with the SDL hints a mirror needs."""
     for name, value in _HINTS.items():
         os.environ.setdefault(name, value)
     import pygame
@@ -69,7 +69,7 @@ def _pygame() -> ModuleType:
 
 
 def displays() -> list[DisplayInfo]:
-    """The screens there are, numbered as ``--display`` numbers them; empty where there is none."""
+    """The connected screens, in the order of ``--display`` numbers; empty if there are none."""
     if not start_video():
         return []
     sizes = _pygame().display.get_desktop_sizes()
@@ -77,12 +77,12 @@ def displays() -> list[DisplayInfo]:
 
 
 def screen_available() -> bool:
-    """Whether a window can be opened here and be seen. Opens none."""
+    """Whether a window would be visible here. Opens none."""
     return start_video()
 
 
 def software_rasteriser() -> str:
-    """The name of the rasteriser that plays graphics card in the current OpenGL context, or ''.
+    """The software rasteriser behind the current OpenGL context, or '' on a real graphics card.
 
     Such an "accelerated" renderer runs on every core and takes many times longer than a copy.
     """
@@ -112,7 +112,7 @@ class _DisplayMode(ctypes.Structure):
 
 
 def _name_and_rate(index: int) -> tuple[str, int]:
-    """Name and refresh rate of a display, which pygame has no call for."""
+    """Name and refresh rate of a display, for which pygame has no call."""
     sdl = _sdl()
     if sdl is None:
         return "display", 0
@@ -124,16 +124,16 @@ def _name_and_rate(index: int) -> tuple[str, int]:
 
 
 def _sdl() -> ctypes.CDLL | None:
-    """The SDL library that pygame has loaded; None where it cannot be reached."""
+    """The SDL library that pygame loaded; None if it cannot be reached."""
     import pygame.base
 
     module = Path(pygame.base.__file__)
-    # Elsewhere a lookup in the extension module also searches the libraries it is linked with.
+    # Elsewhere a lookup in the extension module also searches the libraries it links to.
     library = module.parent / "SDL2.dll" if sys.platform == "win32" else module
     try:
         sdl = ctypes.CDLL(str(library))
         sdl.SDL_GetDisplayName  # noqa: B018
     except (OSError, AttributeError):
-        _log.info("SDL cannot be asked for names of displays and graphics cards")
+        _log.info("cannot get the names of displays and graphics cards from SDL")
         return None
     return sdl

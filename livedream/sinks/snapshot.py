@@ -1,4 +1,4 @@
-"""Snapshots: one picture as a PNG that remembers how it was made."""
+"""Snapshots: a picture saved as a PNG together with the settings that made it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from livedream.errors import OutputError, UsageError
 from livedream.frame import Image
 
 _KEY = "livedream"
-_COMPRESSION = 3  # 80 ms at 720p; Pillow's usual 6 takes 230 for 8 % less
+_COMPRESSION = 3  # 80 ms at 720p; Pillow's default, 6, takes 230 for 8 % less
 
 
 def save_snapshot(path: Path | str, image: Image, settings: Mapping[str, Any]) -> Path:
-    """Write ``image`` (RGB uint8, (H, W, 3)) as a PNG, with the settings as JSON and as readable text in it.
+    """Write ``image`` (RGB uint8, (H, W, 3)) as a PNG with the settings in it, as JSON and as readable text.
 
-    ``settings`` must be JSON-able. The file appears whole or not at all. Takes about 80 ms at 720p.
-    Raises ``OutputError`` when it cannot be written.
+    ``settings`` must be serialisable as JSON. The file is written completely or not at all, in about 80 ms
+    at 720p. Raises ``OutputError`` if it cannot be written.
     """
     from PIL import Image as Pillow
     from PIL.PngImagePlugin import PngInfo
@@ -41,16 +41,16 @@ def save_snapshot(path: Path | str, image: Image, settings: Mapping[str, Any]) -
         with contextlib.suppress(OSError):
             part.unlink()
         raise OutputError(
-            f"cannot write the snapshot {path}: {error.strerror or error}; possible: a file in a folder"
-            " that exists and may be written"
+            f"cannot write the snapshot {path}: {error.strerror or error}; possible: a file in an existing,"
+            " writable folder"
         ) from error
     return path
 
 
 def save_snapshot_later(path: Path | str, image: Image, settings: Mapping[str, Any]) -> Future[Path]:
-    """Like :func:`save_snapshot`, in a thread of its own: returns at once, with the picture copied.
+    """Like :func:`save_snapshot`, in a thread of its own: copies the picture and returns at once.
 
-    The future holds the path or the ``OutputError``. The process does not end before the file is written.
+    The future gives the path or the ``OutputError``. The process does not exit before the file is written.
     """
     future: Future[Path] = Future()
     image, settings = image.copy(), dict(settings)
@@ -58,7 +58,7 @@ def save_snapshot_later(path: Path | str, image: Image, settings: Mapping[str, A
     def save() -> None:
         try:
             future.set_result(save_snapshot(path, image, settings))
-        except Exception as error:  # it belongs to whoever asks for the result
+        except Exception as error:  # raised again where the result is read
             future.set_exception(error)
 
     threading.Thread(target=save, name="snapshot").start()
@@ -66,13 +66,15 @@ def save_snapshot_later(path: Path | str, image: Image, settings: Mapping[str, A
 
 
 def read_snapshot_settings(path: Path | str) -> dict[str, Any]:
-    """The settings that a snapshot was made with. Raises ``UsageError`` when the file has none."""
+    """The settings that a snapshot was made with. Raises ``UsageError`` if the file has none."""
     from PIL import Image as Pillow
 
     try:
         with Pillow.open(path) as picture:
             settings = json.loads(picture.info[_KEY])
     except (OSError, KeyError, ValueError) as error:
-        found = "no livedream settings in it" if isinstance(error, KeyError) else error
-        raise UsageError(f"cannot read settings from {path}: {found}; possible: a saved snapshot") from error
+        found = "it contains no livedream settings" if isinstance(error, KeyError) else error
+        raise UsageError(
+            f"cannot read settings from {path}: {found}; possible: a snapshot saved by livedream"
+        ) from error
     return dict(settings)

@@ -1,8 +1,8 @@
-"""The window: a picture in, a lit screen and key presses out.
+"""The window: shows pictures on a screen and reports key presses.
 
-Everything is drawn through one SDL renderer. On a graphics card it scales and turns the picture itself;
-without one (a software rasteriser such as llvmpipe would take 5 ms of CPU for what SDL's own software
-renderer does in 0.7) the picture is turned and scaled here, only where sizes differ, and copied.
+Everything is drawn by one SDL renderer. On a graphics card it scales and rotates the picture itself.
+Without one, SDL's software renderer is used (0.7 ms of CPU at 720p; a rasteriser such as llvmpipe takes 5),
+and the picture is rotated and scaled here, only if it has to be.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 import math
 import os
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,6 +18,8 @@ import numpy as np
 
 from livedream.errors import OutputError
 from livedream.frame import Array, Image
+from livedream.resource import Resource
+from livedream.sinks.port import Stamp
 from livedream.sinks.screens import displays, software_rasteriser
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: More pixels than this the show need not composite: a larger screen is filled by scaling (1920×1080).
+#: Compositing more pixels than this isn't worth its time: a larger screen is filled by scaling.
 _PICTURE_PIXELS = 1920 * 1080
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+_ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _CENTRED = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_DISPLAY(0)
 # SDL scancodes of the nine digits above the letters and on the number pad.
 _DIGITS = {code + i: str(i + 1) for code in (30, 89) for i in range(9)}
@@ -37,7 +38,7 @@ _REPEAT_AFTER_MS, _REPEAT_EACH_MS = 400, 70
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """A key went down, or is held: the symbol on it (``a``, ``left``, ``escape``), for 1–9 its place."""
+    """A key is pressed or held: the symbol on it (``a``, ``left``, ``escape``); 1–9 go by position."""
 
     key: str
     shift: bool = False
@@ -46,29 +47,31 @@ class KeyPressed:
 
 @dataclass(frozen=True)
 class Closed:
-    """Somebody closed the window, or the session ends."""
+    """The window was closed, or the desktop session is ending."""
 
 
 @dataclass(frozen=True)
 class Resized:
-    """The window has another size: ask for ``picture_size`` again."""
+    """The size of the window, and so ``picture_size``, has changed."""
 
 
 @dataclass(frozen=True)
 class FocusLost:
-    """Another window has the keyboard now."""
+    """Another window has the keyboard focus."""
 
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 Event = KeyPressed | Closed | Resized | FocusLost
 
 
-class Window:
-    """The window, or the whole screen. A context manager; ``close()`` may be called twice.
+class Window(Resource):
+    """A window or the full screen: a :class:`~livedream.sinks.port.Sink` that also reports events.
 
-    ``size`` is the window's when it is not full screen; ``rotate`` turns the picture clockwise by 0, 90, 180
-    or 270 degrees. Raises ``OutputError`` when there is no screen or no display of that number.
+    ``size`` is (width, height) when not full screen; ``rotate`` turns the picture clockwise by 0, 90, 180 or
+    270 degrees. Raises ``OutputError`` if there is no screen, no such display, or no window can be opened.
     """
+
+    name = "window"
 
     def __init__(
         self,
@@ -82,12 +85,12 @@ class Window:
         screens = displays()
         if not screens:
             raise OutputError(
-                "no screen to open a window on: DISPLAY and WAYLAND_DISPLAY name none that answers;"
+                "no screen for a window: no display server answers at DISPLAY or WAYLAND_DISPLAY;"
                 " possible: --headless"
             )
         if not 0 <= display < len(screens):
             raise OutputError(
-                f"no display {display}; found {len(screens)}; possible: "
+                f"no display {display}; {len(screens)} found; possible: "
                 + ", ".join(f"{d.index} ({d.name}, {d.size[0]}x{d.size[1]})" for d in screens)
             )
         import pygame
@@ -100,7 +103,7 @@ class Window:
         self._closed = False
         self._held: set[str] = set()
         self._picture: tuple[Texture, Array] | None = None
-        self._overlay: tuple[Array, int, tuple[int, int]] | None = None  # what the texture below was made of
+        self._overlay: tuple[Array, int, tuple[int, int]] | None = None  # what the texture below shows
         self._overlay_texture: tuple[Texture, Box] | None = None
         try:
             self._window = video.Window(
@@ -114,14 +117,16 @@ class Window:
             self._renderer, self.driver = self._open_renderer()
         except (pygame.error, RuntimeError) as error:
             pygame.display.quit()
-            raise OutputError(f"no window on display {display}: {error}; possible: --headless") from error
+            raise OutputError(
+                f"cannot open a window on display {display}: {error}; possible: --headless"
+            ) from error
         pygame.mouse.set_visible(not full_screen)
-        pygame.key.stop_text_input()  # or an input method would swallow letters
+        pygame.key.stop_text_input()  # otherwise an input method swallows letters
         pygame.key.set_repeat(_REPEAT_AFTER_MS, _REPEAT_EACH_MS)
         _log.info("window on display %d, %s", display, self.driver)
 
     def _open_renderer(self) -> tuple[Renderer, str]:
-        """A renderer on the graphics card, or SDL's software renderer where there is none, and its name."""
+        """A renderer on the graphics card, otherwise SDL's software renderer; and its name."""
         names = [info.name for info in self._video.get_drivers()]
         wanted = os.environ.get("SDL_RENDER_DRIVER")
         for index, name in enumerate(names):
@@ -130,49 +135,50 @@ class Window:
             try:
                 renderer = self._video.Renderer(self._window, index=index, vsync=True)
             except (self._pygame.error, RuntimeError) as error:
-                _log.info("no drawing by %s: %s", name, error)
+                _log.info("renderer %s is not usable: %s", name, error)
                 continue
             rasteriser = software_rasteriser() if name.startswith("opengl") else ""
             if not rasteriser:
                 return renderer, name
-            _log.info("no graphics card (%s); drawing on the processor", rasteriser)
+            _log.info("no graphics card (%s); drawing on the CPU", rasteriser)
             del renderer
             break
         return self._video.Renderer(self._window, index=names.index("software")), "software"
 
     @property
     def has_vsync(self) -> bool:
-        """Whether ``show`` waits for the screen; if not, the caller paces itself."""
+        """Whether ``show`` waits for the screen; if not, the caller has to pace itself."""
         return self.driver != "software"
 
     @property
     def output_size(self) -> tuple[int, int]:
-        """(width, height) in pixels of the picture as a viewer sees it, upright: the size for an overlay."""
+        """(width, height) of the drawing area in pixels, upright: the best size for an overlay."""
         width, height = (max(1, side) for side in self._renderer.get_viewport().size)
         return (height, width) if self._rotate in (90, 270) else (width, height)
 
     @property
     def picture_size(self) -> tuple[int, int]:
-        """(width, height) that the show should composite to: upright, of at most 1920×1080 pixels in area."""
+        """(width, height) to composite to: upright, at most as many pixels as 1920×1080."""
         width, height = self.output_size
         scale = min(1.0, math.sqrt(_PICTURE_PIXELS / (width * height)))
         return max(2, round(width * scale)), max(2, round(height * scale))
 
-    def show(self, image: Image, overlay: Array | None = None) -> None:
-        """Draw a picture as large as it fits, black around it, ``overlay`` over the whole output, and flip.
+    def show(self, picture: Image, overlay: Array | None = None, stamp: Stamp | None = None) -> None:
+        """Draw the picture as large as fits, with black borders, then ``overlay`` over everything, and flip.
 
-        ``image`` is RGB uint8 (H, W, 3), ``overlay`` RGBA uint8 (H, W, 4), both upright. An overlay is
-        uploaded once for each array object: draw a changed one into a new array.
+        ``picture`` is RGB uint8 (H, W, 3), ``overlay`` RGBA uint8 (H, W, 4), both upright; ``stamp`` is not
+        used. An overlay is uploaded once per array object: draw a changed one into a new array.
         """
+        image = picture
         width, height = self.output_size
         box = _fitted(image.shape[1], image.shape[0], width, height)
         if self.driver == "software":
-            image = _turned(_scaled(image, box[2], box[3]), self._rotate)
+            image = _rotated(_scaled(image, box[2], box[3]), self._rotate)
         if self._picture is None or self._picture[1].shape[:2] != image.shape[:2]:
             texture = self._video.Texture(self._renderer, (image.shape[1], image.shape[0]), streaming=True)
             self._picture = texture, np.empty((*image.shape[:2], 4), np.uint8)
         texture, bgra = self._picture
-        # The texture's own byte order: the upload is then a plain copy (0.2 ms instead of 0.55 at 720p).
+        # In the texture's own byte order the upload is a plain copy (0.2 ms instead of 0.55 at 720p).
         cv2.cvtColor(image, cv2.COLOR_RGB2BGRA, dst=bgra)
         texture.update(self._pygame.image.frombuffer(bgra.data, (image.shape[1], image.shape[0]), "BGRA"))
         self._renderer.clear()
@@ -185,38 +191,38 @@ class Window:
         key = (overlay, self._rotate, (width, height))
         if self._overlay is None or self._overlay[0] is not overlay or self._overlay[1:] != key[1:]:
             self._overlay, self._overlay_texture = key, None
-            # Only the part that is not clear: blending a whole screen costs more than the picture itself.
+            # Only the part that isn't transparent: blending a whole screen costs more than the picture.
             x, y, w, h = cv2.boundingRect(np.ascontiguousarray(overlay[..., 3]))
             if w and h:
                 part = np.ascontiguousarray(overlay[y : y + h, x : x + w])
                 scale_x, scale_y = width / overlay.shape[1], height / overlay.shape[0]
                 box = (round(x * scale_x), round(y * scale_y), round(w * scale_x), round(h * scale_y))
                 if self.driver == "software":
-                    part = _turned(_scaled(part, box[2], box[3]), self._rotate)
+                    part = _rotated(_scaled(part, box[2], box[3]), self._rotate)
                 surface = self._pygame.image.frombuffer(part.data, (part.shape[1], part.shape[0]), "RGBA")
                 self._overlay_texture = self._video.Texture.from_surface(self._renderer, surface), box
         if self._overlay_texture is not None:
             self._draw(*self._overlay_texture)
 
     def _draw(self, texture: Texture, box: Box) -> None:
-        """Draw a texture into a box (x, y, width, height) of the upright output."""
-        rect = self._pygame.Rect(_turned_box(box, *self.output_size, self._rotate))
-        if self.driver == "software":  # its pixels are turned already
+        """Draw a texture into a box (x, y, width, height) of the upright drawing area."""
+        rect = self._pygame.Rect(_rotated_box(box, *self.output_size, self._rotate))
+        if self.driver == "software":  # its pixels are rotated already
             texture.draw(dstrect=rect)
             return
-        # SDL turns a rectangle about its own middle, so it gets the upright one around the same middle.
+        # SDL rotates a rectangle about its centre, so it gets the upright one with the same centre.
         upright = self._pygame.Rect(0, 0, box[2], box[3])
         upright.center = rect.center
         texture.draw(dstrect=upright, angle=self._rotate)
 
     def poll(self) -> list[Event]:
-        """What has happened since the last call, oldest first. Never waits."""
+        """Events since the last call, oldest first. Does not block."""
         pygame = self._pygame
         events: list[Event] = []
         for event in pygame.event.get():
             if event.type == pygame.KEYDOWN:
                 if event.mod & (pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META):
-                    continue  # Alt+Tab and its like belong to the desktop
+                    continue  # Alt+Tab and the like belong to the desktop
                 key = _DIGITS.get(event.scancode) or pygame.key.name(event.key)
                 events.append(KeyPressed(key, bool(event.mod & pygame.KMOD_SHIFT), key in self._held))
                 self._held.add(key)
@@ -230,7 +236,7 @@ class Window:
                 self._held.clear()
                 events.append(FocusLost())
             elif event.type in (pygame.RENDER_TARGETS_RESET, pygame.RENDER_DEVICE_RESET):
-                self._forget_textures()  # the graphics card has lost them
+                self._forget_textures()  # the graphics card lost them
         return events
 
     @property
@@ -239,9 +245,9 @@ class Window:
         return self._full_screen
 
     def set_full_screen(self, full_screen: bool) -> None:
-        """Cover the display with the desktop's own resolution, or go back to a window."""
+        """Cover the display at the desktop's resolution, or go back to a window."""
         if full_screen:
-            # A desktop makes it large by itself; on a bare X server, as in a kiosk, nobody else does.
+            # A desktop resizes it by itself; a bare X server, as in a kiosk, does not.
             self._window.size = self._screen_size
             self._window.set_fullscreen(desktop=True)
         else:
@@ -251,36 +257,30 @@ class Window:
         self._pygame.mouse.set_visible(not full_screen)
 
     def set_rotate(self, degrees: int) -> None:
-        """Turn the picture clockwise by 0, 90, 180 or 270 degrees; ``picture_size`` may change."""
+        """Rotate the picture clockwise by 0, 90, 180 or 270 degrees; ``picture_size`` may change."""
         self._rotate = degrees
 
     def _forget_textures(self) -> None:
         self._picture = self._overlay = self._overlay_texture = None
 
     def close(self) -> None:
-        """Close the window and give the screen back. May be called twice."""
+        """Close the window and release the screen. May be called twice."""
         if self._closed:
             return
         self._closed = True
-        # Textures before their renderer, the renderer before its window: SDL frees each with its owner.
-        self._forget_textures()
-        del self._renderer
-        self._window.destroy()
-        self._pygame.display.quit()
-
-    def __enter__(self) -> Window:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        try:
+            # Textures before their renderer, the renderer before its window: SDL frees each with its owner.
+            self._forget_textures()
+            del self._renderer
+            self._window.destroy()
+        finally:
+            self._pygame.display.quit()
 
 
 def _fitted(width: int, height: int, across: int, down: int) -> Box:
-    """The largest centred box of a picture's shape in an area ``across`` by ``down``."""
+    """The largest centred box with a picture's aspect ratio in an area ``across`` by ``down``."""
     scale = min(across / width, down / height)
-    # A pixel of rounding is not worth a black line: the picture fills what it nearly fills.
+    # One pixel of rounding isn't worth a black line: a picture that nearly fills the area fills it.
     box_width, box_height = (
         full if full - part < 2 else round(part)
         for part, full in ((width * scale, across), (height * scale, down))
@@ -288,8 +288,8 @@ def _fitted(width: int, height: int, across: int, down: int) -> Box:
     return (across - box_width) // 2, (down - box_height) // 2, box_width, box_height
 
 
-def _turned_box(box: Box, across: int, down: int, degrees: int) -> Box:
-    """Where a box of an upright area ``across`` by ``down`` lies after that area was turned clockwise."""
+def _rotated_box(box: Box, across: int, down: int, degrees: int) -> Box:
+    """Where a box in an upright area ``across`` by ``down`` is after rotating that area clockwise."""
     x, y, width, height = box
     match degrees:
         case 90:
@@ -307,5 +307,5 @@ def _scaled(image: Array, width: int, height: int) -> Array:
     return cv2.resize(image, (max(1, width), max(1, height)), interpolation=cv2.INTER_LINEAR)
 
 
-def _turned(image: Array, degrees: int) -> Array:
-    return cv2.rotate(image, _TURNS[degrees]) if degrees else image
+def _rotated(image: Array, degrees: int) -> Array:
+    return cv2.rotate(image, _ROTATIONS[degrees]) if degrees else image

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from livedream.errors import SourceError
 from livedream.frame import Image
-from livedream.ipc.child import settle_in
+from livedream.ipc.child import set_up_child
 from livedream.ipc.mailbox import Sender
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
@@ -37,7 +37,7 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
     holds the ``error``. Later it keeps trying. Ends with its parent, immediately on SIGTERM, and leaves
     Ctrl-C to the parent.
     """
-    settle_in("camera", log_level)
+    set_up_child("camera", log_level)
     cv2.setNumThreads(1)  # the other cores are the dream's
     with Slot(frames) as frame_slot, Slot(status) as status_slot:
         try:

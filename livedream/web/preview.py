@@ -1,12 +1,12 @@
-"""The preview: the picture on a small web page of this machine, for a mirror without a screen.
+"""The preview: the picture on a local web page, for a mirror without a screen.
 
     /                the page
-    /stream.mjpeg    the picture, moving
+    /stream.mjpeg    the live picture
     /snapshot.jpg    the newest picture
-    /status.json     what the show last said about itself
+    /status.json     the newest statistics
 
-A thread with its own event loop serves it. A picture is encoded only while somebody looks, once for all who
-do; each of them gets the newest one when he is ready for it, so a slow reader only skips.
+A thread with its own event loop serves it. Pictures are encoded only while somebody is watching, once for
+all viewers. A viewer gets the newest picture when ready for it, so a slow one only skips pictures.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from livedream.errors import OutputError, UsageError
-from livedream.frame import Image
+from livedream.frame import Array, Image
+from livedream.resource import Resource
+from livedream.sinks.port import Stamp
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -34,32 +35,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MAX_FPS = 30.0
-_JPEG_QUALITY = 85  # 2 ms and 120 KB at 720p; nobody sees more on a web page
+#: 16 viewers at 30 fps take 60 MB/s; hundreds would take the show's CPU time.
+_MAX_VIEWERS = 16
+_JPEG_QUALITY = 85  # 2 ms and 120 KB at 720p; more makes no visible difference on a web page
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _BOUNDARY = "livedream-frame"
 _HEADERS = {
     "Cache-Control": "no-store",
-    # No other page may show the picture: it is somebody's face.
+    # No other site may embed the picture: it shows somebody's face.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; script-src 'unsafe-inline';"
     " style-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-_STALLED_S = 10.0  # a reader who takes nothing for so long is gone
+_STALLED_S = 10.0  # a viewer who reads nothing for this long is disconnected
 _CLOSE_S = 0.9
 
 
-class Preview:
-    """The web page, served until ``close()``, which may be called twice. A context manager.
+class Preview(Resource):
+    """Serves the web page until it is closed; a :class:`~livedream.sinks.port.Sink`.
 
     ``port`` 0 takes any free one. Raises ``UsageError`` for a host that is not this machine's loopback,
-    ``OutputError`` when the port is taken.
+    ``OutputError`` if the port is taken.
     """
+
+    name = "preview page"
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 8400) -> None:
         if not _is_loopback(host):
             raise UsageError(
-                f"the preview cannot be served on {host!r}: anybody there could watch; possible:"
+                f"the preview page cannot be served on {host!r}, where others could watch; possible:"
                 f" {', '.join(_LOCAL_NAMES)}"
             )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -67,7 +72,7 @@ class Preview:
             self._socket = socket.create_server((host, port), family=family)
         except (OSError, OverflowError) as error:
             raise OutputError(
-                f"no preview on {host} port {port}: {error}; possible: another port, or ending what has it"
+                f"cannot serve the preview page on {host} port {port}: {error}; possible: another port"
             ) from error
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}/"
@@ -78,6 +83,7 @@ class Preview:
         self._count = 0
         self._status: dict[str, Any] = {}
         self._closed = False
+        self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
         # These three belong to the loop's thread.
         self._offered = asyncio.Event()
@@ -88,48 +94,43 @@ class Preview:
 
     @property
     def viewers(self) -> int:
-        """How many are looking now."""
+        """How many viewers are connected."""
         return self._viewers
 
-    def offer(self, image: Image) -> None:
-        """Make ``image`` (RGB uint8, (H, W, 3)) the newest picture. Never waits.
+    def show(self, picture: Image, overlay: Array | None = None, stamp: Stamp | None = None) -> None:
+        """Make ``picture`` (RGB uint8, (H, W, 3)) the newest one. Does not block.
 
-        It is copied only while somebody looks.
+        Copied only while somebody is watching. ``overlay`` and ``stamp`` are not used. Raises what crashed
+        the server, if it has crashed.
         """
+        if self._error is not None:
+            raise self._error
         if self._closed:
             return
-        self._picture = image.copy() if self._viewers else image
+        self._picture = picture.copy() if self._viewers else picture
         if self._viewers:
-            with contextlib.suppress(RuntimeError):  # the server has ended by itself just now
+            with contextlib.suppress(RuntimeError):  # the server has just crashed: the next call raises
                 self._loop.call_soon_threadsafe(self._offered.set)
 
     def set_status(self, status: Mapping[str, Any]) -> None:
-        """Make ``status`` (JSON-able) what /status.json answers."""
+        """Serve ``status`` (serialisable as JSON) as /status.json."""
         self._status = dict(status)
 
     def close(self) -> None:
-        """Stop serving, within a second, whoever is connected. May be called twice."""
+        """Disconnect all viewers and stop serving, within a second. May be called twice."""
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(RuntimeError):  # the server has ended by itself, and has said why
+        with contextlib.suppress(RuntimeError):  # the server has crashed
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_CLOSE_S)
-
-    def __enter__(self) -> Preview:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         """The server's thread."""
         try:
             self._loop.run_until_complete(self._serve())
-        except Exception:
-            _log.exception("the preview has ended; the show goes on without it")
+        except Exception as error:
+            self._error = error
         finally:
             self._viewers = 0
             self._loop.close()
@@ -143,7 +144,9 @@ class Preview:
         app.router.add_get("/stream.mjpeg", self._stream)
         app.router.add_get("/snapshot.jpg", self._snapshot)
         app.router.add_get("/status.json", self._status_json)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        runner = web.AppRunner(
+            app, access_log=None, logger=_server_log, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await runner.setup()
         await web.SockSite(runner, self._socket).start()
         encoder = asyncio.create_task(self._encode())
@@ -151,14 +154,14 @@ class Preview:
         try:
             await asyncio.wait((encoder, stop), return_when=asyncio.FIRST_COMPLETED)
             if encoder.done():
-                encoder.result()  # raises what has ended it
+                encoder.result()  # raises its error
         finally:
             stop.cancel()
             encoder.cancel()
             await runner.cleanup()
 
     async def _encode(self) -> None:
-        """Make JPEGs of the pictures that come while somebody looks."""
+        """Encode new pictures as JPEG while somebody is watching."""
         while True:
             await self._offered.wait()
             self._offered.clear()
@@ -171,17 +174,22 @@ class Preview:
             await asyncio.sleep(max(0.0, start + 1 / _MAX_FPS - self._loop.time()))
 
     @contextlib.contextmanager
-    def _looking(self) -> Iterator[None]:
-        """Somebody looks, for as long as this lasts."""
+    def _viewing(self) -> Iterator[None]:
+        """Count a viewer during the block. Refuses one too many."""
+        from aiohttp import web
+
+        if self._viewers >= _MAX_VIEWERS:
+            text = f"the preview page has {_MAX_VIEWERS} viewers, and allows no more; try again later\n"
+            raise web.HTTPServiceUnavailable(text=text, headers=_HEADERS)
         self._viewers += 1
-        self._offered.set()  # what was offered last is news to him
+        self._offered.set()  # encode the newest picture for them
         try:
             yield
         finally:
             self._viewers -= 1
 
     async def _jpeg_after(self, count: int) -> tuple[bytes, int]:
-        """The newest JPEG and its number, once there is one of a higher number than ``count``."""
+        """The newest JPEG and its number, as soon as the number is higher than ``count``."""
         async with self._news:
             await self._news.wait_for(lambda: self._count > count)
         return self._jpeg, self._count
@@ -195,14 +203,15 @@ class Preview:
     async def _status_json(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
-        return web.json_response(self._status | {"viewers": self._viewers}, headers=_HEADERS)
+        viewers = {"viewers": self._viewers, "max_viewers": _MAX_VIEWERS}
+        return web.json_response(self._status | viewers, headers=_HEADERS)
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
         if self._picture is None:
             raise web.HTTPServiceUnavailable(text="no picture yet\n", headers=_HEADERS)
-        with self._looking():
+        with self._viewing():
             jpeg, _ = await self._jpeg_after(self._count)
         return web.Response(body=jpeg, content_type="image/jpeg", headers=_HEADERS)
 
@@ -211,11 +220,11 @@ class Preview:
 
         kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": kind})
-        await response.prepare(request)
         count = self._count
         # The boundary follows its picture at once: browsers show a part only when they have seen its end.
         boundary = f"\r\n--{_BOUNDARY}\r\n".encode()
-        with self._looking(), contextlib.suppress(ConnectionError, TimeoutError):
+        with self._viewing(), contextlib.suppress(ConnectionError, TimeoutError):
+            await response.prepare(request)
             await response.write(boundary)
             while True:
                 jpeg, count = await self._jpeg_after(count)
@@ -225,14 +234,25 @@ class Preview:
         return response
 
 
+def _no_bad_requests(record: logging.LogRecord) -> bool:
+    """Whether a log record is about something else than a client's malformed request."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_server_log = _log.getChild("server")
+_server_log.addFilter(_no_bad_requests)
+
+
 def _answers_only_to(names: Set[str]) -> Middleware:
-    """Refuses requests that name another host: a web page elsewhere may have led a browser here."""
+    """Refuse requests for another host name: a web page elsewhere may have led a browser here."""
     from aiohttp import web
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _host_name(request.host) not in names:
-            raise web.HTTPForbidden(text=f"this page answers to {', '.join(sorted(names))} only\n")
+            raise web.HTTPForbidden(text=f"this page is served as {', '.join(sorted(names))} only\n")
         return await handler(request)
 
     return guard
@@ -251,7 +271,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _host_name(header: str) -> str:
-    """The name in a Host header, without its port and brackets."""
+    """The name in a Host header, without port and brackets."""
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0].lower()

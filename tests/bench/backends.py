@@ -110,7 +110,7 @@ def _exported(
     from livedream.compile.tracing import input_names, output_names, trace
     from livedream.errors import BackendError
     from livedream.networks.graphs import GraphSpec
-    from livedream.runtimes.sessions import candidates, open_session
+    from livedream.runtimes.registry import candidates, open_session
 
     cuda = image.device.type == "cuda"
     height, width = image.shape[-2:]

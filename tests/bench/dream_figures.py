@@ -33,8 +33,9 @@ from livedream.dream.ascent import classic_dream
 from livedream.dream.dreamer import Dreamer
 from livedream.errors import LivedreamError, UsageError
 from livedream.frame import Array, Image, crop_to_aspect, resize
-from livedream.networks.catalogue import BACKENDS, network_info
+from livedream.networks.catalogue import network_info
 from livedream.networks.objective import LAYER_L2
+from livedream.runtimes.names import BACKENDS
 from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
 from tests.bench.measures import Motion, clipped, legibility, strength

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from livedream.frame import Array, Image
-from livedream.runtimes.pytorch import Backend
+from livedream.runtimes.base import Backend
 from livedream.vision.flow import Flow, grey
 
 _SHIFTS = 4

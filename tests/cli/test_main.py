@@ -53,7 +53,7 @@ def test_the_list_of_scenes_goes_on_after_files_that_are_none(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     assert "deep.toml: cannot be read: it is nested too deeply\n" in result.stdout
     assert "long.toml: cannot be read" in result.stdout
-    assert "strength: setting strength cannot be 1000" in result.stdout
+    assert "setting strength: invalid value 1000" in result.stdout
     assert "attract" in result.stdout
 
 

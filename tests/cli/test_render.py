@@ -93,7 +93,7 @@ def test_the_same_render_twice_is_the_same(photo, tmp_path):
 def test_what_cannot_be_is_refused_before_anything_is_dreamt(video, photo, tmp_path):
     with pytest.raises(UsageError, match=r"is no photograph.*possible: \.mp4"):
         render(str(video), tmp_path / "out.png", FAST)
-    with pytest.raises(UsageError, match="possible endings"):
+    with pytest.raises(UsageError, match="possible extensions"):
         render(str(video), tmp_path / "out.gif", FAST)
     with pytest.raises(UsageError, match="--frames N"):
         render("clouds", tmp_path / "out.mp4", FAST)

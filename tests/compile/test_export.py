@@ -6,11 +6,13 @@ from functools import cache
 
 import pytest
 
+from livedream.compile import decompositions
 from livedream.compile import export as exporting
+from livedream.compile.convolutions import convolution_backward
 from livedream.errors import NetworkError
 from livedream.networks.architectures.classifier import Classifier
 from livedream.networks.catalogue import NETWORKS, network_info
-from livedream.networks.graphs import GraphSpec, Sidecar
+from livedream.networks.graphs import GraphSidecar, GraphSpec
 from livedream.networks.load import Trunk, load_network
 from tests.networks.classifiers import seeded
 
@@ -49,7 +51,9 @@ def cases():
 def test_an_export_matches_autograd(name, layer, width, height, half, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "_trunk", lambda *_: trunk(name))
     monkeypatch.setattr(exporting, "weights_hash", lambda *_: "of seeded weights")
-    reached = Sidecar.read(exporting.export(GraphSpec(name, layer, width, height, half), folder=tmp_path))
+    reached = GraphSidecar.read(
+        exporting.export(GraphSpec(name, layer, width, height, half), folder=tmp_path)
+    )
     assert reached.tolerance["cosine"] > (0.99 if half else 0.9999)
 
 
@@ -59,6 +63,35 @@ def test_an_export_matches_autograd(name, layer, width, height, half, tmp_path, 
 @pytest.mark.parametrize("layer", ["conv2", "inception_3b", "inception_4c"])
 def test_an_export_of_the_original_network_matches_autograd(layer, size, half, bvlc_weights, tmp_path):
     spec = GraphSpec("bvlc_googlenet", layer, *size, half=half)
-    reached = Sidecar.read(exporting.export(spec, bvlc_weights, tmp_path)).tolerance
+    reached = GraphSidecar.read(exporting.export(spec, bvlc_weights, tmp_path)).tolerance
     assert reached["cosine"] > (0.99 if half else 0.9999)
     assert reached["relative_error"] < (0.2 if half else 1e-3)
+
+
+def test_an_export_is_checked_and_can_be_checked_again(tmp_path):
+    path = exporting.export(GraphSpec("dreamnet", "edges", 61, 35), folder=tmp_path)
+    assert GraphSidecar.read(path).tolerance["cosine"] > 0.9999
+    assert exporting.verify(path)["relative_error"] < 1e-3
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(NetworkError, match="its hash is not the sidecar's"):
+        exporting.verify(path)
+
+
+def test_an_export_names_each_stage_as_it_begins(tmp_path):
+    stages = []
+    exporting.export(GraphSpec("dreamnet", "edges", 24, 16), folder=tmp_path, progress=stages.append)
+    assert list(dict.fromkeys(stages)) == ["loading", "tracing", "writing", "checking"]
+    assert stages.count("checking") >= 3  # one for each image
+
+
+def test_an_export_that_disagrees_with_autograd_writes_no_file(tmp_path, monkeypatch):
+    def wrong(g, *rest):
+        gradient, *nothing = convolution_backward(g, *rest)
+        return gradient.flip(3), *nothing
+
+    monkeypatch.setattr(decompositions, "convolution_backward", wrong)
+    with pytest.raises(NetworkError, match="does not match autograd"):
+        exporting.export(GraphSpec("dreamnet", "edges", 61, 35), folder=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Toggle, apply
+from livedream.controls.actions import (
+    Command,
+    Cycle,
+    Nudge,
+    Recall,
+    RecallKey,
+    Set,
+    SetUnit,
+    Store,
+    Toggle,
+    apply,
+)
 from livedream.errors import UsageError
 from livedream.settings import Settings
 
@@ -18,8 +29,11 @@ LISTS = {"layer": ["low", "middle", "high"]}
         (Nudge("strength", 2), "strength", 1.2),
         (Nudge("steps", -9), "steps", 0),
         (Toggle("mirror"), "mirror", False),
-        (Cycle("fit", 1), "fit", "keep"),
+        (Cycle("fit", 1), "fit", "contain"),
         (Cycle("rotate", -1), "rotate", 270),
+        (SetUnit("strength", 0.5), "strength", 1.5),
+        (SetUnit("mirror", 0.2), "mirror", False),
+        (SetUnit("mix", 1.0), "mix", "luminance"),
     ],
 )
 def test_an_action_changes_its_setting_and_no_other(action, name, value):
@@ -37,13 +51,31 @@ def test_layers_cycle_through_the_list_given():
 
 def test_what_is_no_setting_changes_none():
     settings = Settings()
-    assert apply(settings, Command("quit")) is settings
-    assert apply(settings, Recall(3)) is settings
+    for action in (Command.QUIT, Recall("fur"), RecallKey(3), Store("fur")):
+        assert apply(settings, action) is settings
+
+
+def test_a_misspelt_command_cannot_be_made():
+    with pytest.raises(ValueError, match="snapsot"):
+        Command("snapsot")
+
+
+def test_a_fader_reaches_every_layer_of_the_list():
+    layers = [apply(Settings(), SetUnit("layer", n / 10), lists=LISTS).layer for n in range(11)]
+    assert sorted(set(layers), key=layers.index) == LISTS["layer"]
 
 
 @pytest.mark.parametrize(
-    "action", [Set("steps", 99), Set("nothing", 1), Toggle("steps"), Nudge("mirror", 1), Cycle("layer", 1)]
+    "action",
+    [
+        Set("steps", 99),
+        Set("nothing", 1),
+        Toggle("steps"),
+        Nudge("mirror", 1),
+        Cycle("layer", 1),
+        SetUnit("guide", 0.5),
+    ],
 )
-def test_what_cannot_be_is_refused(action):
+def test_what_is_not_possible_is_refused(action):
     with pytest.raises(UsageError):
         apply(Settings(), action)

@@ -3,8 +3,8 @@
 import pytest
 
 from livedream.channels import CHOICES
-from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, Store, Toggle, apply
-from livedream.controls.keyboard import KEYS, action_for, help_rows, keys_table
+from livedream.controls.actions import Command, Cycle, Nudge, RecallKey, Set, Store, Toggle, apply
+from livedream.controls.keyboard import KEYS, Keyboard, action_for, help_rows, keys_table
 from livedream.settings import Settings
 
 
@@ -22,11 +22,11 @@ from livedream.settings import Settings
         ("space", False, Toggle("freeze")),
         ("b", False, Toggle("blackout")),
         ("m", False, Toggle("mirror")),
-        ("tab", False, Command("hud")),
-        ("escape", False, Command("quit")),
+        ("tab", False, Command.HUD),
+        ("escape", False, Command.QUIT),
         ("j", False, Toggle("journey")),
-        ("7", False, Recall(7)),
-        ("7", True, Store(7)),
+        ("7", False, RecallKey(7)),
+        ("7", True, Store("scene-7", 7)),
     ],
 )
 def test_a_key_asks_for_its_action(key, shift, action):
@@ -88,3 +88,12 @@ def test_help_rows_name_the_keys_they_are_bound_to():
     for key in KEYS:
         first = key.bindings[0][0].removeprefix("shift+")
         assert spoken.get(first, first.upper()) in key.shown.split()
+
+
+def test_presses_become_actions_in_order_and_keys_without_function_none():
+    keyboard = Keyboard()
+    for key in ("right", "f9", "b"):
+        keyboard.press(key)
+    keyboard.press("a", shift=True, repeat=True)
+    assert keyboard.poll() == [Cycle("layer", 1), Toggle("blackout"), Nudge("steps", -1)]
+    assert keyboard.poll() == []

@@ -65,7 +65,7 @@ def worker_of():
 def test_a_crash_is_a_fault_and_is_started_again(worker_of):
     worker = worker_of(crash)
     wait_for(lambda: worker.pid is None)
-    assert worker.check(1.0) == "child ended with exit code 3"
+    assert worker.check(1.0) == "child ended with exit code 3; restarting"
     assert worker.faults == 1
     assert worker.check(1.0) == ""  # that was the restart
     wait_for(lambda: worker.pid is None)
@@ -87,14 +87,14 @@ def test_an_end_that_was_to_be_is_no_fault(worker_of):
 def test_a_quiet_end_without_a_reason_is_a_fault_and_is_started_again(worker_of):
     worker = worker_of(end)
     wait_for(lambda: worker.pid is None)
-    assert worker.check(1.0) == "child ended with exit code 0"
+    assert worker.check(1.0) == "child ended with exit code 0; restarting"
     assert worker.faults == 1
 
 
 def test_a_crash_is_a_fault_even_where_an_end_is_due(worker_of):
     worker = worker_of(crash, ended=lambda: True)
     wait_for(lambda: worker.pid is None)
-    assert worker.check(1.0) == "child ended with exit code 3"
+    assert worker.check(1.0) == "child ended with exit code 3; restarting"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="this system has no SIGBUS")
@@ -120,14 +120,14 @@ def test_a_child_that_cannot_be_started_is_one_line_at_first_and_retried_later(w
     assert worker.check(1.9) == ""
     assert worker.pid is None
     worker.check(2.0)
-    wait_for(lambda: worker.check(2.0) == "child ended with exit code 3")
+    wait_for(lambda: worker.check(2.0) == "child ended with exit code 3; restarting")
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(worker_of):
     worker = worker_of(sleep, lambda now, started_s: "is silent" if now - started_s > 5 else "")
     assert worker.check(4.0) == ""
     first = worker.pid
-    assert worker.check(6.0) == "child is silent"
+    assert worker.check(6.0) == "child is silent; restarting"
     worker.check(6.0)
     assert worker.pid not in (None, first)
 

@@ -10,7 +10,7 @@ import random
 import pytest
 
 from livedream.errors import NetworkError
-from livedream.networks.graphs import EXPORTER, GraphSpec, Sidecar, exported_dir, find_exported, prune
+from livedream.networks.graphs import EXPORTER, GraphSidecar, GraphSpec, find_graph, graphs_dir, prune
 
 SPEC = GraphSpec("dreamnet", "parts", 64, 48)
 
@@ -30,13 +30,13 @@ def lay_down(folder, spec=SPEC, content=b"a graph", made_by="mirror", **changes)
         "tolerance": {"cosine": 1.0, "relative_error": 1e-6},
         "made_by": made_by,
     }
-    Sidecar(**(facts | changes)).write(path)
+    GraphSidecar(**(facts | changes)).write(path)
     return path
 
 
 def test_a_sidecar_comes_back_as_it_was_written(tmp_path):
     path = lay_down(tmp_path)
-    found = Sidecar.read(path)
+    found = GraphSidecar.read(path)
     assert found.spec == SPEC
     assert found.tolerance == {"cosine": 1.0, "relative_error": 1e-6}
     assert json.loads(path.with_suffix(".json").read_text())["layer"] == "parts"
@@ -50,16 +50,16 @@ def test_names_tell_forms_apart():
 
 def test_a_file_is_found_until_something_does_not_fit(tmp_path):
     path = lay_down(tmp_path)
-    assert find_exported(SPEC, "of the weights", tmp_path) == path
-    assert find_exported(SPEC, "of other weights", tmp_path) is None
-    assert find_exported(dataclasses.replace(SPEC, width=80), "of the weights", tmp_path) is None
+    assert find_graph(SPEC, "of the weights", tmp_path) == path
+    assert find_graph(SPEC, "of other weights", tmp_path) is None
+    assert find_graph(dataclasses.replace(SPEC, width=80), "of the weights", tmp_path) is None
     lay_down(tmp_path, exporter=EXPORTER - 1)
-    assert find_exported(SPEC, "of the weights", tmp_path) is None
+    assert find_graph(SPEC, "of the weights", tmp_path) is None
     lay_down(tmp_path)
     path.write_bytes(b"another")
-    assert find_exported(SPEC, "of the weights", tmp_path) is None
+    assert find_graph(SPEC, "of the weights", tmp_path) is None
     path.with_suffix(".json").unlink()
-    assert find_exported(SPEC, "of the weights", tmp_path) is None
+    assert find_graph(SPEC, "of the weights", tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_sidecar_that_says_what_cannot_be_is_refused(tmp_path, name, value):
     sidecar = path.with_suffix(".json")
     sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {name: value}))
     with pytest.raises(NetworkError, match="cannot be read as a sidecar"):
-        Sidecar.read(path)
+        GraphSidecar.read(path)
 
 
 def test_no_damage_to_a_sidecar_does_harm(tmp_path):
@@ -95,14 +95,14 @@ def test_no_damage_to_a_sidecar_does_harm(tmp_path):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         sidecar.write_bytes(damaged[: chance.randint(0, len(damaged))] if chance.random() < 0.3 else damaged)
         try:
-            Sidecar.read(path)
+            GraphSidecar.read(path)
         except NetworkError:
             refused += 1
     assert refused > 250
     for text in ("[" * 100_000, "1" * 100_000, '{"width": 1e999}', ""):
         sidecar.write_text(text)
         with pytest.raises(NetworkError):
-            Sidecar.read(path)
+            GraphSidecar.read(path)
 
 
 def test_the_files_unused_for_the_longest_make_room(tmp_path):
@@ -122,4 +122,4 @@ def test_the_files_unused_for_the_longest_make_room(tmp_path):
 def test_where_models_may_not_be_written_the_cache_takes_them(tmp_path, monkeypatch):
     monkeypatch.setattr("livedream.networks.graphs.MODELS_DIR", tmp_path / "nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert exported_dir() == tmp_path / "cache" / "livedream" / "exported"
+    assert graphs_dir() == tmp_path / "cache" / "livedream" / "exported"

@@ -48,7 +48,7 @@ def test_layers_without_sensible_names_and_weights_are_refused(layer):
 
 
 def test_a_channel_that_the_layer_does_not_have_is_refused_at_the_start():
-    with pytest.raises(UsageError, match="layer edges of dreamnet has no channel 500; possible: 0 to 191"):
+    with pytest.raises(UsageError, match="layer edges of dreamnet has no channel 500; expected 0–191"):
         PlayState.begin(Settings(layer="edges", channels="3,500"), None)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 
 import pytest
 
-from livedream.controls.actions import Cycle, Nudge, Set
+from livedream.cli.scenes import listing
+from livedream.controls.actions import Cycle, Nudge, Recall, RecallKey, Set, SetUnit, Store
+from livedream.controls.port import Change
+from livedream.curves import decay
 from livedream.errors import UsageError
 from livedream.performance.scenes import Scene, Scenes
-from livedream.performance.state import PlayState
-from livedream.performance.store import Performance, listing, possible
+from livedream.performance.state import Dreamt, PlayState
+from livedream.performance.store import Performance, possible
 from livedream.settings import Settings
 
 FOG = 'title = "Fog"\nfade_s = 2.0\nkey = 4\n[settings]\nlayer = "edges"\nstrength = 2.0\nmix = "luminance"\n'
@@ -46,7 +48,7 @@ def until_read(performance: Performance, now: float, somebody: bool | None = Non
 
 def test_a_recalled_scene_is_faded_to(play):
     performance = play(strength=1.0)
-    performance.recall(4)
+    performance.act(RecallKey(4), 0.0)
     assert until_read(performance, 10.0) == [("scene: Fog", False)]
     assert (performance.settings.layer, performance.settings.mix, performance.settings.strength) == (
         "edges",
@@ -55,18 +57,19 @@ def test_a_recalled_scene_is_faded_to(play):
     )
     performance.step(11.0, None)
     assert performance.settings.strength == pytest.approx(1.5)
-    assert performance.settings.crossfade_s == 2.0
+    assert performance.played.transition_s == 2.0
     performance.step(12.0, None)
     assert performance.settings.strength == 2.0
+    assert performance.played.transition_s is None
     assert performance.scene == "fog"
 
 
 def test_a_key_during_a_fade_changes_what_is_faded_to(play):
     performance = play()
-    performance.recall(4)
+    performance.act(RecallKey(4), 0.0)
     until_read(performance, 10.0)
-    performance.act(Nudge("steps", 3), 11.0, {})
-    performance.act(Set("strength", 0.3), 11.0, {})
+    performance.act(Nudge("steps", 3), 11.0)
+    performance.act(Set("strength", 0.3), 11.0)
     performance.step(30.0, None)
     settings = performance.settings
     assert (settings.steps, settings.strength, settings.layer) == (5, 0.3, "edges")
@@ -75,7 +78,7 @@ def test_a_key_during_a_fade_changes_what_is_faded_to(play):
 def test_a_digit_without_a_scene_is_said(play, tmp_path, monkeypatch):
     monkeypatch.setattr("livedream.performance.scenes.SHIPPED_DIR", tmp_path)
     performance = play()
-    performance.recall(9)
+    performance.act(RecallKey(9), 0.0)
     ((text, alarm),) = until_read(performance, 1.0)
     assert "key 9" in text
     assert alarm
@@ -84,7 +87,7 @@ def test_a_digit_without_a_scene_is_said(play, tmp_path, monkeypatch):
 def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
     (tmp_path / "bad.toml").write_text('key = 7\n[settings]\nlayer = "inception9"\nsteps = 4\nfog = 1\n')
     performance = play()
-    performance.recall(7)
+    performance.act(RecallKey(7), 0.0)
     news = until_read(performance, 1.0)
     assert any("layer: unknown layer 'inception9'" in text and alarm for text, alarm in news)
     assert any("bad.toml: fog: unknown setting" in text and alarm for text, alarm in news)
@@ -98,7 +101,7 @@ def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, te
     (tmp_path / "attract.toml").write_text(text)
     performance = play(strength=1.5)
     before = performance.settings
-    performance.recall(7)
+    performance.act(RecallKey(7), 0.0)
     ((said, alarm),) = until_read(performance, 1.0)
     assert "bad.toml: cannot be read" in said
     assert alarm
@@ -106,7 +109,7 @@ def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, te
     assert "attract.toml: cannot be read" in said
     assert alarm
     assert performance.settings == before
-    performance.recall(4)
+    performance.act(RecallKey(4), 0.0)
     assert ("scene: Fog", False) in until_read(performance, 40.0, False)
 
 
@@ -115,7 +118,7 @@ def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_
     text = f'key = 7\nfade_s = 0\n[settings]\nchannels = "{channels}"\nsteps = 4\n'
     (tmp_path / "bad.toml").write_text(text)
     performance = play()
-    performance.recall(7)
+    performance.act(RecallKey(7), 0.0)
     assert "channels: invalid value 'top 9999" in until_read(performance, 1.0)[-1][0]
     assert performance.settings.steps == 4
 
@@ -129,12 +132,12 @@ def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes
 
     performance = Performance(PlayState.begin(Settings(), None), Faulty(tmp_path), 0.0)
     before = performance.settings
-    performance.recall(4)
-    assert until_read(performance, 1.0) == [("scene on key 4 cannot be shown: RuntimeError: no 4", True)]
+    performance.act(RecallKey(4), 0.0)
+    assert until_read(performance, 1.0) == [("scene on key 4 cannot be recalled: RuntimeError: no 4", True)]
     until_read(performance, 30.0, False)
     assert [record.getMessage() for record in caplog.records] == [
-        "scene on key 4 cannot be shown",
-        "scene attract cannot be shown",
+        "scene on key 4 cannot be recalled",
+        "scene attract cannot be recalled",
     ]
     assert performance.settings == before
     performance.close()
@@ -142,12 +145,12 @@ def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes
 
 def test_what_is_shown_is_stored_and_comes_back(play, tmp_path):
     performance = play(strength=1.7)
-    performance.store(8)
+    performance.act(Store("scene-8", 8), 0.0)
     ((text, alarm),) = until_read(performance, 1.0)
     assert text == f"scene stored: {tmp_path / 'scene-8.toml'}"
     assert not alarm
-    performance.act(Set("strength", 0.1), 2.0, {})
-    performance.recall(8)
+    performance.act(Set("strength", 0.1), 2.0)
+    performance.act(RecallKey(8), 0.0)
     until_read(performance, 3.0)
     performance.step(30.0, None)
     assert performance.settings.strength == 1.7
@@ -171,24 +174,25 @@ def test_an_empty_room_leads_into_the_attract_dream_and_a_visitor_back_within_a_
     assert performance.attract.times == 1
 
 
-@pytest.mark.parametrize("dream_fps", [0.0, 5.0, 60.0])
-def test_little_of_the_attract_dream_is_left_after_a_second_however_slow_the_dream(play, dream_fps):
+@pytest.mark.parametrize("ticks_per_s", [5, 60])
+def test_little_of_the_attract_dream_is_left_after_a_second_however_slow_the_dream(play, ticks_per_s):
     performance = play()
     until_read(performance, 20.0, False)
     performance.step(30.0, False)
-    now, carried = 31.0, []
-    while now < 32.0:
-        performance.step(now, True, dream_fps)
-        carried.append(performance.settings.persistence)
-        now += 1 / max(dream_fps, 2.0)
-    assert math.prod(carried) < 0.25
+    left = 1.0
+    for n in range(ticks_per_s):
+        performance.step(31.0 + n / ticks_per_s, True)
+        limit_s = performance.played.persistence_limit_s
+        left *= 1.0 if limit_s is None else decay(limit_s, 1 / ticks_per_s)
+    assert left < 0.15
+    assert performance.played.persistence_limit_s is None
 
 
 def test_a_key_ends_the_attract_dream_and_acts_on_what_was_before(play):
     performance = play(strength=1.5)
     until_read(performance, 20.0, False)
     performance.step(30.0, False)
-    performance.act(Nudge("strength", 1), 31.0, {})
+    performance.act(Nudge("strength", 1), 31.0)
     performance.step(40.0, False)
     assert (performance.settings.strength, performance.settings.zoom) == (1.6, 0.0)
 
@@ -218,13 +222,13 @@ def test_a_journey_for_visitors_lasts_as_long_as_they_stay(play):
 
 def test_leaving_a_journey_stays_at_its_layer(play):
     performance = play(journey=True)
-    performance.act(Cycle("layer", 1), 1.0, {"shown": {"layer": "edges"}})
+    performance.act(Cycle("layer", 1), 1.0, Dreamt(layer="edges"))
     assert performance.settings.layer == "textures"
 
 
 def test_an_impossible_setting_is_refused(play):
     with pytest.raises(UsageError, match="unknown layer"):
-        play().act(Set("layer", "inception9"), 1.0, {})
+        play().act(Set("layer", "inception9"), 1.0)
 
 
 @pytest.mark.parametrize("attracts", [False, True])
@@ -240,7 +244,7 @@ def test_a_scene_of_a_network_without_weights_keeps_the_network_until_they_are_f
     def show(now: float) -> list[tuple[str, bool]]:
         if attracts:
             return until_read(performance, now, False)
-        performance.recall(7)
+        performance.act(RecallKey(7), 0.0)
         return until_read(performance, now)
 
     name = "attract" if attracts else "vgg"
@@ -261,9 +265,9 @@ def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play
     (models / "dreamnet.safetensors").touch()
     (tmp_path / "vgg.toml").write_text('key = 7\nfade_s = 0\n[settings]\nnetwork = "vgg16"\n')
     performance = play(network="vgg16")
-    performance.act(Cycle("network", 1), 1.0, {})
+    performance.act(Cycle("network", 1), 1.0)
     assert performance.settings.network == "dreamnet"
-    performance.recall(7)
+    performance.act(RecallKey(7), 0.0)
     until_read(performance, 2.0)
     assert performance.settings.network == "vgg16"
 
@@ -271,7 +275,7 @@ def test_a_scene_of_the_network_that_the_show_began_with_is_no_new_download(play
 def test_no_control_changes_to_a_network_without_weights(play, models):
     (models / "dreamnet.safetensors").touch()
     with pytest.raises(UsageError, match=r"vgg16 has no weights .*; run: live.py models fetch vgg16"):
-        play().act(Set("network", "vgg16"), 1.0, {})
+        play().act(Set("network", "vgg16"), 1.0)
 
 
 def test_a_scene_at_the_start_may_name_any_network(models):
@@ -306,20 +310,52 @@ def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
     assert "attract" in text
 
 
-def test_what_cannot_be_dreamt_is_no_longer_wanted(play, monkeypatch):
-    monkeypatch.setattr(
-        "livedream.performance.state.installed_networks", lambda: ("dreamnet", "bvlc_googlenet")
-    )
-    performance = play(layer="parts")
-    dreamt = {"network": "dreamnet", "layer": "edges", "channels": "3", "guide": ""}
-    performance.fall_back(dreamt)  # a layer that is only on its way
-    performance.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "objects"}})  # an older goal
-    performance.step(1.0, None)
-    assert performance.settings.layer == "parts"
-    performance.fall_back(dreamt | {"failed": {"network": "dreamnet", "layer": "parts"}})
+def test_a_scene_is_recalled_by_name_in_a_time_of_ones_own(play):
+    performance = play(strength=1.0)
+    performance.act(Recall("fog", fade_s=10.0), 0.0, origin="osc")
+    until_read(performance, 10.0)
+    performance.step(15.0, None)
+    assert performance.settings.strength == pytest.approx(1.5)
+    assert performance.played.transition_s == 10.0
+
+
+def test_a_scene_is_stored_and_recalled_by_name(play, tmp_path):
+    performance = play(strength=1.7)
+    performance.act(Store("my scene"), 0.0)
+    assert until_read(performance, 1.0) == [(f"scene stored: {tmp_path / 'my scene.toml'}", False)]
+    performance.act(Set("strength", 0.1), 2.0)
+    performance.act(Recall("my scene", 0.0), 3.0)
+    until_read(performance, 3.0)
+    assert performance.settings.strength == 1.7
+
+
+@pytest.mark.parametrize("name", ["", "../fog", "a/b", ".hidden", "x" * 61, "a\n"])
+def test_a_scene_is_not_stored_under_a_name_that_is_no_files(play, name):
+    with pytest.raises(UsageError, match="invalid scene name"):
+        play().act(Store(name), 0.0)
+
+
+def test_every_accepted_change_is_announced_with_its_origin(play):
+    performance = play(strength=1.0)
+    performance.act(SetUnit("strength", 1.0), 1.0, origin="fader")
+    performance.act(Set("strength", 3.0), 2.0, origin="page")  # changes nothing
+    with pytest.raises(UsageError):
+        performance.act(Set("strength", 99.0), 3.0, origin="page")
+    assert performance.changes() == [Change("fader", ("strength",), performance.settings)]
+    assert performance.changes() == []
+    performance.act(RecallKey(4), 4.0, origin="keyboard")
+    until_read(performance, 4.0)
+    (change,) = performance.changes()
+    assert (change.origin, change.scene) == ("keyboard", "fog")
+    assert set(change.names) == {"layer", "strength", "mix"}
+    assert change.settings.strength == 2.0  # where the fade leads
+
+
+def test_a_restored_scene_leaves_the_place_as_it_is(play):
+    performance = play(layer="edges")
+    good = performance.settings
+    performance.act(Set("layer", "objects"), 1.0)
+    performance.act(Set("rotate", 90), 1.0)
+    performance.restore(good, "dream")
     performance.step(2.0, None)
-    assert (performance.settings.layer, performance.settings.channels) == ("edges", "3")
-    performance.act(Set("network", "bvlc_googlenet"), 3.0, {})
-    performance.fall_back(dreamt | {"failed": {"network": "bvlc_googlenet"}})
-    performance.step(3.0, None)
-    assert (performance.settings.network, performance.settings.layer) == ("dreamnet", "edges")
+    assert (performance.settings.layer, performance.settings.rotate) == ("edges", 90)

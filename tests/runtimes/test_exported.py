@@ -1,60 +1,30 @@
-"""The fast backend: PyTorch until a graph is ready, then the graph; what fails is dropped, and said."""
+"""The fast backend: PyTorch until a graph is ready, then the graph; what fails is disabled and reported."""
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import ExitStack
 
 import pytest
 import torch
 
-from livedream.compile.export import export, verify
 from livedream.errors import BackendError, UsageError
-from livedream.networks.graphs import GraphSpec, Sidecar, weights_hash
-from livedream.networks.load import load_network
+from livedream.networks.graphs import GraphSpec
 from livedream.networks.objective import LAYER_L2, Guide, Objective
-from livedream.runtimes import exported as exported_backend
-from livedream.runtimes.exported import ExportedBackend, open_backend
-from livedream.runtimes.pytorch import TorchBackend
+from livedream.runtimes import opening
+from livedream.runtimes.calibration import Measurement
+from livedream.runtimes.exported import neighbours, open_backend
+from livedream.runtimes.store import SessionStore
+from tests.runtimes.conftest import CPU, LAYER, SIZE, FakeSession, cosine
 
-CPU = torch.device("cpu")
-LAYER = "textures"
-#: (height, width): odd, so that nothing divides evenly
-SIZE = (37, 51)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("exported")
+PATIENCE_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def reference():
-    return TorchBackend(load_network("dreamnet"), CPU, torch.float32)
-
-
-@pytest.fixture
-def image():
-    torch.manual_seed(1)
-    return torch.rand(1, 3, *SIZE)
-
-
-@pytest.fixture
-def backend(reference, folder):
-    """Makes backends, and closes them."""
-    with ExitStack() as stack:
-
-        def make(**options):
-            sha256 = weights_hash("dreamnet", None)
-            made = ExportedBackend(reference, "dreamnet", None, sha256, folder=folder, **options)
-            stack.callback(made.close)
-            return made
-
-        yield make
-
-
-def cosine(a, b):
-    return float(torch.cosine_similarity(a.flatten(), b.flatten(), 0))
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
@@ -69,86 +39,209 @@ def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, o
     assert fast.name.startswith({"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}[runtime])
 
 
-def test_a_guide_of_any_number_of_features(reference, backend, image):
-    objective = Objective(guide=Guide(torch.rand(480, 70)))
+@pytest.mark.parametrize("count", [70, 400])
+def test_a_guide_of_any_number_of_features(reference, backend, image, count):
+    objective = Objective(guide=Guide(torch.rand(480, count)))
     found = backend(runtime="onnxruntime", wait=True).gradient(image, LAYER, objective)
-    assert cosine(found, reference.gradient(image, LAYER, objective)) > 0.999
+    assert cosine(found, reference.gradient(image, LAYER, objective)) > (0.999 if count == 70 else 0.5)
 
 
-def test_until_a_graph_is_ready_pytorch_dreams(reference, backend, image, monkeypatch):
-    opened = []
+def test_auto_uses_what_is_fastest_here(reference, backend, image):
+    fast = backend(wait=True)
+    found = fast.gradient(image, LAYER, LAYER_L2)
+    assert cosine(found, reference.gradient(image, LAYER, LAYER_L2)) > 0.98
+    assert "preparing" not in fast.name
 
-    def slow(*arguments):
-        while not opened:
-            time.sleep(0.01)
-        return open_session(*arguments)
 
-    open_session = exported_backend.open_session
-    monkeypatch.setattr(exported_backend, "open_session", slow)
-    fast = backend(runtime="onnxruntime")
+def test_until_a_graph_is_ready_pytorch_dreams(reference, backend, fakes, image):
+    found, options = fakes
+    release = threading.Event()
+
+    def slow(path):
+        assert release.wait(PATIENCE_S)
+        return FakeSession("Slow")
+
+    found["slow"] = slow
+    fast = backend(runtime="slow", **options)
     torch.testing.assert_close(
         fast.gradient(image, LAYER, LAYER_L2), reference.gradient(image, LAYER, LAYER_L2)
     )
     assert fast.name == f"{reference.name}, preparing a faster one"
-    opened.append(True)
-    deadline = time.monotonic() + 60
-    while fast.name.startswith("PyTorch") and time.monotonic() < deadline:
-        fast.gradient(image, LAYER, LAYER_L2)
-    assert fast.name == "ONNX Runtime cpu"
+    assert not fast.ready(LAYER, SIZE[::-1], LAYER_L2)
+    release.set()
+    until(lambda: fast.ready(LAYER, SIZE[::-1], LAYER_L2))
+    assert fast.gradient(image, LAYER, LAYER_L2).eq(1).all()
+    assert fast.name == "Slow"
 
 
-def test_neighbours_in_the_layer_list_are_prepared(reference, backend, image):
-    fast = backend(runtime="onnxruntime")
-    deadline = time.monotonic() + 120
-    wanted = {"textures", "edges", "patterns"}
-    while {spec.layer for spec in fast._sessions} != wanted and time.monotonic() < deadline:
-        fast.gradient(image, LAYER, LAYER_L2)
-        time.sleep(0.05)
-    assert {spec.layer for spec in fast._sessions} == wanted
-    fast.gradient(image, "edges", LAYER_L2)
-    assert fast.name == "ONNX Runtime cpu"
+def test_what_is_prepared_is_ready_before_its_first_gradient(backend, fakes, image):
+    found, options = fakes
+    found["fake"] = lambda path: FakeSession("Fake")
+    fast = backend(runtime="fake", **options)
+    fast.prepare("parts", SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready("parts", SIZE[::-1], LAYER_L2))
+    fast.gradient(image, "parts", LAYER_L2)
+    assert fast.name == "Fake"
 
 
-def test_a_full_cache_frees_what_was_unused_for_the_longest(reference, backend, monkeypatch):
-    monkeypatch.setattr(exported_backend, "CACHE_ENTRIES", 2)
-    fast = backend(runtime="onnxruntime", wait=True)
-    for width in (40, 44, 48):
-        fast.gradient(torch.rand(1, 3, 32, width), "edges", LAYER_L2)
-    assert [spec.width for spec in fast._sessions] == [44, 48]
-
-
-def test_a_runtime_that_does_not_start_gives_way_to_the_next(reference, backend, image, monkeypatch):
-    monkeypatch.setattr(exported_backend, "candidates", lambda device: ["tensorrt", "onnxruntime"])
-    fast = backend(wait=True)
-    fast._calibrated = True
+def test_neighbours_in_the_layer_list_are_prepared(backend, fakes, image):
+    found, options = fakes
+    found["fake"] = lambda path: FakeSession("Fake")
+    fast = backend(runtime="fake", **options)
     fast.gradient(image, LAYER, LAYER_L2)
-    assert fast.name == "ONNX Runtime cpu"
+    until(lambda: all(fast.ready(layer, SIZE[::-1], LAYER_L2) for layer in ("edges", "patterns")))
+    assert not fast.ready("objects", SIZE[::-1], LAYER_L2)
 
 
-class Nonsense:
-    name = "Nonsense"
+def test_the_neighbours_are_the_layers_above_and_below_at_the_same_sizes():
+    def spec(layer, width, **form):
+        return GraphSpec("net", layer, width, 9, **form)
 
-    def __call__(self, image, second):
-        return torch.full_like(image, torch.nan)
-
-
-def test_calibration_leaves_out_what_gives_nonsense(reference, backend, image, monkeypatch):
-    monkeypatch.setattr(exported_backend, "candidates", lambda device: ["openvino"])
-    monkeypatch.setattr(exported_backend, "open_session", lambda *arguments: Nonsense())
-    fast = backend(wait=True)
-    found = fast.gradient(image, LAYER, LAYER_L2)
-    assert found.isfinite().all()
-    assert fast.name == reference.name
-    assert "openvino is left out: its gradient is not PyTorch's" in fast.message
+    held = [spec("c", 1), spec("b", 1), spec("b", 2, guide=True), spec("b", 3)]
+    found = neighbours(held, ["a", "b", "c", "d"])
+    assert found == [spec("c", 3), spec("c", 1), spec("a", 3), spec("a", 1)]
+    assert neighbours([], ["a", "b"]) == []
 
 
-def test_what_gives_nan_later_is_dropped(reference, backend, image, monkeypatch):
-    monkeypatch.setattr(exported_backend, "open_session", lambda *arguments: Nonsense())
-    fast = backend(runtime="openvino", wait=True)
+def test_a_store_without_room_takes_no_neighbours(backend, fakes, image):
+    found, options = fakes
+    opened = []
+
+    def fake(path):
+        opened.append(path)
+        return FakeSession("Fake")
+
+    found["fake"] = fake
+    fast = backend(runtime="fake", store=SessionStore(most_sessions=1), **options)
+    fast.gradient(image, LAYER, LAYER_L2)
+    until(lambda: fast.name == "Fake" or fast.gradient(image, LAYER, LAYER_L2) is None)
+    fast.prepare("objects", SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready("objects", SIZE[::-1], LAYER_L2))
+    fast.close()
+    assert len(opened) == 2
+
+
+def test_what_gives_nan_later_gives_way_to_the_next(backend, fakes, image):
+    found, options = fakes
+    found["first"] = lambda path: FakeSession("First", torch.nan)
+    fast = backend(runtime="first", wait=True, **options)
     assert not fast.gradient(image, LAYER, LAYER_L2).isfinite().any()
-    fast.drop("it gave what is no number")
+    assert fast.drop("it produced NaN")
+    assert fast.message == "first disabled: it produced NaN"
     assert fast.gradient(image, LAYER, LAYER_L2).isfinite().all()
-    assert fast.message == "openvino is dropped: it gave what is no number"
+    assert fast.name.startswith("PyTorch")
+    assert not fast.drop("it produced NaN")
+
+
+def test_what_stops_running_gives_way_at_once(reference, backend, fakes, image):
+    class Lost(FakeSession):
+        lost = False
+
+        def __call__(self, image, second):
+            if self.lost:
+                raise RuntimeError("device lost")
+            return super().__call__(image, second)
+
+    found, options = fakes
+    found["gpu"] = lambda path: Lost("Lost")
+    fast = backend(runtime="gpu", wait=True, **options)
+    fast.gradient(image, LAYER, LAYER_L2)
+    Lost.lost = True
+    torch.testing.assert_close(
+        fast.gradient(image, LAYER, LAYER_L2), reference.gradient(image, LAYER, LAYER_L2)
+    )
+    assert fast.message == "gpu disabled: it stopped running: device lost"
+
+
+def two_runtimes(fakes, monkeypatch):
+    """Two fake runtimes, A and B, that calibration finds right, and fast in this order."""
+    found, options = fakes
+    found["a"] = lambda path: FakeSession("A")
+    found["b"] = lambda path: FakeSession("B")
+    times = {"a": Measurement(0.1, 1.0), "b": Measurement(0.2, 1.0)}
+    monkeypatch.setattr(opening, "measure", lambda pytorch, runs, wait: (1.0, times))
+    return found, options
+
+
+def test_a_runtime_dropped_while_it_fails_to_open_costs_no_other(backend, fakes, monkeypatch, image):
+    found, options = two_runtimes(fakes, monkeypatch)
+    fast = backend(wait=True, **options)
+    fast.gradient(image, LAYER, LAYER_L2)
+    assert fast.name == "A"
+
+    def dropped_meanwhile(path):
+        fast.drop("it produced NaN")
+        raise BackendError("no memory")
+
+    found["a"] = dropped_meanwhile
+    fast.prepare("parts", SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready("parts", SIZE[::-1], LAYER_L2))
+    fast.gradient(image, "parts", LAYER_L2)
+    assert fast.name == "B"
+
+
+def test_a_session_of_a_runtime_dropped_while_it_opened_is_not_used(backend, fakes, monkeypatch, image):
+    found, options = two_runtimes(fakes, monkeypatch)
+    fast = backend(wait=True, **options)
+    fast.gradient(image, LAYER, LAYER_L2)
+    assert fast.name == "A"
+
+    def dropped_meanwhile(path):
+        fast.drop("it produced NaN")
+        return FakeSession("A")
+
+    found["a"] = dropped_meanwhile
+    fast.prepare("parts", SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready("parts", SIZE[::-1], LAYER_L2))
+    fast.gradient(image, "parts", LAYER_L2)
+    assert fast.name == "B"
+
+
+def test_a_graph_that_cannot_be_exported_is_given_up_with_its_reason(reference, backend, fakes, image):
+    found, options = fakes
+    found["fake"] = lambda path: FakeSession("Fake")
+
+    def refuse(request):
+        raise BackendError("the operation aten.fft cannot be exported")
+
+    options["exporter"].export = refuse
+    fast = backend(runtime="fake", wait=True, **options)
+    found = fast.gradient(image, LAYER, LAYER_L2)
+    torch.testing.assert_close(found, reference.gradient(image, LAYER, LAYER_L2))
+    assert fast.message == f"{LAYER} runs in PyTorch: the operation aten.fft cannot be exported"
+    assert fast.ready(LAYER, SIZE[::-1], LAYER_L2)  # as fast as it will ever be
+
+
+def test_an_error_that_nobody_expected_does_not_keep_the_dream_waiting(backend, fakes, image, caplog):
+    found, options = fakes
+    found["fake"] = lambda path: 1 / 0
+    fast = backend(runtime="fake", wait=True, **options)
+    assert fast.gradient(image, LAYER, LAYER_L2).isfinite().all()
+    assert fast.message == f"{LAYER} runs in PyTorch: division by zero"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_closing_ends_the_wait_for_a_graph(reference, backend, fakes, image):
+    found, options = fakes
+    opening, release = threading.Event(), threading.Event()
+
+    def slow(path):
+        opening.set()
+        assert release.wait(PATIENCE_S)
+        return FakeSession("Slow")
+
+    found["slow"] = slow
+    fast = backend(runtime="slow", wait=True, **options)
+    thread = threading.Thread(target=fast.gradient, args=(image, LAYER, LAYER_L2))
+    thread.start()
+    assert opening.wait(PATIENCE_S)
+    closing = threading.Thread(target=fast.close)
+    closing.start()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    release.set()
+    closing.join(PATIENCE_S)
+    fast.close()
 
 
 def test_an_unknown_backend_is_refused_by_name():
@@ -156,36 +249,9 @@ def test_an_unknown_backend_is_refused_by_name():
         open_backend("dreamnet", None, CPU, runtime="abacus")
 
 
-def test_an_export_is_checked_and_can_be_checked_again(tmp_path):
-    path = export(GraphSpec("dreamnet", "edges", 61, 35), folder=tmp_path)
-    assert Sidecar.read(path).tolerance["cosine"] > 0.9999
-    assert verify(path)["relative_error"] < 1e-3
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(Exception, match="its hash is not the sidecar's"):
-        verify(path)
-
-
-def test_an_export_that_is_not_autograds_leaves_nothing_behind(tmp_path, monkeypatch):
-    from livedream.compile import convolutions as graph_convolutions
-    from livedream.compile import decompositions as table
-
-    def wrong(g, *rest):
-        gradient, *nothing = graph_convolutions.convolution_backward(g, *rest)
-        return gradient.flip(3), *nothing
-
-    monkeypatch.setattr(table, "convolution_backward", wrong)
-    with pytest.raises(Exception, match="does not match autograd"):
-        export(GraphSpec("dreamnet", "edges", 61, 35), folder=tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_network_that_cannot_be_exported_says_so(tmp_path):
-    from livedream.runtimes.export_process import ExportWorker
-
-    worker = ExportWorker()
-    with pytest.raises(BackendError, match="unknown layer 'nope'"):
-        worker.export(GraphSpec("dreamnet", "nope", 61, 35), None, tmp_path)
-    assert worker.export(GraphSpec("dreamnet", "edges", 61, 35), None, tmp_path).is_file()
-    worker.rest()
+def test_pytorch_by_name_is_always_ready(image):
+    backend = open_backend("dreamnet", None, CPU, runtime="pytorch")
+    assert backend.ready(LAYER, SIZE[::-1], LAYER_L2)
+    backend.prepare(LAYER, SIZE[::-1], LAYER_L2)
+    assert backend.name.startswith("PyTorch cpu")
+    backend.close()

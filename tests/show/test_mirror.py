@@ -63,11 +63,21 @@ def running():
         process.communicate()
 
 
-def status(port: int) -> dict:
+def url(mirror: subprocess.Popen[str]) -> str:
+    """The address of a mirror's preview page: the port that this very process listens on."""
+    ports = [
+        connection.laddr.port
+        for connection in psutil.Process(mirror.pid).net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    return f"http://127.0.0.1:{ports[0]}/" if ports else ""
+
+
+def status(mirror: subprocess.Popen[str]) -> dict:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=5) as answer:
+        with urllib.request.urlopen(url(mirror) + "status.json", timeout=5) as answer:
             return json.load(answer)
-    except OSError:
+    except (OSError, ValueError, psutil.Error):  # not open yet, or ended
         return {}
 
 
@@ -76,7 +86,7 @@ def test_a_mirror_of_clouds_dreams_records_and_ends(tmp_path):
 
     video, photo, stats = tmp_path / "out.mp4", tmp_path / "out.png", tmp_path / "stats.json"
     result = live(
-        *("--source", "clouds", "--headless", "--port", 8431, "--frames", 40, *SMALL),
+        *("--source", "clouds", "--headless", "--port", 0, "--frames", 40, *SMALL),
         *("--record", video, "--snapshot", photo, "--stats", stats),
         *("--layer", "textures", "--set", "steps=1"),
         *("--backend", "pytorch"),  # nothing is exported beside it: every picture is to be recorded
@@ -103,10 +113,11 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
     video = tmp_path / "out.mp4"
     mirror = running(
-        *("--source", "clouds", "--port", 8432, *SMALL, "--record", video), env=environment, cwd=tmp_path
+        *("--source", "clouds", "--port", 0, *SMALL, "--record", video), env=environment, cwd=tmp_path
     )
-    wait_until(lambda: status(8432).get("dream_fps", 0) > 0, mirror, "a dream on the preview page")
-    with urllib.request.urlopen("http://127.0.0.1:8432/snapshot.jpg", timeout=10) as answer:
+    wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream on the preview page")
+    address = url(mirror)
+    with urllib.request.urlopen(address + "snapshot.jpg", timeout=10) as answer:
         picture = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (180, 320, 3)
     assert picture.std() > 10
@@ -116,7 +127,7 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     _, errors = mirror.communicate(timeout=30)
     assert mirror.returncode == 0, errors
     assert "no screen" in errors
-    assert "http://127.0.0.1:8432/" in errors
+    assert f"preview page: {address}" in errors
     assert not psutil.wait_procs(children, timeout=10)[1]
     import av
 
@@ -125,8 +136,8 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
 
 
 def test_killing_the_show_leaves_no_process_behind(running):
-    mirror = running("--source", "clouds", "--headless", "--port", 8433, *SMALL)
-    wait_until(lambda: status(8433).get("dream_fps", 0) > 0, mirror, "a dream")
+    mirror = running("--source", "clouds", "--headless", "--port", 0, *SMALL)
+    wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream")
     children = psutil.Process(mirror.pid).children(recursive=True)
     mirror.kill()
     mirror.wait()
@@ -134,8 +145,8 @@ def test_killing_the_show_leaves_no_process_behind(running):
 
 
 def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(running):
-    mirror = running("--source", "clouds", "--headless", "--port", 8434, *SMALL)
-    wait_until(lambda: status(8434).get("dream_fps", 0) > 0, mirror, "a dream")
+    mirror = running("--source", "clouds", "--headless", "--port", 0, *SMALL)
+    wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream")
     killed = [
         child
         for child in psutil.Process(mirror.pid).children(recursive=True)
@@ -144,13 +155,13 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
     assert len(killed) == 2
     for child in killed:
         child.kill()
-    wait_until(lambda: status(8434).get("faults") == 2, mirror, "two faults")
-    first = status(8434)["first_dream_s"]
-    shown = status(8434)["frames"]
-    wait_until(lambda: status(8434).get("frames", 0) > shown + 30, mirror, "new frames after the restart")
-    ticks = status(8434)["ticks"]
-    wait_until(lambda: status(8434).get("ticks", 0) > ticks, mirror, "new dream ticks after the restart")
-    assert status(8434)["first_dream_s"] == first
+    wait_until(lambda: status(mirror).get("faults") == 2, mirror, "two faults")
+    first = status(mirror)["first_dream_s"]
+    shown = status(mirror)["frames"]
+    wait_until(lambda: status(mirror).get("frames", 0) > shown + 30, mirror, "new frames after the restart")
+    ticks = status(mirror)["ticks"]
+    wait_until(lambda: status(mirror).get("ticks", 0) > ticks, mirror, "new dream ticks after the restart")
+    assert status(mirror)["first_dream_s"] == first
     mirror.terminate()
     said = mirror.communicate(timeout=30)[1]
     for who in ("camera", "dream"):
@@ -161,8 +172,8 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
 def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(running):
     shared = Path("/dev/shm")
     before = set(shared.glob("psm_*")) if shared.is_dir() else set()
-    mirror = running("--source", "clouds", "--headless", "--port", 8439, *SMALL, start_new_session=True)
-    wait_until(lambda: status(8439).get("frames", 0) > 0, mirror, "a picture")
+    mirror = running("--source", "clouds", "--headless", "--port", 0, *SMALL, start_new_session=True)
+    wait_until(lambda: status(mirror).get("frames", 0) > 0, mirror, "a picture")
     children = psutil.Process(mirror.pid).children(recursive=True)
     for _ in range(3):  # an impatient person
         os.killpg(mirror.pid, signal.SIGHUP)
@@ -180,7 +191,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
     [
         (["--layer", "inception9"], 2, "unknown layer 'inception9'; dreamnet has: edges"),
         (["--network", "mirrornet"], 2, "unknown network 'mirrornet'; possible: dreamnet"),
-        (["--steps", "99"], 2, "possible: 0 to 20"),
+        (["--steps", "99"], 2, "expected 0–20"),
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
         (["--scene", "fog"], 2, "unknown scene 'fog'; possible: attract, cathedral"),
         (["--nonsense"], 2, "--nonsense"),
@@ -195,7 +206,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_costs_one_clear_line(words, code, said, tmp_path):
-    result = live("--headless", "--port", 8435, "--frames", 1, *words, cwd=tmp_path)
+    result = live("--headless", "--port", 0, "--frames", 1, *words, cwd=tmp_path)
     assert said in one_line(result)
     assert result.returncode == code
 
@@ -203,7 +214,7 @@ def test_a_mistake_costs_one_clear_line(words, code, said, tmp_path):
 def test_damaged_weights_end_the_start_with_one_clear_line(tmp_path):
     (tmp_path / "weights.npz").write_bytes(b"not weights at all")
     result = live(
-        *("--headless", "--port", 8436, "--source", "clouds", "--network", "bvlc_googlenet"),
+        *("--headless", "--port", 0, "--source", "clouds", "--network", "bvlc_googlenet"),
         *("--weights", tmp_path / "weights.npz"),
     )
     assert "weights.npz" in one_line(result)
@@ -217,7 +228,7 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     guides.mkdir()
     (guides / "broken.png").write_bytes(b"no picture")
     shutil.copy(ROOT / "docs" / "pictures" / "clouds.jpg", guides / "clouds.jpg")
-    words = ("--source", "clouds", "--windowed", "--preview", "--port", 8437, *SMALL, "--layer", "edges")
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 0, *SMALL, "--layer", "edges")
     words += ("--journey-hold-s", 0.5, "--journey-fade-s", 0.5)
     mirror = running(*words, cwd=tmp_path)
 
@@ -225,7 +236,7 @@ def test_keys_change_the_running_mirror(running, tmp_path):
         subprocess.run(["xdotool", "key", *keys], check=True)
 
     def now(name: str):
-        return status(8437).get(name)
+        return status(mirror).get(name)
 
     wait_until(lambda: now("dream_fps"), mirror, "a dream")
     press("Right", "a")
@@ -254,14 +265,14 @@ def test_a_network_that_cannot_be_loaded_is_said_and_the_old_dream_goes_on(runni
     cache.mkdir(parents=True)
     (cache / "googlenet-1378be20.pth").write_text("damaged")
     environment = os.environ | {"TORCH_HOME": str(tmp_path)}
-    words = ("--source", "clouds", "--windowed", "--preview", "--port", 8440, *SMALL, "--layer", "edges")
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 0, *SMALL, "--layer", "edges")
     mirror = running(*words, cwd=tmp_path, env=environment)
-    wait_until(lambda: status(8440).get("dream_fps"), mirror, "a dream")
+    wait_until(lambda: status(mirror).get("dream_fps"), mirror, "a dream")
     subprocess.run(["xdotool", "key", "shift+n"], check=True)
-    wait_until(lambda: "damaged" in status(8440).get("message", ""), mirror, "the reason")
+    wait_until(lambda: "damaged" in status(mirror).get("message", ""), mirror, "the reason")
     subprocess.run(["xdotool", "key", "Right"], check=True)
-    wait_until(lambda: status(8440)["layer"] == "textures", mirror, "the old network's next layer")
-    assert status(8440)["network"] == "dreamnet"
+    wait_until(lambda: status(mirror)["layer"] == "textures", mirror, "the old network's next layer")
+    assert status(mirror)["network"] == "dreamnet"
 
 
 def test_a_damaged_scene_is_said_and_the_rest_of_it_is_shown(tmp_path):
@@ -270,7 +281,7 @@ def test_a_damaged_scene_is_said_and_the_rest_of_it_is_shown(tmp_path):
     )
     stats = tmp_path / "stats.json"
     result = live(
-        *("--source", "clouds", "--headless", "--port", 8441, "--frames", 3, *SMALL, "--stats", stats),
+        *("--source", "clouds", "--headless", "--port", 0, "--frames", 3, *SMALL, "--stats", stats),
         *("--scenes", tmp_path, "--scene", "fog"),
     )
     assert result.returncode == 0, result.stderr
@@ -286,13 +297,13 @@ def test_people_who_walk_in_end_the_attract_dream(running, shared, tmp_path):
     video = shared / "video" / "people_walking.mp4"
     mirror = running(
         *("--source", video, "--detect-visitors-in", "any", "--attract-after-s", 2),
-        *("--headless", "--port", 8442),
+        *("--headless", "--port", 0),
         *SMALL,
     )
-    wait_until(lambda: status(8442).get("attract"), mirror, "the attract dream of an empty room")
-    wait_until(lambda: status(8442).get("arrivals"), mirror, "somebody")
-    wait_until(lambda: status(8442).get("attract") is False, mirror, "the mirror again")
-    assert status(8442)["presence"] > 0.5
+    wait_until(lambda: status(mirror).get("attract"), mirror, "the attract dream of an empty room")
+    wait_until(lambda: status(mirror).get("arrivals"), mirror, "somebody")
+    wait_until(lambda: status(mirror).get("attract") is False, mirror, "the mirror again")
+    assert status(mirror)["presence"] > 0.5
 
 
 @pytest.mark.shared
@@ -301,7 +312,7 @@ def test_the_original_network_dreams_on_a_real_visitor(shared, bvlc_weights, tmp
 
     video, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
     result = live(
-        *("--headless", "--port", 8438, "--source", shared / "video" / "webcam_face.mp4", "--frames", 60),
+        *("--headless", "--port", 0, "--source", shared / "video" / "webcam_face.mp4", "--frames", 60),
         *("--network", "bvlc_googlenet", "--weights", bvlc_weights, "--layer", "inception_4c"),
         *("--working-px", 192, "--record", video, "--stats", stats, "--size", "640x360"),
     )

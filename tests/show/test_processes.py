@@ -1,4 +1,4 @@
-"""When the camera and the dream process are taken for dead, by the clock and by what they said themselves."""
+"""When the camera and the dream process count as hung, by the show's own clock and what they reported."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from functools import partial
 
 import pytest
 
+from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
+from livedream.ipc.protocol import DreamStatus, SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.ipc.supervised import Supervised
-from livedream.show.processes import Status, camera_stalled, dream_stalled
+from livedream.show.processes import camera_stalled, dream_stalled
 
 START_S = 100.0
 
@@ -20,50 +22,73 @@ def sleep() -> None:
 
 @pytest.fixture
 def child():
-    """Starts a child at ``START_S`` that says what the test says for it; its worker and its status slot."""
-    with Slot.create(1 << 16) as slot:
-        processes = []
+    """Starts a child at ``START_S`` that says what the test says for it."""
+    with Slot.create(MESSAGE_BYTES) as slot:
+        children = []
 
-        def start(stalled, last_words=None):
+        def start(stalled, status, last_words=None):
+            board, sender = StatusBoard(slot, status), Sender(slot)
             if last_words is not None:
-                slot.publish_json(last_words)  # by the child before this one
-            worker = Supervised("child", sleep, (), partial(stalled, Status(slot)))
-            processes.append(worker)
-            worker.start(START_S)
-            return worker, slot
+                sender.send(last_words)  # by the child before this one
+                board.update(START_S - 1)
+            supervised = Supervised("child", sleep, (), partial(stalled, board), starting=board.restarted)
+            children.append(supervised)
+            supervised.start(START_S)
+            return supervised, sender
 
         yield start
-        for worker in processes:
-            worker.close()
+        for supervised in children:
+            supervised.close()
 
 
-@pytest.mark.parametrize("stalled", [camera_stalled, dream_stalled])
 @pytest.mark.parametrize(
-    "last_words", [None, {"time_s": START_S - 9.0, "stalled": True, "state": "ready"}], ids=["first", "again"]
+    ("stalled", "status", "last_words"),
+    [
+        (camera_stalled, SourceStatus(), None),
+        (camera_stalled, SourceStatus(), SourceStatus(phase="running", stalled=True)),
+        (dream_stalled, DreamStatus(), None),
+        (dream_stalled, DreamStatus(), DreamStatus(phase="dreaming", progress=9)),
+    ],
+    ids=["camera", "camera again", "dream", "dream again"],
 )
-def test_a_child_has_a_minute_to_start(child, stalled, last_words):
-    worker, _ = child(stalled, last_words)
-    assert worker.check(START_S + 11.0) == ""
-    assert worker.check(START_S + 60.0) == ""
-    assert worker.check(START_S + 60.1) == "child has not started in 60 s"
+def test_a_child_has_a_minute_to_start(child, stalled, status, last_words):
+    supervised, _ = child(stalled, status, last_words)
+    assert supervised.check(START_S + 11.0) == ""
+    assert supervised.check(START_S + 60.0) == ""
+    assert "did not start within 60 s" in supervised.check(START_S + 60.1)
 
 
 def test_a_camera_process_that_has_spoken_must_go_on_speaking(child):
-    worker, slot = child(camera_stalled)
-    slot.publish_json({"time_s": START_S + 30.0})
-    assert worker.check(START_S + 40.0) == ""
-    assert worker.check(START_S + 40.1) == "child is silent"
+    supervised, sender = child(camera_stalled, SourceStatus())
+    for n in range(5):
+        sender.send(SourceStatus(phase="running", progress=n))
+        assert supervised.check(START_S + 8.0 * n) == ""
+    assert supervised.check(START_S + 32.0 + 10.0) == ""
+    assert "stopped responding" in supervised.check(START_S + 32.0 + 10.1)
 
 
-def test_a_camera_that_does_not_answer_is_believed_from_its_own_process(child):
-    worker, slot = child(camera_stalled)
-    slot.publish_json({"time_s": START_S + 12.0, "stalled": True})
-    assert worker.check(START_S + 12.1) == "child does not answer"
+def test_a_camera_process_that_says_the_same_again_makes_no_progress(child):
+    supervised, sender = child(camera_stalled, SourceStatus())
+    for n in range(3):
+        sender.send(SourceStatus(phase="running", progress=1, message=f"still here {n}"))
+        assert supervised.check(START_S + 4.0 * n) == ""
+    assert "stopped responding" in supervised.check(START_S + 10.1)
 
 
-@pytest.mark.parametrize(("state", "patience_s"), [("loading", 900.0), ("ready", 60.0)])
-def test_a_dream_that_loads_may_be_silent_for_longer(child, state, patience_s):
-    worker, slot = child(dream_stalled)
-    slot.publish_json({"time_s": START_S + 20.0, "state": state})
-    assert worker.check(START_S + 20.0 + patience_s) == ""
-    assert worker.check(START_S + 20.1 + patience_s) == "child is silent"
+def test_a_driver_that_does_not_answer_is_reported_by_its_own_process(child):
+    supervised, sender = child(camera_stalled, SourceStatus())
+    sender.send(SourceStatus(phase="running", stalled=True))
+    assert supervised.check(START_S + 9.0) == ""
+    assert "does not answer" in supervised.check(START_S + 10.1)
+
+
+@pytest.mark.parametrize(
+    ("phase", "patience_s"),
+    [("importing", 180.0), ("loading", 180.0), ("downloading", 3600.0), ("dreaming", 60.0)],
+)
+def test_each_phase_of_the_dream_has_its_own_time_limit(child, phase, patience_s):
+    supervised, sender = child(dream_stalled, DreamStatus())
+    sender.send(DreamStatus(phase=phase))
+    assert supervised.check(START_S + 20.0) == ""
+    assert supervised.check(START_S + 20.0 + patience_s) == ""
+    assert "stopped responding" in supervised.check(START_S + 20.1 + patience_s)

@@ -1,4 +1,4 @@
-"""The recorder: true timing, nothing that can stop the show, and a video that plays whatever happens."""
+"""The recorder: exact timing, never blocks the show, and leaves a playable video whatever happens."""
 
 import signal
 import subprocess
@@ -6,13 +6,15 @@ import sys
 import textwrap
 import threading
 from datetime import datetime
+from itertools import count
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from livedream.errors import OutputError, UsageError
-from livedream.sinks import recorder as module
+from livedream.sinks.port import Stamp
 from livedream.sinks.recorder import Recorder, automatic_path
 
 
@@ -30,19 +32,12 @@ def decode(path):
     return [float(f.pts * f.time_base) for f in frames], [f.to_ndarray(format="rgb24") for f in frames]
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """A queue that holds whole test videos, so that no picture is dropped on a slow machine."""
-    monkeypatch.setattr(module, "_QUEUE", 1000)
-
-
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
 def test_every_picture_is_there_at_its_own_time(tmp_path, ending):
     times = [50.0, 50.033, 50.1, 50.2, 50.21, 51.0, 51.5]
     with Recorder(tmp_path / f"a.{ending}", fps=30) as recorder:
         for i, time_s in enumerate(times):
-            recorder.add(picture(i), time_s)
+            recorder.add(picture(i), time_s, wait=True)
     found, pictures = decode(recorder.path)
     assert found == pytest.approx([t - 50.0 for t in times], abs=0.002)
     assert recorder.error is None
@@ -51,17 +46,15 @@ def test_every_picture_is_there_at_its_own_time(tmp_path, ending):
         assert np.abs(image.astype(int) - picture(i)).mean() < 6
 
 
-@pytest.mark.usefixtures("patient")
 def test_pictures_of_the_same_moment_are_kept_in_order(tmp_path):
     with Recorder(tmp_path / "a.mp4") as recorder:
         for i in range(5):
-            recorder.add(picture(i), 10.0)
+            recorder.add(picture(i), 10.0, wait=True)
     times, _ = decode(recorder.path)
     assert len(times) == 5
     assert times == sorted(set(times))
 
 
-@pytest.mark.usefixtures("patient")
 def test_odd_sizes_and_a_resized_window_keep_the_first_size_made_even(tmp_path):
     with Recorder(tmp_path / "a.mp4") as recorder:
         recorder.add(picture(0, 161, 97), 0.0)
@@ -73,7 +66,6 @@ def test_odd_sizes_and_a_resized_window_keep_the_first_size_made_even(tmp_path):
     assert recorder.error is None
 
 
-@pytest.mark.usefixtures("patient")
 def test_the_caller_may_use_the_picture_again(tmp_path):
     image = picture(0)
     with Recorder(tmp_path / "a.mp4") as recorder:
@@ -85,16 +77,16 @@ def test_the_caller_may_use_the_picture_again(tmp_path):
 
 def test_what_the_encoder_cannot_take_is_dropped_and_counted(tmp_path, monkeypatch):
     gate = threading.Event()
-    encode = Recorder._encode
+    convert = cv2.cvtColor
 
-    def slow(self, image, time_s):
+    def slow(*arguments):
         gate.wait(30)
-        encode(self, image, time_s)
+        return convert(*arguments)
 
-    monkeypatch.setattr(Recorder, "_encode", slow)
+    monkeypatch.setattr(cv2, "cvtColor", slow)
     recorder = Recorder(tmp_path / "a.mp4")
     for i in range(40):
-        recorder.add(picture(i), i / 30)  # would hang here if it waited
+        recorder.add(picture(i), i / 30)  # would hang here if it blocked
     gate.set()
     recorder.close()
     times, _ = decode(recorder.path)
@@ -119,6 +111,26 @@ def test_a_file_that_cannot_be_written_is_an_error_at_once(tmp_path):
     assert not (tmp_path / "a.gif").exists()
 
 
+def test_as_a_sink_it_records_each_camera_frame_once_and_nothing_before_the_first(tmp_path):
+    with Recorder(tmp_path / "a.mp4") as recorder:
+        for index, time_s in ((-1, 0.0), (1, 100.0), (1, 100.0), (2, 100.5), (2, 100.5)):
+            recorder.show(picture(index), None, Stamp(index, time_s))
+    times, _ = decode(recorder.path)
+    assert times == pytest.approx([0.0, 0.5], abs=0.002)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_as_a_sink_it_raises_once_the_file_cannot_be_written(tmp_path):
+    (tmp_path / "a.mp4").symlink_to("/dev/full")
+
+    def show_until_it_raises(recorder):
+        for i in count(1):
+            recorder.show(picture(i), None, Stamp(i, i / 30))
+
+    with Recorder(tmp_path / "a.mp4") as recorder, pytest.raises(OutputError, match="No space left"):
+        show_until_it_raises(recorder)
+
+
 def test_close_may_be_called_twice_and_without_a_picture(tmp_path):
     recorder = Recorder(tmp_path / "a.mp4")
     recorder.close()
@@ -128,17 +140,19 @@ def test_close_may_be_called_twice_and_without_a_picture(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_full_disk_is_said_and_stops_only_the_recording(tmp_path):
+def test_a_full_disk_is_reported_and_stops_only_the_recording(tmp_path):
     (tmp_path / "a.mp4").symlink_to("/dev/full")
     with Recorder(tmp_path / "a.mp4") as recorder:
         for i in range(100):
             recorder.add(picture(i), i / 30)
     assert recorder.error is not None
-    assert "No space left" in recorder.error
+    assert "stopped after 0 s: No space left" in recorder.error
+    with pytest.raises(OutputError, match="No space left"):
+        recorder.finish()
 
 
 def run(script, *arguments):
-    """A process that records; it says ``ready`` before it waits for its end."""
+    """A process that records; it prints ``ready`` before it waits to be killed."""
     code = "import sys\n" + textwrap.dedent(script)
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True
@@ -151,13 +165,12 @@ def test_a_disk_that_fills_up_leaves_what_was_written_playable(tmp_path):
     script = """
         import resource
         import numpy as np
-        from livedream.sinks import recorder as module
-        module._QUEUE = 1000
+        from livedream.sinks.recorder import Recorder
         resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, 700_000))
         noise = np.random.default_rng(0).integers(0, 256, (150, 96, 160, 3), np.uint8)
-        with module.Recorder(sys.argv[1], fps=30) as recorder:
+        with Recorder(sys.argv[1], fps=30) as recorder:
             for i, image in enumerate(noise):
-                recorder.add(image, i / 30)
+                recorder.add(image, i / 30, wait=True)
         print(recorder.error)
     """
     process = run(script, path)
@@ -176,13 +189,10 @@ def test_a_killed_process_leaves_a_video_that_plays(tmp_path, ending):
     script = """
         import time
         import numpy as np
-        from livedream.sinks import recorder as module
-        module._QUEUE = 1000
-        recorder = module.Recorder(sys.argv[1], fps=30)
+        from livedream.sinks.recorder import Recorder
+        recorder = Recorder(sys.argv[1], fps=30)
         for i in range(150):
-            recorder.add(np.full((96, 160, 3), i, np.uint8), i / 30)
-        while recorder._queue.qsize():
-            time.sleep(0.01)
+            recorder.add(np.full((96, 160, 3), i, np.uint8), i / 30, wait=True)
         print("ready", flush=True)
         time.sleep(600)
     """
@@ -192,7 +202,7 @@ def test_a_killed_process_leaves_a_video_that_plays(tmp_path, ending):
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     times, _ = decode(path)
-    assert len(times) >= 90  # five seconds, less what had not been a whole fragment yet
+    assert len(times) >= 90  # five seconds, less the queue and the last fragment
 
 
 def test_automatic_names_tell_the_time_and_never_repeat(tmp_path):

@@ -66,8 +66,8 @@ def test_later_hands_over_the_error(tmp_path):
 
 def test_a_picture_without_settings_says_so(tmp_path):
     Pillow.fromarray(IMAGE).save(tmp_path / "plain.png")
-    with pytest.raises(UsageError, match="no livedream settings"):
+    with pytest.raises(UsageError, match="contains no livedream settings"):
         read_snapshot_settings(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(UsageError, match="possible: a saved snapshot"):
+    with pytest.raises(UsageError, match="possible: a snapshot saved"):
         read_snapshot_settings(tmp_path / "text.png")

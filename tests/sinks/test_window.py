@@ -12,7 +12,7 @@ import pytest
 from livedream.errors import OutputError
 from livedream.sinks import window as module
 from livedream.sinks.screens import displays, screen_available
-from livedream.sinks.window import Closed, KeyPressed, Resized, Window, _fitted, _turned_box
+from livedream.sinks.window import Closed, KeyPressed, Resized, Window, _fitted, _rotated_box
 
 needs_xdotool = pytest.mark.skipif(
     not (os.environ.get("DISPLAY") and shutil.which("xdotool")), reason="needs xdotool and an X display"
@@ -101,7 +101,7 @@ def test_a_picture_of_another_shape_is_centred_and_kept_whole():
     [(0, (10, 0, 20, 30)), (90, (70, 10, 30, 20)), (180, (170, 70, 20, 30)), (270, (0, 170, 30, 20))],
 )
 def test_a_box_turns_with_its_screen(degrees, expected):
-    assert _turned_box((10, 0, 20, 30), 200, 100, degrees) == expected
+    assert _rotated_box((10, 0, 20, 30), 200, 100, degrees) == expected
 
 
 @pytest.mark.usefixtures("blind")
@@ -127,7 +127,7 @@ def test_it_closes_twice():
 @pytest.mark.usefixtures("blind")
 def test_a_display_that_is_not_there_names_those_that_are():
     count = len(displays())
-    with pytest.raises(OutputError, match=rf"no display {count}; found {count}; possible: 0 \("):
+    with pytest.raises(OutputError, match=rf"no display {count}; {count} found; possible: 0 \("):
         Window(full_screen=False, display=count)
 
 

@@ -47,7 +47,7 @@ def test_labels_are_learnt_and_images_told_from_corrupted_ones(striped: Dataset)
         3e6  # past the warm-up, so that the learning rate does not depend on the machine's speed
     )
     before = task.measure(trainer.folded())
-    losses = [trainer.step() for _ in range(80)]
+    losses = [trainer.step() for _ in range(140)]
     assert np.mean([step["loss_label"] for step in losses[-10:]]) < 0.4
     metrics = task.measure(trainer.folded())
     assert set(metrics) == {f"held_out_corrupted_{layer}" for layer in LAYERS} | {

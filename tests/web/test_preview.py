@@ -1,11 +1,13 @@
-"""The preview page: pictures arrive, nobody pays when nobody looks, and only this machine may look."""
+"""The preview page: pictures arrive, costs nothing without viewers, and is for this machine only."""
 
 import asyncio
 import json
 import socket
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
+from contextlib import AsyncExitStack
 
 import aiohttp
 import cv2
@@ -13,7 +15,6 @@ import numpy as np
 import pytest
 
 from livedream.errors import OutputError, UsageError
-from livedream.web import preview as module
 from livedream.web.preview import Preview
 
 IMAGE = np.zeros((90, 160, 3), np.uint8)
@@ -33,7 +34,7 @@ def get(preview, path, **headers):
 
 
 class Feed:
-    """Offers a picture again and again, as the show does."""
+    """Shows a picture again and again, as the show does."""
 
     def __init__(self, preview):
         self._preview, self._stop = preview, threading.Event()
@@ -41,7 +42,7 @@ class Feed:
 
     def _run(self):
         while not self._stop.wait(0.005):
-            self._preview.offer(IMAGE)
+            self._preview.show(IMAGE)
 
     def __enter__(self):
         self._thread.start()
@@ -86,10 +87,10 @@ def test_the_stream_brings_the_picture_again_and_again(preview):
 
 def test_nothing_is_encoded_while_nobody_looks(preview, monkeypatch):
     encoded = []
-    jpeg = module._jpeg
-    monkeypatch.setattr(module, "_jpeg", lambda image: encoded.append(image) or jpeg(image))
+    encode = cv2.imencode
+    monkeypatch.setattr(cv2, "imencode", lambda *words: encoded.append(words) or encode(*words))
     for _ in range(200):
-        preview.offer(IMAGE)
+        preview.show(IMAGE)
     get(preview, "status.json")
     assert not encoded
     assert preview.viewers == 0
@@ -102,7 +103,7 @@ def test_a_still_picture_is_sent_to_who_comes_later(preview):
         async with get("stream.mjpeg") as response:
             return await frames(response, 1)
 
-    preview.offer(IMAGE)
+    preview.show(IMAGE)
     assert streaming(preview, use)[0].startswith(b"\xff\xd8")
 
 
@@ -132,7 +133,7 @@ def test_a_reader_who_takes_nothing_does_not_hold_up_the_others(preview):
 def test_status_and_page(preview):
     preview.set_status({"layer": "inception_4c", "display_fps": 30.0})
     status = json.loads(get(preview, "status.json"))
-    assert status == {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0}
+    assert status == {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0, "max_viewers": 16}
     page = get(preview, "").decode()
     assert "/stream.mjpeg" in page
     assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from anywhere else
@@ -155,7 +156,7 @@ def test_a_request_for_another_host_is_refused(preview, host):
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8400", "127.0.0.1:1", "[::1]:8400"])
 def test_this_machine_by_any_of_its_names_is_answered(preview, host):
-    assert json.loads(get(preview, "status.json", Host=host)) == {"viewers": 0}
+    assert json.loads(get(preview, "status.json", Host=host))["viewers"] == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
@@ -180,18 +181,52 @@ def test_it_closes_twice_and_with_somebody_connected(preview):
     with Feed(preview):
         streaming(preview, use)
     preview.close()
-    preview.offer(IMAGE)
-    assert not preview._thread.is_alive()
+    preview.show(IMAGE)
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        get(preview, "")
 
 
-def test_a_picture_that_cannot_be_encoded_ends_the_preview_and_not_the_show(preview, monkeypatch, caplog):
-    def broken(_image):
-        raise ValueError("no such picture")
+def test_a_server_that_crashes_raises_in_show(preview, monkeypatch):
+    def broken(*_words):
+        raise ValueError("cannot encode")
 
-    monkeypatch.setattr(module, "_jpeg", broken)
-    preview.offer(IMAGE)
+    monkeypatch.setattr(cv2, "imencode", broken)
+    preview.show(IMAGE)
     with pytest.raises((urllib.error.URLError, ConnectionError)):
         get(preview, "snapshot.jpg")
-    preview._thread.join(30)
-    preview.offer(IMAGE)
-    assert "no such picture" in caplog.text
+
+    def show_until_it_raises():
+        while True:  # the test's own time limit ends this
+            preview.show(IMAGE)
+
+    with pytest.raises(ValueError, match="cannot encode"):
+        show_until_it_raises()
+
+
+def test_only_so_many_may_watch_at_once_and_a_free_place_is_given_again(preview):
+    async def use(get):
+        async with AsyncExitStack() as stack:
+            for _ in range(16):
+                await frames(await stack.enter_async_context(get("stream.mjpeg")), 1)
+            async with get("stream.mjpeg") as refused, get("snapshot.jpg") as also_refused:
+                assert refused.status == also_refused.status == 503
+                assert "16 viewers" in await refused.text()
+        while preview.viewers:
+            await asyncio.sleep(0.01)
+        async with get("stream.mjpeg") as response:
+            return await frames(response, 1)
+
+    with Feed(preview):
+        assert streaming(preview, use)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GET / HTTP/9.9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\nHo st: \x00\r\n\r\n"],
+)
+def test_a_malformed_request_is_answered_and_not_logged(preview, caplog, request_bytes):
+    port = urllib.parse.urlsplit(preview.url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request_bytes + b"\r\n\r\n")
+        assert b" 400 " in connection.recv(1000)
+    assert not caplog.records

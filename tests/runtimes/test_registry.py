@@ -1,0 +1,50 @@
+"""Runtimes by name, and which of them are still used."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from livedream.errors import BackendError
+from livedream.runtimes.names import BACKENDS
+from livedream.runtimes.registry import Runtimes, candidates, open_session
+from tests.runtimes.conftest import CPU
+
+
+def test_what_is_tried_on_a_cpu_opens_a_graph(graph):
+    found = candidates(CPU)
+    assert found
+    assert set(found) < set(BACKENDS)
+    for name in found:
+        assert open_session(name, graph, 1).name
+
+
+def test_nothing_is_tried_on_mps():
+    assert candidates(torch.device("mps")) == []
+
+
+@pytest.mark.parametrize("name", [name for name in BACKENDS if name != "pytorch"])
+def test_every_runtime_refuses_a_file_that_is_no_graph(name, tmp_path):
+    path = tmp_path / "none.onnx"
+    path.write_bytes(b"not a graph")
+    with pytest.raises(BackendError):
+        open_session(name, path, 1)
+
+
+def test_what_runs_no_graphs_is_refused(graph):
+    with pytest.raises(BackendError, match="'abacus' runs no exported graphs"):
+        open_session("abacus", graph, 1)
+
+
+def test_a_runtime_is_dropped_once():
+    runtimes = Runtimes(["a", "b"])
+    assert runtimes.drop("a")
+    assert not runtimes.drop("a")
+    assert runtimes.names() == ["b"]
+
+
+def test_an_order_measured_before_a_drop_brings_nothing_back():
+    runtimes = Runtimes(["a", "b", "c"])
+    runtimes.drop("b")
+    runtimes.keep(["c", "b", "a"])
+    assert runtimes.names() == ["c", "a"]

@@ -1,0 +1,97 @@
+"""Orders: what has changed is sent, what works is remembered, what kills the dream is taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from livedream.ipc.protocol import DreamStatus, Unavailable
+from livedream.performance.store import Played
+from livedream.settings import Settings
+from livedream.show.orders import Orders, instead_of
+
+GOOD, BAD = Settings(layer="edges"), Settings(layer="objects")
+
+
+def dreaming(orders: Orders, now: float, seconds: float) -> None:
+    """The dream follows the newest order for so long."""
+    for n in range(int(seconds * 4) + 1):
+        number = orders.newest.number
+        orders.watch(DreamStatus(phase="dreaming", order=number, ticks=n + 1), now + n / 4)
+
+
+def test_an_order_is_made_only_when_something_has_changed():
+    orders = Orders()
+    first = orders.make(Played(GOOD), 16 / 9)
+    assert orders.make(Played(GOOD), 16 / 9) is None
+    second = orders.make(Played(GOOD), None)
+    third = orders.make(Played(GOOD, transition_s=2.0), None)
+    assert [order.number for order in (first, second, third)] == [1, 2, 3]
+    assert (second.aspect, third.transition_s) == (None, 2.0)
+
+
+def test_settings_that_kill_the_dream_twice_are_taken_back_once():
+    orders = Orders()
+    orders.make(Played(GOOD), None)
+    dreaming(orders, 0.0, 11.0)
+    orders.make(Played(BAD), None)
+    orders.died()
+    assert orders.restored() is None
+    orders.died()
+    assert orders.restored() == GOOD
+    assert orders.restored() is None
+
+
+def test_deaths_with_proved_settings_in_between_do_not_count_together():
+    orders = Orders()
+    orders.make(Played(GOOD), None)
+    dreaming(orders, 0.0, 11.0)
+    orders.make(Played(BAD), None)
+    orders.died()
+    dreaming(orders, 20.0, 11.0)
+    orders.died()
+    assert orders.restored() is None
+
+
+def test_settings_that_have_only_just_begun_are_not_good_ones():
+    orders = Orders()
+    orders.make(Played(GOOD), None)
+    dreaming(orders, 0.0, 11.0)
+    orders.make(Played(BAD), None)
+    dreaming(orders, 12.0, 2.0)
+    orders.died()
+    orders.died()
+    assert orders.restored() == GOOD
+
+
+def test_without_settings_that_ever_worked_nothing_is_taken_back():
+    orders = Orders()
+    orders.make(Played(BAD), None)
+    for _ in range(5):
+        orders.died()
+    assert orders.restored() is None
+
+
+WANTED = Settings(network="bvlc_googlenet", layer="inception_4c", guide="cat.png")
+DREAMT = DreamStatus(network="dreamnet", layer="edges", channels="3", guide="")
+
+
+@pytest.mark.parametrize(
+    ("missing", "instead"),
+    [
+        (Unavailable(), {}),
+        (Unavailable(network="bvlc_googlenet"), {"network": "dreamnet", "layer": "edges", "channels": "3"}),
+        (Unavailable(network="vgg16"), {}),  # an older wish
+        (Unavailable(network="bvlc_googlenet", layer="inception_3b"), {}),
+        (
+            Unavailable(network="bvlc_googlenet", layer="inception_4c"),
+            {"network": "dreamnet", "layer": "edges", "channels": "3"},
+        ),
+        (Unavailable(guide="cat.png"), {"guide": ""}),
+        (Unavailable(guide="dog.png"), {}),
+    ],
+)
+def test_what_cannot_be_dreamt_is_no_longer_wanted(missing, instead):
+    status = DreamStatus(
+        network=DREAMT.network, layer=DREAMT.layer, channels=DREAMT.channels, unavailable=missing
+    )
+    assert instead_of(WANTED, status) == instead

@@ -1,0 +1,268 @@
+"""The outputs of a show: one that fails costs no other, and there is always somewhere to look."""
+
+import json
+import re
+import urllib.request
+from dataclasses import replace
+
+import av
+import numpy as np
+import pygame
+import pytest
+
+from livedream.errors import OutputError
+from livedream.settings import Settings
+from livedream.show import outputs as module
+from livedream.show.options import MirrorOptions
+from livedream.show.outputs import Outputs
+from livedream.show.snapshot import Measured, Snapshot, stats
+from livedream.sinks.port import Stamp
+from livedream.sinks.window import KeyPressed, Resized
+
+OPTIONS = MirrorOptions(source="clouds", size=(64, 36), port=0, full_screen=False)
+PICTURE = np.full((36, 64, 3), 90, np.uint8)
+
+
+class Desk:
+    """The desk that fake windows stand on: which were opened, and whether it breaks them."""
+
+    def __init__(self):
+        self.windows = []
+        self.broken = self.refuses = False
+
+
+@pytest.fixture
+def desk(monkeypatch):
+    """Opens fake windows instead of real ones."""
+    desk = Desk()
+
+    class FakeWindow:
+        name = "window"
+        has_vsync = True
+        picture_size = output_size = (128, 72)
+
+        def __init__(self, **how):
+            if desk.refuses:
+                raise OutputError("no screen for a window")
+            self.how, self.rotate, self.pictures, self.closed = how, how["rotate"], 0, False
+            desk.windows.append(self)
+
+        def show(self, picture, overlay, stamp):
+            if desk.broken:
+                raise pygame.error("the renderer is lost")
+            self.pictures += 1
+
+        def poll(self):
+            if desk.broken:
+                raise pygame.error("video system not initialized")
+            return [KeyPressed("a")]
+
+        def set_rotate(self, degrees):
+            self.rotate = degrees
+
+        def set_full_screen(self, full_screen):
+            self.full_screen = full_screen
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(module, "Window", FakeWindow)
+    monkeypatch.setattr(module, "screen_available", lambda: True)
+    return desk
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Recordings and snapshots go to a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Show:
+    """Shows pictures at 10 Hz on a clock of its own."""
+
+    def __init__(self, outputs, now=100.0):
+        self.outputs, self.now, self.said, self.events = outputs, now, [], []
+
+    def run(self, seconds):
+        for _ in range(round(seconds * 10)):
+            self.events += self.outputs.poll()
+            self.outputs.show(PICTURE, None, Stamp(round(self.now * 10), self.now), self.now)
+            self.said += self.outputs.faults()
+            self.now += 0.1
+
+
+def get(url, path):
+    with urllib.request.urlopen(url + path, timeout=30) as answer:
+        return answer.read()
+
+
+def test_a_window_that_breaks_is_reported_and_opened_again(desk):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(1)
+        desk.broken = True
+        show.run(0.1)
+        assert desk.windows[0].closed
+        assert "window failed: video system not initialized; retrying in 2 s" in show.said
+        desk.broken = False
+        show.run(1.7)
+        assert len(desk.windows) == 1
+        show.run(0.5)
+        assert len(desk.windows) == 2
+        assert desk.windows[1].pictures > 0
+        assert show.said[-1] == "window is back"
+    assert desk.windows[1].closed
+
+
+def test_windows_that_cannot_be_opened_are_tried_less_and_less_often(desk, monkeypatch):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show, attempts = Show(outputs, now=0.0), []
+        opened = module.Window
+        monkeypatch.setattr(module, "Window", lambda **how: attempts.append(round(show.now)) or opened(**how))
+        desk.broken = desk.refuses = True
+        show.run(33)
+        assert attempts == [2, 6, 14, 30]
+        assert len([text for text in show.said if "window" in text]) == 1
+
+
+def test_without_its_window_the_show_is_on_the_preview_page(desk):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.5)
+        assert outputs.preview_url is None
+        desk.broken = True
+        show.run(0.5)
+        assert f"the picture is on {outputs.preview_url}" in show.said
+        assert get(outputs.preview_url, "snapshot.jpg").startswith(b"\xff\xd8")
+        desk.broken = False
+        show.run(2)
+        assert desk.windows[1].pictures > 0
+        assert outputs.preview_url is not None
+
+
+def test_size_and_hud_follow_the_window_as_it_goes_and_returns(desk):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.1)
+        assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((128, 72), (128, 72), True)
+        assert show.events == [KeyPressed("a")]
+        desk.broken = True
+        show.run(0.2)
+        assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((64, 36), None, False)
+        assert show.events.count(Resized()) == 1
+        desk.broken = False
+        show.run(2.5)
+        assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((128, 72), (128, 72), True)
+        assert show.events.count(Resized()) == 2
+
+
+def test_a_window_that_returns_is_as_it_was_left(desk):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.1)
+        outputs.follow(Settings(rotate=90))
+        outputs.toggle_full_screen()
+        assert (desk.windows[0].rotate, desk.windows[0].full_screen) == (90, True)
+        desk.broken = True
+        show.run(0.1)
+        outputs.follow(Settings(rotate=180))
+        desk.broken = False
+        show.run(2.5)
+        assert (desk.windows[1].how["rotate"], desk.windows[1].how["full_screen"]) == (180, True)
+
+
+def test_a_recording_outlives_the_window(desk, folder):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        assert outputs.toggle_recording().startswith("recording to recordings/")
+        show.run(0.3)
+        desk.broken = True
+        show.run(0.3)  # few enough for the recorder's queue, however slow this machine is
+        assert outputs.recording_s == pytest.approx(0.5)
+        assert outputs.toggle_recording().startswith("recorded ")
+        assert outputs.recording_s is None
+    (path,) = folder.glob("recordings/*.mp4")
+    with av.open(str(path)) as video:
+        times = [float(frame.pts * frame.time_base) for frame in video.decode(video=0)]
+    assert times == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], abs=0.002)
+
+
+def test_a_recording_that_fails_is_reported_once_and_costs_the_window_nothing(desk, folder):
+    (folder / "a.mp4").symlink_to("/dev/full")
+    with Outputs(replace(OPTIONS, record=folder / "a.mp4"), Settings()) as outputs:
+        show = Show(outputs)
+        outputs.begin()
+        while outputs.recording_s is not None:  # the test's own time limit ends this
+            show.run(0.1)
+        show.run(1)
+        assert desk.windows[0].pictures > 10
+        assert len(show.said) == 1
+        assert "No space left" in show.said[0]
+        with pytest.raises(OutputError, match="No space left"):
+            outputs.finish()
+
+
+def test_the_recording_of_the_options_starts_with_the_show(desk, folder):
+    with Outputs(replace(OPTIONS, record=folder / "a.mp4"), Settings()) as outputs:
+        show = Show(outputs)
+        show.run(1)
+        assert outputs.recording_s is None
+        outputs.begin()
+        show.run(0.5)
+        assert outputs.recording_s == pytest.approx(0.4)
+        outputs.finish()
+    with av.open(str(folder / "a.mp4")) as video:
+        assert len(list(video.decode(video=0))) == 5
+
+
+def test_a_recordings_folder_that_takes_no_files_is_refused_at_once(desk, folder):
+    (folder / "recordings").symlink_to("/sys/kernel")
+    with Outputs(OPTIONS, Settings()) as outputs:
+        with pytest.raises(OutputError, match="cannot write recordings/livedream"):
+            outputs.toggle_recording()
+        assert outputs.recording_s is None
+
+
+def test_a_snapshot_that_cannot_be_saved_is_reported(desk, folder):
+    (folder / "snapshots").symlink_to("/sys/kernel")
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        outputs.snapshot(PICTURE, Settings())
+        while not show.said:  # the test's own time limit ends this
+            show.run(0.1)
+    assert re.match(r"cannot write the snapshot snapshots/livedream.*\.png", show.said[0])
+
+
+def test_headless_there_is_only_the_preview_page_and_it_has_the_statistics(desk):
+    with Outputs(replace(OPTIONS, headless=True), Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.1)
+        assert not desk.windows
+        assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((64, 36), None, False)
+        now = Snapshot(Settings(), scene="clouds", messages=("hello",))
+        outputs.tell(lambda: stats(now, Measured()))
+        status = json.loads(get(outputs.preview_url, "status.json"))
+        assert (status["scene"], status["message"]) == ("clouds", "hello")
+        assert status["latency_ms"]["p50"] == 0.0
+
+
+def test_a_machine_without_a_screen_is_headless_and_says_so(desk, monkeypatch, caplog):
+    monkeypatch.setattr(module, "screen_available", lambda: False)
+    with Outputs(OPTIONS, Settings()) as outputs:
+        assert outputs.preview_url
+        assert "no screen found" in caplog.text
+
+
+def test_a_window_that_cannot_be_opened_at_the_start_is_an_error(desk, folder):
+    desk.refuses = True
+    with pytest.raises(OutputError, match="no screen for a window"):
+        Outputs(replace(OPTIONS, record=folder / "a.mp4"), Settings())
+    assert not list(folder.iterdir())
+
+
+def test_it_closes_twice(desk):
+    outputs = Outputs(OPTIONS, Settings())
+    outputs.close()
+    outputs.close()
+    assert desk.windows[0].closed
