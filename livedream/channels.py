@@ -1,6 +1,6 @@
-"""The words of the setting ``channels``: none (the whole layer), a set, or a rank (``top 3``).
+"""The syntax of the setting ``channels``: empty (all channels), a set, or a rank (``top 3``).
 
-A set has numbers and ranges, also of every so many: ``11,42``, ``0-99``, ``1-511/5``.
+A set consists of numbers and ranges, optionally with a step: ``11,42``, ``0-99``, ``1-511/5``.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from itertools import pairwise
 
 from livedream.errors import UsageError, quoted
 
-#: Ranks that a key steps through: beyond these, a channel has nothing to do with the picture.
+#: Ranks that a key steps through: channels beyond these hardly respond to the image.
 RANKS = 24
 
-#: The values that a control steps through: the whole layer, then the most active channels one by one.
+#: The values that a control steps through: all channels, then the most active ones one by one.
 CHOICES = ("", *(f"top {rank}" for rank in range(1, RANKS + 1)))
 
 _LAST = 4095
-#: More channels than this are said as a range, if they are one.
+#: More channels than this are written as a range if they form one.
 _LISTED = 3
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4})(?:/(\d{1,4}))?)?", re.ASCII)
 _POSSIBLE = (
-    f"nothing for the whole layer, numbers and ranges such as 11,42 or 0-99 or 1-511/5 (0 to {_LAST}),"
+    f"empty for all channels, numbers and ranges such as 11,42 or 0-99 or 1-511/5 (0 to {_LAST}),"
     f" or top 1 to top {RANKS}"
 )
 
 
 @dataclass(frozen=True)
 class Channels:
-    """Channels of a layer by number, or the ``rank``-th most active one; with neither, all of them."""
+    """Channels of a layer by number, or the ``rank``-th most active one; all of them if neither is given."""
 
     numbers: tuple[int, ...] = ()
     rank: int = 0
 
 
 def parse_channels(text: str) -> Channels:
-    """The channels that a setting's text means. Raises ``UsageError``."""
+    """The channels that the text selects. Raises ``UsageError``."""
     words = text.strip().lower()
     if not words:
         return Channels()
@@ -45,12 +45,12 @@ def parse_channels(text: str) -> Channels:
         return Channels(rank=int(rank))
     ranges = [_range(word.strip()) for word in words.split(",")]
     if not all(ranges):
-        raise UsageError(f"setting channels cannot be {quoted(text)}; possible: {_POSSIBLE}")
-    return Channels(tuple(sorted({number for part in ranges for number in part})))
+        raise UsageError(f"invalid value {quoted(text)} for channels; expected {_POSSIBLE}")
+    return Channels(tuple(sorted({number for numbers in ranges for number in numbers})))
 
 
 def _range(word: str) -> range:
-    """The numbers that a word means; none for a word that means none."""
+    """The numbers that a word selects; empty if it is invalid."""
     found = _RANGE.fullmatch(word)
     if found is None:
         return range(0)
@@ -59,7 +59,7 @@ def _range(word: str) -> range:
 
 
 def channels_text(channels: Channels) -> str:
-    """The opposite of :func:`parse_channels`."""
+    """The inverse of :func:`parse_channels`."""
     numbers = channels.numbers
     steps = {b - a for a, b in pairwise(numbers)}
     if len(numbers) > _LISTED and len(steps) == 1:

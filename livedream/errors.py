@@ -1,26 +1,26 @@
-"""What can go wrong, as one small tree.
+"""The exceptions of livedream.
 
     LivedreamError                 exit code 1
-    ├── UsageError                 exit code 2: a name, a flag or a value that is not possible
-    ├── SourceError                a camera, video, photograph or stream that gives no picture
+    ├── UsageError                 exit code 2: a name, an option or a value that is invalid
+    ├── SourceError                a camera, video, photo or stream without frames
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
     ├── OutputError                a file, screen or port that cannot be written or opened
-    └── ProtocolError              a message from another process or machine that is not understood
+    └── ProtocolError              an invalid message from another process or machine
 
-Every message says what was asked, what was found and what is possible, in one line.
+Every message says in one line what was asked, what was found and what is possible.
 """
 
 from __future__ import annotations
 
-#: Enough to recognize a value in its file; a screen's line has little more.
+#: Enough to recognise a value; a line on the screen has room for little more.
 _LONGEST_QUOTE = 60
-#: Of it, for the end: of a path that is the file's name.
+#: As many of them are for the end, which in a path is the file name.
 _END = 25
 
 
 def quoted(value: object) -> str:
-    """``repr(value)`` for a message: one line, shortened to 60 characters by its middle, for any value."""
+    """``repr(value)`` for a message, of any value: one line of at most 60 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of more than 4,300 digits; tables in tables in tables
@@ -31,19 +31,19 @@ def quoted(value: object) -> str:
 
 
 class LivedreamError(Exception):
-    """Base of every error that a user can mend; ``str(error)`` is the whole message."""
+    """Base of all errors that a user can fix; ``str(error)`` is the whole message."""
 
     exit_code = 1
 
 
 class UsageError(LivedreamError):
-    """Something was asked for that does not exist or is out of range."""
+    """The user asked for something that does not exist or is out of range."""
 
     exit_code = 2
 
 
 class SourceError(LivedreamError):
-    """A source of pictures is missing, damaged or stopped."""
+    """A source is missing, damaged or has stopped."""
 
 
 class NetworkError(LivedreamError):
@@ -55,8 +55,8 @@ class BackendError(LivedreamError):
 
 
 class OutputError(LivedreamError):
-    """A file, a screen or a port that the picture should go to cannot be used."""
+    """A file, screen or port cannot be written to or opened."""
 
 
 class ProtocolError(LivedreamError):
-    """A message is of another protocol version, or is none."""
+    """A message is invalid, or of another protocol version."""

@@ -1,4 +1,4 @@
-"""Files that the operator named, and files that are written whole or not at all."""
+"""Checks of output paths, and atomic writes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from livedream.errors import OutputError, UsageError
+from livedream.errors import OutputError, UsageError, quoted
 
 
 def require_writable(path: Path) -> None:
-    """Raise ``OutputError`` when no file of this name can be written: at the start, not after the show."""
+    """Raise ``OutputError`` if this file cannot be written: checked at the start, not after the show."""
     folder = path.parent
     if not folder.is_dir():
-        raise OutputError(f"cannot write {path}: there is no folder {str(folder)!r}")
+        raise OutputError(f"cannot write {quoted(str(path))}: folder {quoted(str(folder))} does not exist")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
@@ -25,34 +25,34 @@ def require_writable(path: Path) -> None:
             raise PermissionError(errno.EACCES, "permission denied")
     except OSError as error:
         raise OutputError(
-            f"cannot write {path}: {error.strerror}; possible: another folder or name"
+            f"cannot write {quoted(str(path))}: {error.strerror}; possible: another folder or name"
         ) from error
 
 
 def require_different(source: str, *outputs: Path | None) -> None:
-    """Raise ``UsageError`` when an output would overwrite what is read, or another output."""
+    """Raise ``UsageError`` if an output would overwrite the source or another output."""
     paths = [Path(source), *(path for path in outputs if path is not None)]
     for n, path in enumerate(paths):
         for other in paths[:n]:
             same = path.samefile(other) if path.exists() and other.exists() else path == other
             if same:
                 raise UsageError(
-                    f"{path} is named twice, as {other} and as an output; possible: another name"
+                    f"output {quoted(str(path))} would overwrite {quoted(str(other))}; possible: another name"
                 )
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:
-    """The hash of a file's content, in hexadecimal."""
+    """The hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a machine that is switched off, finds the old one or the new.
+    """Write a file atomically: readers find the old content or the new, even after a power failure.
 
-    Raises ``OutputError`` when it cannot be written.
+    Raises ``OutputError`` if it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.part")  # always the same: a kill leaves at most one behind
+    scratch = path.with_name(f".{path.name}.part")  # always the same name: a kill leaves at most one behind
     try:
         try:
             with scratch.open("wb") as file:
@@ -62,7 +62,7 @@ def replace_file(path: Path, content: bytes) -> None:
             os.replace(scratch, path)
         finally:
             scratch.unlink(missing_ok=True)
-        if os.name == "posix":  # the new name is on the disk only when its folder is
+        if os.name == "posix":  # the rename reaches the disk only with its folder
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -1,4 +1,4 @@
-"""A picture and where it stands in time: the one thing that every part of the mirror passes on."""
+"""A frame, the data type that all parts of the mirror exchange, and sizes and crops of images."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]  # RGB, (H, W, 3), contiguous
 Array = NDArray[Any]
 
-#: Larger pictures are scaled down by the source: a slot holds at most one 4K frame.
+#: Sources scale larger frames down: a slot holds at most one 4K frame.
 MAX_FRAME_BYTES = 3840 * 2160 * 3
 
-#: A network sees nothing in less: a layer of stride 32 would have no whole cell.
+#: The smallest image a network can use: in less, a layer of stride 32 would not have a whole cell.
 SMALLEST_SIDE_PX = 48
-#: The largest side of a picture that is dreamt on live.
+#: The largest side of the working size.
 LARGEST_SIDE_PX = 1280
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One captured picture.
+    """One captured frame.
 
     ``image`` is RGB uint8 (H, W, 3); ``index`` counts from 0 within one source and never goes back;
     ``time_s`` is the capture time on the monotonic clock, in seconds.
@@ -35,9 +35,9 @@ class Frame:
 
 
 def crop_to_aspect(image: Array, aspect: float | None) -> Array:
-    """The largest centred part of ``image`` (H, W, …) with the given width / height, as a view.
+    """The largest centred crop of ``image`` (H, W, …) with this width / height, as a view.
 
-    ``None`` keeps the whole picture.
+    ``None`` keeps the whole image.
     """
     height, width = image.shape[:2]
     if aspect is None:
@@ -52,9 +52,9 @@ def crop_to_aspect(image: Array, aspect: float | None) -> Array:
 
 
 def working_size(width: int, height: int, longer_px: int) -> tuple[int, int]:
-    """(width, height) of a picture of this shape when its longer side is ``longer_px`` pixels, both even.
+    """(width, height) of this aspect with ``longer_px`` pixels on the longer side, both even.
 
-    The shorter side is at least :data:`SMALLEST_SIDE_PX`; a very flat picture becomes larger for it.
+    Both are at least :data:`SMALLEST_SIDE_PX`, which makes very elongated frames larger than ``longer_px``.
     """
     scale = max(longer_px / max(width, height), SMALLEST_SIDE_PX / min(width, height))
 

@@ -1,4 +1,4 @@
-"""Clocks, rates and percentiles. Nothing here sleeps: the caller passes ``now``, so tests need no waiting."""
+"""Clocks, rates and percentiles. Nothing here sleeps: the caller passes ``now``, so tests need not wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ now_s = time.monotonic
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of measured durations, in milliseconds."""
+    """Percentiles of durations, in milliseconds."""
 
     p50: float = 0.0
     p95: float = 0.0
@@ -35,7 +35,7 @@ class RateMeter:
         self._forget(now)
 
     def rate(self, now: float) -> float:
-        """Events per second up to ``now``; 0.0 when the last ones are too long ago."""
+        """Events per second at ``now``; 0.0 if there were fewer than two in the window."""
         self._forget(now)
         if len(self._times) < 2:
             return 0.0
@@ -49,9 +49,9 @@ class RateMeter:
 
 
 class Pacer:
-    """Says when the next of a regular series of moments is due.
+    """A timer of ``rate_hz`` that the caller polls.
 
-    ``due(now)`` is true when it is time; late moments are skipped, never caught up in a burst.
+    Ticks that are missed are skipped, never caught up in a burst.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -59,19 +59,19 @@ class Pacer:
         self._next = 0.0
 
     def due(self, now: float) -> bool:
-        """True, once, when the next moment has come."""
+        """True once per tick: when the next one has come."""
         if now < self._next:
             return False
         self._next = max(self._next + self.interval_s, now + self.interval_s / 2)
         return True
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next moment; 0.0 when it is already due."""
+        """Seconds until the next tick; 0.0 if it is due."""
         return max(0.0, self._next - now)
 
 
 class SectionTimer:
-    """Milliseconds spent in named sections: ``with timer.section("flow"): ...``; keeps the last ``keep``."""
+    """Times named sections: ``with timer.section("flow"): ...``; keeps the last ``keep`` of each."""
 
     def __init__(self, keep: int = 2000) -> None:
         self._keep = keep
@@ -87,7 +87,7 @@ class SectionTimer:
             self.add(name, (time.perf_counter() - start) * 1e3)
 
     def add(self, name: str, ms: float) -> None:
-        """Add one measured duration."""
+        """Record one duration."""
         self._ms.setdefault(name, deque(maxlen=self._keep)).append(ms)
 
     def summary(self) -> dict[str, Percentiles]:
@@ -96,6 +96,6 @@ class SectionTimer:
 
 
 def summarise(values: Iterable[float]) -> Percentiles:
-    """The percentiles of ``values`` by nearest rank, rounded to hundredths; zeros for none."""
+    """The percentiles of ``values`` by nearest rank, rounded to hundredths; zeros if there are none."""
     ordered = sorted(values) or [0.0]
-    return Percentiles(*(round(ordered[int(part * len(ordered))], 2) for part in (0.5, 0.95, 0.99)))
+    return Percentiles(*(round(ordered[int(fraction * len(ordered))], 2) for fraction in (0.5, 0.95, 0.99)))

@@ -1,4 +1,4 @@
-"""The words of the setting ``channels``."""
+"""The syntax of the setting ``channels``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from livedream.errors import UsageError
         ("Top3", Channels(rank=3)),
     ],
 )
-def test_the_words_are_understood_and_said_again(text, channels):
+def test_text_is_parsed_and_written_back(text, channels):
     assert parse_channels(text) == channels
     assert parse_channels(channels_text(channels)) == channels
 
@@ -49,16 +49,16 @@ def test_the_words_are_understood_and_said_again(text, channels):
         "٣",
     ],
 )
-def test_other_words_are_refused(text):
-    with pytest.raises(UsageError, match=r"setting channels cannot be .*; possible: nothing for the whole"):
+def test_other_text_is_refused(text):
+    with pytest.raises(UsageError, match=r"invalid value .* for channels; expected empty for all"):
         parse_channels(text)
 
 
-def test_a_range_is_said_as_one():
+def test_a_range_is_written_as_a_range():
     assert channels_text(Channels(tuple(range(1, 512, 5)))) == "1-511/5"
     assert channels_text(Channels((2, 3, 4, 5))) == "2-5"
     assert channels_text(Channels((3, 4, 5, 9))) == "3,4,5,9"
 
 
-def test_a_control_steps_through_valid_words():
-    assert [channels_text(parse_channels(words)) for words in CHOICES] == list(CHOICES)
+def test_a_control_steps_through_valid_values():
+    assert [channels_text(parse_channels(text)) for text in CHOICES] == list(CHOICES)

@@ -1,4 +1,4 @@
-"""An output overwrites nothing that was not meant."""
+"""Outputs overwrite nothing by accident."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def test_a_file_in_a_folder_may_be_written(tmp_path):
     require_writable(tmp_path / "old.mp4")
 
 
-def test_folders_and_files_in_no_folder_may_not(tmp_path):
-    with pytest.raises(OutputError, match="there is no folder"):
+def test_a_folder_and_a_file_in_a_missing_folder_are_refused(tmp_path):
+    with pytest.raises(OutputError, match="does not exist"):
         require_writable(tmp_path / "none" / "a.mp4")
     with pytest.raises(OutputError, match="it is a folder"):
         require_writable(tmp_path)
 
 
-def test_what_is_read_is_not_written_under_whatever_name(tmp_path):
+def test_the_source_is_not_overwritten_under_any_name(tmp_path):
     video = tmp_path / "video.mp4"
     video.touch()
     (tmp_path / "link.mp4").symlink_to(video)
     for output in (video, tmp_path / "link.mp4", tmp_path / "." / "video.mp4"):
-        with pytest.raises(UsageError, match="named twice"):
+        with pytest.raises(UsageError, match="would overwrite"):
             require_different(str(video), output)
 
 
 def test_outputs_differ_from_each_other(tmp_path):
     require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.png")
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match="would overwrite"):
         require_different("clouds", tmp_path / "a.mp4", None, tmp_path / "a.mp4")
 
 
@@ -43,7 +43,7 @@ def test_outputs_differ_from_each_other(tmp_path):
     not os.path.isdir("/sys/kernel"), reason="needs a folder in which nobody may create files"
 )
 def test_a_folder_that_refuses_new_files_is_refused_at_once_even_for_root():
-    with pytest.raises(OutputError, match=r"cannot write /sys/kernel/a\.mp4: .*possible: another folder"):
+    with pytest.raises(OutputError, match=r"cannot write '/sys/kernel/a\.mp4': .*possible: another folder"):
         require_writable(Path("/sys/kernel/a.mp4"))
 
 

@@ -1,4 +1,4 @@
-"""Shapes of pictures: what is visible, and how large the network's picture is."""
+"""Crops, working sizes and resizing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from livedream.frame import crop_to_aspect, resize, working_size
         ((1, 1), 5.0, (1, 1)),
     ],
 )
-def test_the_centre_of_the_wanted_shape_is_kept(shape, aspect, kept):
+def test_the_largest_crop_of_the_aspect_is_kept(shape, aspect, kept):
     image = np.zeros((*shape, 3), np.uint8)
     assert crop_to_aspect(image, aspect).shape[:2] == kept
 

@@ -1,4 +1,4 @@
-"""Clocks and rates, on a clock that the test holds."""
+"""Rates, pacing and percentiles, without a real clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_percentiles_by_nearest_rank():
     assert summarise(range(100)) == Percentiles(50, 95, 99)
 
 
-def test_the_rate_counts_the_last_seconds_only():
+def test_the_rate_counts_only_the_last_seconds():
     meter = RateMeter(window_s=1.0)
     for n in range(100):
         meter.tick(n / 25)
@@ -22,7 +22,7 @@ def test_the_rate_counts_the_last_seconds_only():
     assert meter.rate(99 / 25 + 2) == 0.0
 
 
-def test_the_pacer_keeps_its_rate_and_skips_what_is_late():
+def test_the_pacer_keeps_its_rate_and_skips_missed_ticks():
     pacer = Pacer(10)
     due = [n / 100 for n in range(200) if pacer.due(n / 100)]
     assert len(due) == pytest.approx(20, abs=1)
@@ -30,14 +30,14 @@ def test_the_pacer_keeps_its_rate_and_skips_what_is_late():
     assert not pacer.due(50.01)  # and no burst after it
 
 
-def test_the_pacer_says_how_long_to_wait():
+def test_the_pacer_tells_how_long_to_wait():
     pacer = Pacer(10)
     assert pacer.due(1.0)
     assert 0 < pacer.wait_s(1.0) <= 0.1
     assert pacer.wait_s(2.0) == 0.0
 
 
-def test_sections_are_summed_up_by_name():
+def test_sections_are_summarised_by_name():
     timer = SectionTimer()
     for ms in (1, 2, 3):
         timer.add("flow", ms)

@@ -1,4 +1,4 @@
-"""The original dream of google/deepdream's notebook on a batch of pictures, and how strong it came out."""
+"""The dream of google/deepdream's notebook on a batch of images, and its strength."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from torch import Tensor, nn
 from livedream.dream import ascent
 
 
-def classic_dream(network: nn.Module, pictures: Tensor, seed: int = 0) -> Tensor:
-    """Dream on ``pictures`` (B, 3, H, W) in [0, 1] with the notebook's numbers; the result has their shape.
+def classic_dream(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
+    """Dream on ``images`` (B, 3, H, W) in [0, 1] with the notebook's parameters; returns the same shape.
 
-    ``network`` maps pictures to one layer's activation, whose ``0.5·‖a‖²`` is raised for each picture.
+    ``network`` maps images to the activation of a layer; the dream maximises its ``0.5·‖a‖²``.
     """
 
     def direction(x: Tensor) -> Tensor:
         gradient = input_gradient(network, x)
         return gradient / (gradient.abs().mean((1, 2, 3), keepdim=True) + 1e-12)
 
-    return ascent.classic_dream(pictures, direction, torch.Generator().manual_seed(seed))
+    return ascent.classic_dream(images, direction, torch.Generator().manual_seed(seed))
 
 
-def input_gradient(network: nn.Module, pictures: Tensor) -> Tensor:
-    """Gradient of ``0.5·‖activation‖²`` with respect to ``pictures``; same shape."""
-    x = pictures.detach().requires_grad_()
+def input_gradient(network: nn.Module, images: Tensor) -> Tensor:
+    """Gradient of ``0.5·‖activation‖²`` with respect to ``images``; same shape."""
+    x = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(0.5 * network(x).square().sum(), x)
     return gradient
 
 
 @torch.no_grad()
-def strength(judge: nn.Module, dreamt: Tensor, pictures: Tensor, seed: int = 0) -> Tensor:
-    """Log of the judge's activation norm on ``dreamt`` over that on ``pictures``, under jitter. (B,)."""
+def strength(judge: nn.Module, dreamt: Tensor, images: Tensor, seed: int = 0) -> Tensor:
+    """Mean log ratio of the judge's activation norm on ``dreamt`` and on ``images``, under jitter: (B,)."""
     rng = np.random.default_rng(seed)
-    total = torch.zeros(len(pictures))
+    total = torch.zeros(len(images))
     for shift in rng.integers(-16, 17, (4, 2)).tolist():
-        after, before = (judge(p.roll(shift, (2, 3))).flatten(1).norm(dim=1) for p in (dreamt, pictures))
+        after, before = (judge(p.roll(shift, (2, 3))).flatten(1).norm(dim=1) for p in (dreamt, images))
         total += (after / before).log()
     return total / 4

@@ -1,8 +1,8 @@
-"""A pool of pictures that are being dreamt while the training goes on.
+"""A pool of images that are dreamt on during training.
 
-A student that has never seen its own dreams finds nonsense that excites it. The training step computes the
-teacher's and the student's input gradients anyway, so a dream costs nothing more: the pictures of a batch
-take one ascent step along the gradient that was just computed and go back into the pool.
+A student that never sees its own dreams responds to adversarial nonsense. The training step computes the
+input gradients of teacher and student anyway, so dreams come for free: the images of a batch take one ascent
+step along the gradient just computed, and return to the pool.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Pictures of the pool are this much larger than crops; the random offset of the crop is the jitter.
+# Images in the pool are larger than crops by this much; the random offset of the crop is the jitter.
 MARGIN_PX = 16
-# Most dreams are a few steps old, as in a mirror that just changed; some are long feedback dreams.
-_LONG_SHARE = 0.1
+# Most dreams are a few steps old, as in a mirror after a change; some are long, as with feedback.
+_LONG_PROBABILITY = 0.1
 _SHORT_STEPS, _LONG_STEPS = (1, 6), (12, 48)
-_STEP_LEVELS = (1.5, 8.0)  # of 255; the classic step is 1.5, larger ones get further in fewer batches
-_ZOOM_SHARE, _ZOOM = 0.12, (1.05, 1.4)  # as octaves and zoom feedback do
+_STEP_LEVELS = (1.5, 8.0)  # of 255; the classic step is 1.5, larger steps get further in fewer batches
+_ZOOM_PROBABILITY, _ZOOM = 0.12, (1.05, 1.4)  # as octaves and zoom feedback do
 
 
 class DreamPool:
@@ -28,65 +28,65 @@ class DreamPool:
         self._crop_px = crop_px
         self._rng = rng
         side = crop_px + MARGIN_PX
-        self._pictures = torch.zeros(capacity, 3, side, side, device=device)
+        self._images = torch.zeros(capacity, 3, side, side, device=device)
         self._steps_left = np.zeros(capacity, np.int64)
         self._by_teacher = np.zeros(capacity, bool)
 
     @property
-    def alive(self) -> int:
-        """How many dreams are under way."""
+    def active(self) -> int:
+        """The number of dreams in progress."""
         return int((self._steps_left > 0).sum())
 
-    def take(self, count: int, fresh: Tensor) -> tuple[Tensor, Batch]:
-        """A batch (count of dreams at most, the rest fresh) of crops (B, 3, crop_px, crop_px).
+    def take(self, count: int, fresh: Tensor) -> tuple[Tensor, DreamBatch]:
+        """Crops (B, 3, crop_px, crop_px) of at most ``count`` dreams and otherwise of ``fresh`` images.
 
-        ``fresh`` is (B, 3, S, S), as many as the batch has pictures; they replace dreams that have ended.
-        Pass the second value to :meth:`give_back` with the gradients.
+        ``fresh`` is (B, 3, S, S); its images replace dreams that have ended. Pass the second value and the
+        gradients to :meth:`give_back`.
         """
-        alive = np.flatnonzero(self._steps_left > 0)
-        slots = self._rng.choice(alive, min(count, len(alive)), replace=False)
-        pictures = torch.cat((self._pictures[torch.from_numpy(slots)], fresh[len(slots) :]))
+        active = np.flatnonzero(self._steps_left > 0)
+        slots = self._rng.choice(active, min(count, len(active)), replace=False)
+        images = torch.cat((self._images[torch.from_numpy(slots)], fresh[len(slots) :]))
         free = np.flatnonzero(self._steps_left == 0)[: len(fresh) - len(slots)]
-        self._steps_left[free] = [self._life() for _ in free]
+        self._steps_left[free] = [self._length() for _ in free]
         self._by_teacher[free] = self._rng.random(len(free)) < 0.5
         slots = np.concatenate((slots, free))
         top, left = self._rng.integers(0, MARGIN_PX + 1, 2)
-        batch = Batch(pictures, slots, int(top), int(left))
-        return pictures[:, :, top : top + self._crop_px, left : left + self._crop_px].contiguous(), batch
+        batch = DreamBatch(images, slots, int(top), int(left))
+        return images[:, :, top : top + self._crop_px, left : left + self._crop_px].contiguous(), batch
 
-    def give_back(self, batch: Batch, teacher: Tensor, student: Tensor) -> None:
-        """One ascent step along the teacher's or the student's gradients, (B, 3, crop_px, crop_px) both."""
+    def give_back(self, batch: DreamBatch, teacher: Tensor, student: Tensor) -> None:
+        """Take an ascent step along the teacher's or the student's gradients (B, 3, crop_px, crop_px)."""
         count = len(batch.slots)
         by_teacher = torch.from_numpy(self._by_teacher[batch.slots]).to(teacher.device).view(-1, 1, 1, 1)
         step = torch.where(by_teacher, teacher[:count], student[:count])
         step = step / (step.abs().mean((1, 2, 3), keepdim=True) + 1e-12)
         low, high = np.log(_STEP_LEVELS)
         sizes = np.exp(self._rng.uniform(low, high, (count, 1, 1, 1))).astype(np.float32) / 255.0
-        pictures = batch.pictures[:count]
+        images = batch.images[:count]
         end_y, end_x = batch.top + self._crop_px, batch.left + self._crop_px
         step *= torch.from_numpy(sizes).to(step.device)
-        pictures[:, :, batch.top : end_y, batch.left : end_x] += step
-        pictures.clamp_(0.0, 1.0)
-        for i in np.flatnonzero(self._rng.random(count) < _ZOOM_SHARE):
-            pictures[i] = _zoom(pictures[i], self._rng.uniform(*_ZOOM))
-        self._pictures[torch.from_numpy(batch.slots)] = pictures
+        images[:, :, batch.top : end_y, batch.left : end_x] += step
+        images.clamp_(0.0, 1.0)
+        for i in np.flatnonzero(self._rng.random(count) < _ZOOM_PROBABILITY):
+            images[i] = _zoom(images[i], self._rng.uniform(*_ZOOM))
+        self._images[torch.from_numpy(batch.slots)] = images
         self._steps_left[batch.slots] -= 1
 
-    def _life(self) -> int:
-        low, high = _LONG_STEPS if self._rng.random() < _LONG_SHARE else _SHORT_STEPS
+    def _length(self) -> int:
+        low, high = _LONG_STEPS if self._rng.random() < _LONG_PROBABILITY else _SHORT_STEPS
         return int(self._rng.integers(low, high + 1))
 
 
-class Batch:
-    """What :meth:`DreamPool.take` handed out: the whole pictures, their slots and the crop's offset."""
+class DreamBatch:
+    """A batch taken from the pool: the whole images, their slots, and the offset of the crop."""
 
-    def __init__(self, pictures: Tensor, slots: np.ndarray, top: int, left: int) -> None:
-        self.pictures, self.slots, self.top, self.left = pictures, slots, top, left
+    def __init__(self, images: Tensor, slots: np.ndarray, top: int, left: int) -> None:
+        self.images, self.slots, self.top, self.left = images, slots, top, left
 
 
-def _zoom(picture: Tensor, factor: float) -> Tensor:
-    side = picture.shape[-1]
+def _zoom(image: Tensor, factor: float) -> Tensor:
+    side = image.shape[-1]
     inner = round(side / factor)
     start = (side - inner) // 2
-    middle = picture[None, :, start : start + inner, start : start + inner]
+    middle = image[None, :, start : start + inner, start : start + inner]
     return F.interpolate(middle, (side, side), mode="bicubic", align_corners=False)[0].clamp(0.0, 1.0)

@@ -1,8 +1,8 @@
-"""``python -m training.evaluate``: how well dreamnet dreams, measured on its teacher.
+"""``python -m training.evaluate``: compare dreamnet's dreams with its teacher's.
 
-For each layer, on held-out photographs: the mean cosine of the input gradients, and the strength of a
-classic dream of dreamnet's *as the teacher sees it*, as a share of what the teacher's own dream reaches.
-``training.sheets`` draws photographs dreamt by both, to be looked at.
+For each layer, on held-out photographs: the mean cosine of the input gradients, and the strength of
+dreamnet's classic dream *in the eyes of the teacher*, relative to the teacher's own dream.
+``training.sheets`` draws the dreams of both side by side.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from livedream.networks.architectures import bvlc_googlenet, dreamnet
 from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.architectures.dreamnet import LAYERS, TEACHER_LAYERS, DreamNet
 from training.classic import classic_dream, input_gradient, strength
+from training.dataset import crops, prepare
 from training.export import record
-from training.pictures import crops, prepare
 
 CACHE = Path(__file__).parent / "runs" / "cache"
 _CROPS, _CROP_PX = 32, 128
@@ -49,15 +49,15 @@ def held_out_metrics(
     return metrics
 
 
-def strength_shares(network: DreamNet, teacher: BvlcGoogLeNet, pictures: Tensor) -> dict[str, float]:
-    """``strength_<layer>``: strength of dreamnet's dream over the teacher's, both seen by the teacher."""
-    shares = {}
+def relative_strengths(network: DreamNet, teacher: BvlcGoogLeNet, images: Tensor) -> dict[str, float]:
+    """``strength_<layer>``: strength of dreamnet's dream over the teacher's, both judged by the teacher."""
+    strengths = {}
     for layer in LAYERS:
         judge = teacher.truncate(TEACHER_LAYERS[layer])
-        ours = strength(judge, classic_dream(network.truncate(layer), pictures), pictures)
-        theirs = strength(judge, classic_dream(judge, pictures), pictures)
-        shares[f"strength_{layer}"] = float(ours.mean() / theirs.mean())
-    return shares
+        ours = strength(judge, classic_dream(network.truncate(layer), images), images)
+        theirs = strength(judge, classic_dream(judge, images), images)
+        strengths[f"strength_{layer}"] = float(ours.mean() / theirs.mean())
+    return strengths
 
 
 def _to_tensor(images: Array) -> Tensor:
@@ -65,15 +65,15 @@ def _to_tensor(images: Array) -> Tensor:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure as asked; the numbers go to standard output as JSON. Returns the exit code."""
+    """Measure, and print the metrics as JSON; returns the exit code."""
     p = argparse.ArgumentParser("python -m training.evaluate", description=__doc__)
     p.add_argument("--teacher", type=Path, required=True, metavar="FILE", help="bvlc_googlenet as .npz")
-    p.add_argument("--images", type=Path, nargs="+", required=True, metavar="DIR", help="as in the training")
-    p.add_argument("--weights", type=Path, help="dreamnet's weights (those that are shipped)")
-    p.add_argument("--pictures", type=int, default=16, help="held-out photographs to dream on (16)")
-    p.add_argument("--record", action="store_true", help="also write the numbers to the weights' sidecar")
+    p.add_argument("--images", type=Path, nargs="+", required=True, metavar="DIR", help="the training images")
+    p.add_argument("--weights", type=Path, help="dreamnet's weights (the shipped ones)")
+    p.add_argument("--pictures", type=int, default=16, help="number of held-out photographs to dream on (16)")
+    p.add_argument("--record", action="store_true", help="also write the metrics to the weights' sidecar")
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
-    p.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="for the pictures, read once")
+    p.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="folder for the decoded images")
     options = p.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics = held_out_metrics(network, teacher, held_out)
         if options.pictures:
             some = np.random.default_rng(0).permutation(len(held_out))[: options.pictures]
-            metrics |= strength_shares(network, teacher, _to_tensor(held_out[np.sort(some)]))
+            metrics |= relative_strengths(network, teacher, _to_tensor(held_out[np.sort(some)]))
         metrics = {name: round(value, 4) for name, value in metrics.items()}
         if options.record:
             record((options.weights or dreamnet.WEIGHTS).with_suffix(".json"), metrics)

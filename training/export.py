@@ -1,4 +1,4 @@
-"""Writes a trained network: weights as fp16 safetensors, and beside them where they come from."""
+"""Writes a trained network: weights as fp16 safetensors, and a JSON sidecar with their provenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from livedream.networks.architectures.dreamnet import (
     DreamNet,
 )
 
-#: Known training data, by a part of the source's name: title, licence, whom to thank.
+#: Known training data, by name: title, licence, attribution.
 KNOWN_DATA = {
     "caltech101": {
         "title": "Caltech-101",
@@ -39,7 +39,7 @@ KNOWN_DATA = {
 }
 
 _IMITATION = {
-    "origin": "its teacher, thinned out, and trained to imitate it by training of livedream",
+    "origin": "its teacher with factorised convolutions, trained by livedream to imitate it",
     "licence": "MIT",
     "teacher": {
         "name": "bvlc_googlenet",
@@ -48,17 +48,17 @@ _IMITATION = {
     },
 }
 _OWN = {
-    "origin": "trained by training of the livedream project without a teacher, on the pictures below",
-    "licence": "for whoever trained it to say",
+    "origin": "trained by livedream without a teacher, on the images below",
+    "licence": "to be chosen by whoever trained it",
 }
 
 
 def export(
     network: DreamNet, path: Path, sources: Sequence[Path], facts: dict[str, Any], *, teacher: bool = True
 ) -> None:
-    """Write ``path`` (fp16 safetensors) and, ending in ``.json``, its origin, data and hash, and ``facts``.
+    """Write ``path`` (fp16 safetensors) and its sidecar (``.json``): origin, training data, hash, ``facts``.
 
-    ``teacher`` says whether the network imitates bvlc_googlenet, or was trained on pictures alone.
+    ``teacher`` says whether the network imitates bvlc_googlenet, or was trained on images alone.
     """
     tensors = {name: t.detach().to(torch.float16).contiguous() for name, t in network.state_dict().items()}
     partial = path.with_suffix(".partial")
@@ -86,11 +86,11 @@ def export(
 
 
 def script_commit() -> dict[str, str]:
-    """``{"commit": …}`` of this script, ending in ``-dirty`` when files differ; empty outside of git."""
+    """``{"commit": …}`` of this script, with ``-dirty`` if files have changed; empty outside a checkout."""
     here = ["git", "-C", str(Path(__file__).parent)]
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        # A copy of the project inside another checkout is not that checkout's.
+        # A copy of the project inside another checkout does not belong to that checkout.
         for command in (["ls-files", "--error-unmatch", Path(__file__).name], describe):
             done = subprocess.run([*here, *command], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -99,20 +99,20 @@ def script_commit() -> dict[str, str]:
 
 
 def ancestor(weights: Path) -> dict[str, Any]:
-    """``{"started_from": …}``: a weight file's name and hash, and what its sidecar says it was trained on."""
+    """``{"started_from": …}``: name and hash of ``weights``, and the training data from the sidecar."""
     facts: dict[str, Any] = {"file": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
     try:
         sidecar = json.loads(weights.with_suffix(".json").read_text())
         if sidecar["sha256"] == facts["sha256"]:
-            told = ("origin", "training_data", "started_from")
-            facts |= {key: sidecar[key] for key in told if key in sidecar}
+            kept = ("origin", "training_data", "started_from")
+            facts |= {key: sidecar[key] for key in kept if key in sidecar}
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # a network without a sidecar is told by its hash alone
+        pass  # without a sidecar, the hash must do
     return {"started_from": facts}
 
 
 def remembered(weights: Path) -> dict[str, Any]:
-    """``{"started_from": …}`` as the sidecar of ``weights`` tells it, for a run that is resumed; or empty."""
+    """``{"started_from": …}`` from the sidecar of ``weights``, for a resumed run; empty if there is none."""
     try:
         return {"started_from": json.loads(weights.with_suffix(".json").read_text())["started_from"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -120,12 +120,12 @@ def remembered(weights: Path) -> dict[str, Any]:
 
 
 def score(metrics: dict[str, float]) -> float:
-    """How far the network is from its teacher on held-out pictures: lower is better."""
+    """Distance of the network from its teacher on held-out images: lower is better."""
     return sum(metrics[f"held_out_error_{name}"] - metrics[f"held_out_cosine_{name}"] for name in LAYERS)
 
 
 def shipped_score(weights: Path) -> float:
-    """The :func:`score` that the sidecar of ``weights`` tells; infinite where there is none to keep."""
+    """The :func:`score` from the sidecar of ``weights``; infinite if there are none."""
     try:
         metrics = json.loads(weights.with_suffix(".json").read_text())["metrics"]
         return score(metrics) if weights.exists() else math.inf
@@ -134,7 +134,7 @@ def shipped_score(weights: Path) -> float:
 
 
 def trained_so_far(weights: Path) -> tuple[int, int, float]:
-    """Steps, crops and seconds that the sidecar of ``weights`` tells; zeros where there is none."""
+    """Steps, crops and seconds from the sidecar of ``weights``; zeros if there is none."""
     try:
         metrics = json.loads(weights.with_suffix(".json").read_text())["metrics"]
         return int(metrics["steps"]), int(metrics["crops"]), 60 * float(metrics["minutes"])
@@ -143,12 +143,12 @@ def trained_so_far(weights: Path) -> tuple[int, int, float]:
 
 
 def record(sidecar: Path, metrics: dict[str, float]) -> None:
-    """Add ``metrics`` to those in a sidecar. Raises ``NetworkError`` when there is none to add to."""
+    """Add ``metrics`` to those in a sidecar. Raises ``NetworkError`` if it is missing or damaged."""
     try:
         facts = json.loads(sidecar.read_text())
         facts["metrics"] |= metrics
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NetworkError(f"no metrics can be added to {sidecar}: {error!r}") from error
+        raise NetworkError(f"cannot add metrics to {sidecar}: {error!r}") from error
     _write(sidecar, facts)
 
 

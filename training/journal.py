@@ -1,4 +1,4 @@
-"""The diary of a training run: metrics as CSV, and a plot of them."""
+"""The log of a training run: metrics as CSV, and a plot of them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 from livedream.networks.architectures.dreamnet import LAYERS
 
 _COUNTS = ["steps", "crops", "minutes", "learning_rate"]
-#: The columns of a training with a teacher, and of one without.
+#: Columns for training with a teacher, and without.
 FIELDS = _COUNTS + [
     f"{kind}_{layer}" for kind in ("error", "cosine", "held_out_error", "held_out_cosine") for layer in LAYERS
 ]
 OWN_FIELDS = [
     *_COUNTS,
-    "loss_spoilt",
+    "loss_corrupted",
     "loss_label",
-    *(f"{kind}_{layer}" for kind in ("held_out_spoilt", "held_out_accuracy") for layer in LAYERS),
+    *(f"{kind}_{layer}" for kind in ("held_out_corrupted", "held_out_accuracy") for layer in LAYERS),
 ]
 # One colour (BGR) per layer, edges to objects.
 _COLOURS = [(200, 120, 0), (150, 160, 0), (60, 170, 60), (0, 140, 230), (60, 60, 220)]
 
 
 class Journal:
-    """Collects what the steps return and writes their means to a CSV file, a row of ``fields`` at a time."""
+    """Collects the metrics of the steps and writes their means to a CSV file with the columns ``fields``."""
 
     def __init__(self, path: Path, *, append: bool, fields: Sequence[str] = FIELDS) -> None:
         self._path, self._fields = path, fields
@@ -41,7 +41,7 @@ class Journal:
             self._sums.setdefault(name, []).append(value)
 
     def write(self, row: Mapping[str, float]) -> dict[str, float]:
-        """Write ``row`` and the means of what was collected since the last row. Returns what was written."""
+        """Write ``row`` and the means of the metrics since the last row. Returns what was written."""
         means = {name: float(np.mean(values)) for name, values in self._sums.items()}
         self._sums = {}
         written = dict(row) | means
@@ -51,7 +51,7 @@ class Journal:
 
 
 def plot(csv_path: Path, png_path: Path) -> None:
-    """Draw what was measured on held-out pictures: a panel for each measure, a line for each layer."""
+    """Plot the metrics on held-out images: a panel for each metric, a line for each layer."""
     with csv_path.open() as file:
         rows = list(csv.DictReader(file))
     if len(rows) < 2:

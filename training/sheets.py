@@ -1,8 +1,8 @@
-"""``python -m training.sheets``: pictures dreamt at all five layers.
+"""``python -m training.sheets``: contact sheets of dreams at all five layers.
 
-A file ``<prefix>-<name>.jpg`` in ``--out`` for each picture of ``--pictures``: photographs, ``clouds``, or a
-video with the number of a frame after an @. With ``--teacher`` its dreams stand beside the network's; with
-``--classes`` those of each class follow. The dream is the classic one of 2015.
+Writes ``<prefix>-<name>.jpg`` to ``--out`` for each of ``--pictures``: a photograph, ``clouds``, or
+``VIDEO@FRAME``. With ``--teacher`` the teacher's dreams stand beside the network's; with ``--classes`` a
+dream of each class follows. The dreams are classic ones, as in 2015.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.architectures.dreamnet import LAYERS, TEACHER_LAYERS, DreamNet
 from training.classic import classic_dream
 
-#: A page with ten of them must still load quickly.
-LARGEST_BYTES = 250_000
-_PIXELS = 352 * 198  # of one picture: small enough that forms fill it, and that ten fit into a file
+#: A page with ten sheets must still load quickly.
+MAX_BYTES = 250_000
+_PIXELS = 352 * 198  # per image: small enough for shapes to fill it, and for ten to fit into a file
 _GAP_PX, _TITLE_PX = 6, 24
 _CLOUDS_FRAME = 30
-_MOST_CLASSES = 6
+_MAX_CLASSES = 6
 
 
-def read_picture(spec: str) -> Image:
-    """RGB uint8 (H, W, 3) of a photograph, of ``clouds``, or of ``video.mp4@FRAME``.
+def read_image(spec: str) -> Image:
+    """A photograph, ``clouds``, or ``video.mp4@FRAME`` as RGB uint8 (H, W, 3).
 
-    Raises ``SourceError`` for what is missing or has no such picture.
+    Raises ``SourceError`` for a file or frame that does not exist or cannot be read.
     """
     if spec == "clouds":
         from livedream.sources.clouds import CLOUDS_FPS, Clouds
@@ -56,26 +56,26 @@ def read_picture(spec: str) -> Image:
     else:
         image = cv2.imread(spec, cv2.IMREAD_COLOR)
         if image is None:
-            raise SourceError(f"{spec} is missing or no picture; possible: .jpg, .png and the like")
+            raise SourceError(f"{spec} is missing or not an image; possible: .jpg, .png and the like")
     rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
 
 
 def class_names(weights: Path) -> list[str]:
-    """The classes of a network that was trained with labels, in order, as its sidecar tells.
+    """The ordered classes of a network that was trained with labels, from its sidecar.
 
-    Raises ``NetworkError`` when it tells nothing of that.
+    Raises ``NetworkError`` if the sidecar lists none.
     """
     try:
         return [str(name) for name in json.loads(weights.with_suffix(".json").read_text())["classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NetworkError(
-            f"{weights.with_suffix('.json')} tells of no classes; possible: a network trained with --labels"
+            f"{weights.with_suffix('.json')} lists no classes; possible: a network trained with --labels"
         ) from error
 
 
 class _Channels(nn.Module):
-    """The channels ``first``, ``first + step``, … of what ``part`` gives."""
+    """The channels ``first``, ``first + step``, … of the output of ``part``."""
 
     def __init__(self, part: nn.Module, first: int, step: int) -> None:
         super().__init__()
@@ -89,20 +89,20 @@ class _Channels(nn.Module):
 def sheet(
     network: DreamNet,
     teacher: BvlcGoogLeNet | None,
-    picture: Image,
+    image: Image,
     classes: Sequence[str] = (),
     class_layer: str = "textures",
 ) -> Image:
-    """The picture and its five dreams in three columns; with a ``teacher`` pairs of dreams in two.
+    """The image and its five dreams in three columns; with a ``teacher``, pairs of dreams in two columns.
 
-    With ``classes``, a dream follows for each of the first six, of its channels at ``class_layer``.
+    With ``classes``, a dream with the channels of each of the first six at ``class_layer`` follows.
     """
-    aspect = picture.shape[1] / picture.shape[0]
-    small = resize(picture, round((_PIXELS * aspect) ** 0.5), round((_PIXELS / aspect) ** 0.5))
+    aspect = image.shape[1] / image.shape[0]
+    small = resize(image, round((_PIXELS * aspect) ** 0.5), round((_PIXELS / aspect) ** 0.5))
     if teacher is None:
-        cells = [_cell([small], "the picture")]
+        cells = [_cell([small], "original")]
     else:
-        cells = [_cell([small, _legend(small.shape)], "the picture")]
+        cells = [_cell([small, _legend(small.shape)], "original")]
     for layer in LAYERS:
         dreams = [_dream(network.truncate(layer), small)]
         title = layer
@@ -110,7 +110,7 @@ def sheet(
             dreams.insert(0, _dream(teacher.truncate(TEACHER_LAYERS[layer]), small))
             title = f"{layer} ({TEACHER_LAYERS[layer]})"
         cells.append(_cell(dreams, title))
-    for k, name in enumerate(classes[:_MOST_CLASSES]):
+    for k, name in enumerate(classes[:_MAX_CLASSES]):
         part = _Channels(network.truncate(class_layer), k, len(classes))
         cells.append(_cell([_dream(part, small)], f"{class_layer}: {name}"))
     columns = 3 if teacher is None else 2
@@ -133,8 +133,8 @@ def _legend(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return legend
 
 
-def _write(image: Array, text: str, where: tuple[int, int]) -> None:
-    cv2.putText(image, text, where, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 60, 60), 1, cv2.LINE_AA)
+def _write(image: Array, text: str, origin: tuple[int, int]) -> None:
+    cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 60, 60), 1, cv2.LINE_AA)
 
 
 def _cell(images: Sequence[Array], title: str) -> NDArray[np.uint8]:
@@ -149,36 +149,44 @@ def _cell(images: Sequence[Array], title: str) -> NDArray[np.uint8]:
     return cell
 
 
-def write_jpeg(path: Path, image: Image, largest_bytes: int = LARGEST_BYTES) -> int:
-    """Write ``image`` (RGB) in the best quality that fits into ``largest_bytes``; returns the quality.
+def write_jpeg(path: Path, image: Image, max_bytes: int = MAX_BYTES) -> int:
+    """Write ``image`` (RGB) in the best quality that fits into ``max_bytes``; returns the quality.
 
-    Raises ``OutputError`` when it fits in no quality, or cannot be written.
+    Raises ``OutputError`` if it is too large in any quality, or cannot be written.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     for quality in range(92, 30, -4):
         data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-        if len(data) <= largest_bytes:
+        if len(data) <= max_bytes:
             try:
                 path.write_bytes(data)
             except OSError as error:
-                raise OutputError(f"{path} cannot be written: {error}") from error
+                raise OutputError(f"cannot write {path}: {error}") from error
             return quality
-    raise OutputError(f"{path} would be larger than {largest_bytes} bytes; ask for fewer or smaller pictures")
+    raise OutputError(f"{path} would be larger than {max_bytes} bytes; possible: fewer or smaller images")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw as asked. Returns the exit code."""
+    """Draw the sheets; returns the exit code."""
     p = argparse.ArgumentParser("python -m training.sheets", description=__doc__)
-    p.add_argument("--pictures", nargs="+", required=True, metavar="FILE", help="or clouds, VIDEO@FRAME")
+    p.add_argument(
+        "--pictures", nargs="+", required=True, metavar="FILE", help="a photo, clouds, VIDEO@FRAME"
+    )
     p.add_argument("--teacher", type=Path, metavar="FILE", help="bvlc_googlenet as .npz")
-    p.add_argument("--weights", type=Path, metavar="FILE", help="dreamnet's weights (those that are shipped)")
+    p.add_argument("--weights", type=Path, metavar="FILE", help="dreamnet's weights (the shipped ones)")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.add_argument(
-        "--classes", choices=list(LAYERS)[1:], metavar="LAYER", help="also each class's channels of a layer"
+        "--classes",
+        choices=list(LAYERS)[1:],
+        metavar="LAYER",
+        help="also a dream of each class, at LAYER",
     )
-    p.add_argument("--prefix", default="dreams", help="of the files' names (dreams)")
+    p.add_argument("--prefix", default="dreams", help="of the file names (dreams)")
     p.add_argument(
-        "--largest-kb", type=int, default=LARGEST_BYTES // 1000, help=f"of a file ({LARGEST_BYTES // 1000})"
+        "--largest-kb",
+        type=int,
+        default=MAX_BYTES // 1000,
+        help=f"of a file, at most ({MAX_BYTES // 1000})",
     )
     p.add_argument("--threads", type=int, default=1, help="processor threads (1)")
     options = p.parse_args(arguments)
@@ -188,16 +196,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         network = dreamnet.load(options.weights)
         teacher = None if options.teacher is None else bvlc_googlenet.load(options.teacher)
-        pictures = {Path(spec.partition("@")[0]).stem: read_picture(spec) for spec in options.pictures}
+        images = {Path(spec.partition("@")[0]).stem: read_image(spec) for spec in options.pictures}
         classes: list[str] = []
         if options.classes:
             if teacher is not None:
-                raise UsageError("--classes and --teacher cannot go together; possible: one of them")
+                raise UsageError("--classes and --teacher exclude each other; possible: one of them")
             classes = class_names(options.weights or dreamnet.WEIGHTS)
         options.out.mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
+        for name, image in images.items():
             path = options.out / f"{options.prefix}-{name}.jpg"
-            drawn = sheet(network, teacher, picture, classes, options.classes)
+            drawn = sheet(network, teacher, image, classes, options.classes)
             quality = write_jpeg(path, drawn, 1000 * options.largest_kb)
             logging.info("%s, quality %d", path, quality)
     except LivedreamError as error:

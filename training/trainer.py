@@ -1,4 +1,4 @@
-"""The training loop: lessons of a task, averaged weights, checkpoints that a later run resumes."""
+"""The training loop: batches of a task, averaged weights, checkpoints from which a later run resumes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from torch import Tensor
 from livedream.errors import LivedreamError, NetworkError
 from livedream.networks.architectures.dreamnet import DreamNet
 
-# One step that takes longer than this was a pause (a stopped process, a sleeping laptop): it does not count.
-_LONGEST_STEP_S = 5.0
+# A step that took longer than this was paused (a stopped process, a sleeping laptop) and counts as this long.
+_MAX_STEP_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run."""
+    """The hyperparameters of a training run."""
 
     batch: int = 12
     crop_px: int = 112
-    dream_share: float = 0.6
+    dream_fraction: float = 0.6
     learning_rate: float = 2e-3
-    warm_up_share: float = 0.03
+    warm_up_fraction: float = 0.03
     gradient_weight: float = 1.0
     weight_decay: float = 1e-2
     ema_decay: float = 0.998
@@ -43,8 +43,8 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One batch: its ``loss``, what to note of it, and what is to be done ``after`` the step."""
+class Batch:
+    """One batch: its ``loss``, its ``metrics``, and what to do ``after`` the optimiser step."""
 
     loss: Tensor
     metrics: dict[str, float]
@@ -52,7 +52,7 @@ class Lesson:
 
 
 class TrainingTask(Protocol):
-    """What a student learns from: a teacher (``imitation.py``), or pictures alone (``own.py``)."""
+    """What a student learns: to imitate a teacher (``imitation.py``), or from images alone (``own.py``)."""
 
     def begin(self, student: DreamNet) -> None:
         """Prepare a fresh student, in place."""
@@ -63,18 +63,18 @@ class TrainingTask(Protocol):
     def finish(self, network: DreamNet) -> None:
         """Turn a student into a finished network, in place."""
 
-    def lesson(self, student: DreamNet) -> Lesson:
+    def next_batch(self, student: DreamNet) -> Batch:
         """The next batch."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the student."""
+        """The task's part of a checkpoint."""
 
     def restore(self, state: dict[str, Any], steps: int) -> None:
-        """Take back what :meth:`state` gave, after ``steps`` steps."""
+        """Restore the result of :meth:`state`, after ``steps`` steps."""
 
 
 class Trainer:
-    """One run. ``step()`` trains on one batch; ``train()`` loops until the time is over or it is stopped."""
+    """One run. ``step()`` trains on one batch; ``train()`` loops until the time is up or a signal arrives."""
 
     def __init__(
         self,
@@ -101,38 +101,38 @@ class Trainer:
         self.total_s = 0.0
 
     def begin(self) -> None:
-        """Prepare the fresh student as its task does it, if it is not to start from another network."""
+        """Let the task initialise the student; call it unless the run resumes or starts from a network."""
         self.task.begin(self.student)
         self.ema.load_state_dict(self.student.state_dict())
 
     def learning_rate(self) -> float:
-        """Of the next step: a warm-up, then a cosine to nearly nothing at the end of this run's minutes."""
+        """The learning rate of the next step: a warm-up, then a cosine down to 1 % at the end of this run."""
         done = min(1.0, self.elapsed_s / max(1e-9, self.minutes * 60))
-        warm = self.recipe.warm_up_share
+        warm = self.recipe.warm_up_fraction
         factor = (done + 1e-3) / warm if done + 1e-3 < warm else 0.5 + 0.5 * math.cos(math.pi * done)
         return self.recipe.learning_rate * max(0.01, factor)
 
     def step(self) -> dict[str, float]:
-        """One batch. Returns the lesson's metrics."""
+        """Train on one batch; returns its metrics."""
         start = time.monotonic()
-        lesson = self.task.lesson(self.student)
+        batch = self.task.next_batch(self.student)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
-        lesson.loss.backward()  # type: ignore[no-untyped-call]
+        batch.loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         if not torch.isfinite(norm):
-            loss = float(lesson.loss.detach())
-            raise NetworkError(f"the training diverged at step {self.steps}: the loss is {loss}")
+            loss = float(batch.loss.detach())
+            raise NetworkError(f"training diverged at step {self.steps}: the loss is {loss}")
         self.optimiser.step()
         self._average()
-        lesson.after()
+        batch.after()
         self.steps += 1
         self.crops += self.recipe.batch
-        passed = min(_LONGEST_STEP_S, time.monotonic() - start)
+        passed = min(_MAX_STEP_S, time.monotonic() - start)
         self.elapsed_s += passed
         self.total_s += passed
-        return lesson.metrics
+        return batch.metrics
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -149,12 +149,12 @@ class Trainer:
     def train(
         self, every_s: float, at_checkpoint: Callable[[], None], at_step: Callable[[dict[str, float]], None]
     ) -> None:
-        """Train until the minutes are over; SIGTERM and SIGINT end it early and in order."""
+        """Train until the time is up; SIGTERM and SIGINT end the run early but cleanly."""
         stop: list[int] = []
         numbers = (signal.SIGTERM, signal.SIGINT)
         before = {number: signal.signal(number, lambda n, _: stop.append(n)) for number in numbers}
         try:
-            next_s = 0.0  # the first after one step: a folder that cannot be written shows at once
+            next_s = 0.0  # the first after one step, to notice early that a folder is not writable
             while self.elapsed_s < self.minutes * 60 and not stop:
                 at_step(self.step())
                 if self.elapsed_s >= next_s:
@@ -167,7 +167,7 @@ class Trainer:
             log.info("stopped by signal %d after %d steps", stop[0], self.steps)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a crash in the middle leaves the one before."""
+        """Write a checkpoint atomically."""
         state = {
             "student": self.student.state_dict(),
             "ema": self.ema.state_dict(),
@@ -181,16 +181,16 @@ class Trainer:
 
     @torch.no_grad()
     def start_from(self, network: DreamNet) -> None:
-        """Begin with the weights of a finished network (on the CPU) instead of fresh ones."""
+        """Start from the weights of a finished network (on the CPU)."""
         network = copy.deepcopy(network)
         self.task.adopt(network)
         for mine in (self.student, self.ema):
             mine.load_state_dict(network.state_dict())
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint: weights, optimiser, counts; the schedule starts anew, so it anneals again.
+        """Continue from a checkpoint: weights, optimiser and counts; the learning rate schedule starts over.
 
-        Raises ``NetworkError`` for a file that is missing, damaged or of another shape of network.
+        Raises ``NetworkError`` for a file that is missing, damaged or of another architecture.
         """
         try:
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
@@ -203,6 +203,6 @@ class Trainer:
             raise NetworkError(f"no checkpoint at {path}; start without --resume first") from None
         except LivedreamError:
             raise
-        except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
-            raise NetworkError(f"{path} cannot be resumed from: {error}") from error
+        except Exception as error:  # torch.load raises half a dozen types for a damaged file
+            raise NetworkError(f"cannot resume from {path}: {error}") from error
         self.steps, self.crops, self.total_s = counts["steps"], counts["crops"], counts["total_s"]

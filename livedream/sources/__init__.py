@@ -1,4 +1,4 @@
-"""Everything by which a picture comes in: cameras, videos, photographs, streams and clouds."""
+"""Where frames come from: cameras, videos, photos, streams and clouds."""
 
 from livedream.sources.camera import CameraInfo, list_cameras
 from livedream.sources.source import Source

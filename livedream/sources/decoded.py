@@ -1,7 +1,8 @@
-"""From PyAV's decoded frames to our pictures: what videos and streams have in common."""
+"""Decoding with PyAV: what videos and streams have in common."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,25 +14,43 @@ if TYPE_CHECKING:
     import av
 
 
-class Decoded:
-    """Turns decoded frames into upright RGB pictures; keeps the converter, whose set-up is what costs."""
+class Converter:
+    """Converts decoded frames to upright RGB images; keeps the reformatter, which is expensive to create."""
 
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
 
-    def image(self, picture: av.VideoFrame, size: tuple[int, int]) -> Image:
-        """RGB uint8 (H, W, 3) of (width, height) ``size``, which is a size after the rotation."""
-        rgb = self._reformatter.reformat(picture, format="rgb24").to_ndarray()
-        return fitted(np.rot90(rgb, _quarter_turns(picture)), size)
+    def image(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image:
+        """RGB uint8 (H, W, 3) at ``size`` (width, height), which is the size after rotation."""
+        rgb = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        return fitted(np.rot90(rgb, _quarter_turns(frame)), size)
 
 
-def upright_size(picture: av.VideoFrame) -> tuple[int, int]:
-    """(width, height) after the rotation."""
-    return (picture.height, picture.width) if _quarter_turns(picture) % 2 else (picture.width, picture.height)
+def decoded_frames(
+    container: av.container.InputContainer, stream: av.VideoStream, on_damage: Callable[[], None]
+) -> Iterator[av.VideoFrame]:
+    """The frames of ``stream``. A packet that cannot be decoded is skipped, after a call of ``on_damage``.
+
+    Raises what PyAV raises when the file or connection itself fails.
+    """
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            on_damage()
+            continue
+        yield from frames
 
 
-def _quarter_turns(picture: av.VideoFrame) -> int:
-    """How often the picture is to be turned by 90° against the clock."""
-    return round(picture.rotation / 90)
+def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """(width, height) after rotation."""
+    return (frame.height, frame.width) if _quarter_turns(frame) % 2 else (frame.width, frame.height)
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """By how many times 90° to rotate the frame counter-clockwise."""
+    return round(frame.rotation / 90)

@@ -1,4 +1,4 @@
-"""A photograph: the same picture again and again, as from a camera in front of which nothing moves."""
+"""Photos: the same frame over and over, like a camera in front of which nothing moves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from livedream.errors import SourceError
+from livedream.errors import SourceError, quoted
 from livedream.frame import Array, Frame, Image
 from livedream.sources.source import Clock, Metronome, Sleep, Source, fitted, public_name, slot_size
 
@@ -19,9 +19,9 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class Photo(Source):
-    """A picture file, turned as its EXIF data say. With ``loop`` it is repeated for ever, else given once.
+    """An image file, rotated as its EXIF data say; repeated forever with ``loop``, else delivered once.
 
-    ``realtime`` keeps to 30 fps; without it frames come as fast as asked for, stamped index / 30.
+    ``realtime`` keeps to 30 fps; otherwise frames come as fast as they are read, stamped index / 30.
     Raises ``SourceError``.
     """
 
@@ -58,7 +58,7 @@ class Photo(Source):
 
 
 def is_photo(path: str) -> bool:
-    """Whether a file holds a still picture, by what is in it; an animated GIF or PNG is a video."""
+    """Whether a file holds a still image, judged by its content; an animated GIF or PNG is a video."""
     from PIL import Image as pillow
 
     try:
@@ -67,45 +67,45 @@ def is_photo(path: str) -> bool:
             with open(path, "rb") as stream, pillow.open(stream) as file:
                 return not (file.format in ("GIF", "PNG") and getattr(file, "is_animated", False))
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError):
-        return Path(path).suffix.lower() in _SUFFIXES  # damaged, or of a kind that Pillow does not know
+        return Path(path).suffix.lower() in _SUFFIXES  # damaged, or unknown to Pillow
 
 
 def load_photo(path: str) -> Image:
-    """The picture in a file as RGB uint8 (H, W, 3), upright; transparent parts are black.
+    """The image in a file as RGB uint8 (H, W, 3), upright, over black where it is transparent.
 
-    Grey, palette, CMYK and 16-bit pictures are converted. Raises ``SourceError``.
+    Grey, palette, CMYK and 16-bit images are converted. Raises ``SourceError``.
     """
     from PIL import Image as pillow
     from PIL import ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)  # large pictures are welcome
+            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)  # large images are fine
             with open(path, "rb") as stream, pillow.open(stream) as file:
-                picture = ImageOps.exif_transpose(file)
-                if picture.mode.startswith(("I", "F")):
-                    image = _eight_bit(np.asarray(picture))
-                elif picture.has_transparency_data:
-                    picture = picture.convert("RGBA")
-                    black = pillow.new("RGBA", picture.size, (0, 0, 0, 255))
-                    image = np.asarray(pillow.alpha_composite(black, picture).convert("RGB"))
+                opened = ImageOps.exif_transpose(file)
+                if opened.mode.startswith(("I", "F")):
+                    image = _eight_bit(np.asarray(opened))
+                elif opened.has_transparency_data:
+                    opened = opened.convert("RGBA")
+                    black = pillow.new("RGBA", opened.size, (0, 0, 0, 255))
+                    image = np.asarray(pillow.alpha_composite(black, opened).convert("RGB"))
                 else:
-                    image = np.asarray(picture.convert("RGB"))
+                    image = np.asarray(opened.convert("RGB"))
     except UnidentifiedImageError:
         image = _by_opencv(path)
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise SourceError(f"photo {path!r} cannot be read: {error}; possible: {_KINDS}") from error
+        raise SourceError(f"photo {quoted(path)} cannot be read: {error}; possible: {_KINDS}") from error
     height, width = image.shape[:2]
     return fitted(image, slot_size(width, height, public_name(path)))
 
 
 def _by_opencv(path: str) -> Array:
-    """What Pillow does not know: TIFF with 16 bits for each colour."""
+    """Read what Pillow cannot: TIFF with 16 bits per channel."""
     data = np.fromfile(path, np.uint8)
     tiff = data[:4].tobytes() in (b"II*\0", b"MM\0*")
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if tiff else None
     if bgr is None:
-        raise SourceError(f"photo {path!r} is damaged or no picture; possible: {_KINDS}")
+        raise SourceError(f"photo {quoted(path)} is damaged or not an image; possible: {_KINDS}")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 

@@ -16,7 +16,7 @@ from livedream.ipc.mailbox import Sender
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.sources.clouds import CLOUDS_FPS, Clouds
-from livedream.sources.reader import Reader, Watch
+from livedream.sources.reader import STILL_S, Reader, Watch
 from livedream.sources.source import fitted, public_name, size_within
 from livedream.sources.spec import SourceSpec, open_source, parse_spec
 from livedream.timing import Pacer, RateMeter
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 0.5
 #: A driver that has not answered for this long never will: only a new process helps.
 STALLED_S = 10.0
-#: A camera has noise: when its image stays identical to the bit for this long, the driver has frozen.
-STILL_S = 5.0
 
 
 def run_source(spec: str, frames: str, status: str, log_level: int = logging.WARNING) -> None:
@@ -74,7 +72,7 @@ class Feed:
         self._index = 0 if previous is None else previous.index + 1
         # The picture has stood still since then: show clouds immediately.
         patient_since_s = now if previous is None or not self._live else now - Watch.OPEN_S
-        self._watch = Watch(patient_since_s, still_s=STILL_S if asked.kind == "camera" else None)
+        self._watch = Watch(patient_since_s, still_s=STILL_S.get(asked.kind))
         self._rate = RateMeter()
         self._size = (0, 0)
         self._fallback = False

@@ -1,4 +1,4 @@
-"""What every source is: a named iterator of frames that can be closed. And the clock that videos keep to."""
+"""The base classes of all sources, and the timing that videos, photos and clouds keep to."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from livedream.frame import MAX_FRAME_BYTES, Array, Frame, Image, resize
+from livedream.resource import Resource
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
-#: What a user may ask for, for the end of an error message.
+#: What a user may ask for: the end of an error message.
 POSSIBLE = "a camera (0, 1, /dev/video0), clouds, a video, a photo, http://… or rtsp://…"
 
 
-class Source:
-    """Where pictures come from: an iterator of :class:`Frame` and a context manager.
+class Source(Resource):
+    """An iterator of :class:`Frame` and a context manager. After ``close()`` there are no more frames.
 
-    ``name`` is for the HUD; ``kind`` is camera, video, photo, stream or clouds; ``fps`` is the nominal rate,
-    ``frame_count`` the number of frames of one pass, or None where nobody knows; ``size`` is (width, height).
+    ``name`` is for the HUD; ``kind`` is camera, video, photo, stream or clouds; ``fps`` is the nominal rate
+    and ``frame_count`` the number of frames in one pass, each None if unknown; ``size`` is (width, height).
     """
 
     name: str
@@ -36,30 +37,73 @@ class Source:
     frame_count: int | None = None
 
     def __next__(self) -> Frame:
-        """The next frame. Raises ``StopIteration`` at the end, ``SourceError`` when there is no picture."""
+        """The next frame. Raises ``StopIteration`` at the end, ``SourceError`` if no frame can be read."""
         raise NotImplementedError
+
+    def __iter__(self) -> Self:
+        return self
+
+
+class LiveSource(Source):
+    """Base of cameras and streams, which number their frames as they arrive.
+
+    A subclass implements :meth:`_read` and :meth:`_release`, and calls :meth:`_read_first` when it is open.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._index = 0
+        self._closed = False
+        self._first: Frame | None = None
+        self._native_size = (0, 0)
+
+    def _read(self) -> tuple[Image, float]:
+        """The next image and its capture time. Raises ``SourceError``."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Release the device or connection."""
+        raise NotImplementedError
+
+    def _read_first(self) -> None:
+        """Read the first frame, so that a source without one fails while it is being opened."""
+        try:
+            self._first = self._frame()
+        except BaseException:
+            self.close()
+            raise
+
+    def _frame(self) -> Frame:
+        image, time_s = self._read()
+        frame = Frame(image, self._index, time_s)
+        self._index += 1
+        return frame
+
+    def _size_for(self, width: int, height: int) -> tuple[int, int]:
+        """The size at which to deliver an image of this native size; a change is logged."""
+        if (width, height) != self._native_size:
+            self._native_size, self.size = (width, height), slot_size(width, height, self.name)
+        return self.size
+
+    def __next__(self) -> Frame:
+        if self._closed:
+            raise StopIteration
+        first, self._first = self._first, None
+        return first or self._frame()
 
     def close(self) -> None:
-        """Give back what the source holds. May be called twice; there are no more frames after it."""
-        raise NotImplementedError
-
-    def __iter__(self) -> Source:
-        return self
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        if not self._closed:
+            self._closed = True
+            self._release()
 
 
 class Playhead:
-    """Lays the time of a programme, which starts at 0, over the clock. Never drifts: every wait has its
-    own deadline. The clock starts with the first question."""
+    """Maps media time, which starts at 0, to the clock, which starts at the first call.
 
-    #: Whoever is later than this was asleep, or can't keep up: go on from here, don't run after the clock.
+    Never drifts: every wait has its own deadline.
+    """
+
+    #: A consumer later than this was suspended or cannot keep up: go on from here instead of catching up.
     GIVE_UP_S = 1.0
 
     def __init__(self, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
@@ -67,7 +111,7 @@ class Playhead:
         self._start_s: float | None = None
 
     def late_s(self, at_s: float) -> float:
-        """How late ``at_s`` of the programme is now, in seconds; negative when it is still to come."""
+        """How late media time ``at_s`` is, in seconds; negative if it is not due yet."""
         now = self._clock()
         if self._start_s is None:
             self._start_s = now - at_s
@@ -78,7 +122,7 @@ class Playhead:
         return late
 
     def wait(self, at_s: float) -> float:
-        """Sleep until ``at_s`` of the programme is due, if it is not yet, and return the clock's time."""
+        """Sleep until media time ``at_s`` is due, and return the clock's time."""
         early = -self.late_s(at_s)
         if early > 0:
             self._sleep(early)
@@ -86,24 +130,24 @@ class Playhead:
 
 
 class Metronome:
-    """Beats at ``rate_hz``; a beat that was missed is left out, not caught up."""
+    """Ticks at ``rate_hz``. A missed tick is skipped, not caught up."""
 
     def __init__(self, rate_hz: float, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
         self._interval_s = 1.0 / rate_hz
         self._playhead = Playhead(clock, sleep)
-        self._beat = -1
+        self._tick = -1
 
     def wait(self) -> float:
-        """Sleep until the next beat and return the clock's time."""
-        self._beat += 1
-        late = self._playhead.late_s(self._beat * self._interval_s)
+        """Sleep until the next tick and return the clock's time."""
+        self._tick += 1
+        late = self._playhead.late_s(self._tick * self._interval_s)
         if late > self._interval_s:
-            self._beat += int(late / self._interval_s)
-        return self._playhead.wait(self._beat * self._interval_s)
+            self._tick += int(late / self._interval_s)
+        return self._playhead.wait(self._tick * self._interval_s)
 
 
 def public_name(spec: str) -> str:
-    """A short name for the HUD: ``camera 0``, a file's name, an address without user, password and query."""
+    """A short name for the HUD: ``camera 0``, a file name, or a URL without user, password and query."""
     if spec.isdecimal():
         return f"camera {spec}"
     if "://" in spec:
@@ -113,16 +157,16 @@ def public_name(spec: str) -> str:
 
 
 def slot_size(width: int, height: int, name: str) -> tuple[int, int]:
-    """(width, height), or a smaller size of the same shape when a slot could not hold it; that is logged."""
+    """(width, height), scaled down in proportion (and logged) if it is larger than a slot can hold."""
     if width * height * 3 <= MAX_FRAME_BYTES:
         return width, height
     smaller = size_within(width, height, MAX_FRAME_BYTES)
-    log.warning("%s is %d×%d, more than 4K: scaled down to %d×%d", name, width, height, *smaller)
+    log.warning("%s: %d×%d is larger than 4K; scaled down to %d×%d", name, width, height, *smaller)
     return smaller
 
 
 def size_within(width: int, height: int, limit_bytes: int) -> tuple[int, int]:
-    """(width, height), made smaller in the same shape when an RGB picture of it has over ``limit_bytes``."""
+    """(width, height), scaled down in proportion so that an RGB image fits into ``limit_bytes``."""
     shrink = min(1.0, (limit_bytes / (width * height * 3)) ** 0.5)
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 

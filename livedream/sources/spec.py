@@ -1,4 +1,4 @@
-"""What a user writes after ``--source``, and the source that it stands for."""
+"""Parses what a user writes after ``--source``, and opens it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Kind = Literal["camera", "video", "photo", "stream", "clouds"]
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """A source that was asked for: its kind, and the device, path or address to open."""
+    """A requested source: its kind, and the device, path or address to open."""
 
     kind: Kind
     target: str
 
 
 def parse_spec(spec: str) -> SourceSpec:
-    """What ``spec`` stands for; see :func:`open_source`. Files are told apart by what is in them.
+    """The source that ``spec`` names; see :func:`open_source`. Photo or video is decided by a file's content.
 
-    ``auto`` is the first camera that the system lists, and camera 0 where it lists none. Raises
-    ``SourceError`` for a file that is missing, empty or a folder.
+    ``auto`` is the first camera that the system lists, or camera 0 if it lists none. Raises ``SourceError``
+    for a file that is missing or empty, and for a folder.
     """
     spec = spec.strip()
     if spec == "auto":
@@ -41,7 +41,7 @@ def parse_spec(spec: str) -> SourceSpec:
         return SourceSpec("stream", spec)
     path = Path(spec)
     found = None
-    if not os.path.exists(spec):  # unlike Path's, for any text: also one too long for a file's name
+    if not os.path.exists(spec):  # unlike Path's, also handles text too long for a file name
         found = "no such file"
     elif path.is_dir():
         found = "a folder"
@@ -55,13 +55,13 @@ def parse_spec(spec: str) -> SourceSpec:
 
 
 def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Source:
-    """Open a source of pictures: a context manager and an iterator of :class:`Frame`.
+    """Open a source of frames: a context manager and an iterator of :class:`Frame`.
 
     ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"auto"`` for the first), ``"clouds"``, a video or
-    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime``: videos at their own rate
-    (late frames are dropped), photos and clouds at 30 fps. Without it every frame comes as fast as asked
-    for, stamped index / fps; cameras and streams are always live. ``loop`` repeats videos and photos
-    forever. Raises ``SourceError``: what was asked, what was found, what is possible.
+    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime`` plays videos at their own rate
+    (late frames are dropped), photos and clouds at 30 fps; otherwise every frame comes as fast as it is read,
+    stamped index / fps. Cameras and streams are always live. ``loop`` repeats videos and photos forever.
+    Raises ``SourceError``.
     """
     asked = parse_spec(spec)
     match asked.kind:

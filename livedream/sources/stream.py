@@ -1,26 +1,30 @@
-"""Pictures from the network: MJPEG over HTTP, and RTSP.
+"""Network streams: MJPEG over HTTP, and RTSP.
 
-PyAV, as for videos: unlike OpenCV it has time-outs for opening and for each read, and says what went wrong.
+Decoded with PyAV, as videos are: unlike OpenCV it has time-outs for opening and reading, and reports errors.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
 
-from livedream.errors import SourceError
-from livedream.frame import Frame
-from livedream.sources.decoded import Decoded, upright_size
-from livedream.sources.source import Clock, Source, public_name, slot_size
+from livedream.errors import SourceError, quoted
+from livedream.frame import Image
+from livedream.sources.decoded import Converter, decoded_frames, upright_size
+from livedream.sources.source import Clock, LiveSource, public_name
+
+log = logging.getLogger(__name__)
 
 _OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 8.0, 5.0
+#: Damaged frames are skipped for this long; then the stream counts as failed.
+_DAMAGED_S = 5.0
 
 
-class Stream(Source):
-    """A live stream, each frame as it arrives, stamped with the moment when it was there.
+class Stream(LiveSource):
+    """A live stream. Each frame is stamped with its time of arrival.
 
-    Whoever takes frames more slowly than they come falls behind: the camera process reads on a thread of
-    its own. Raises ``SourceError`` when it cannot be opened, and when it stops.
+    A consumer slower than the stream falls behind, so the camera process reads on a separate thread.
+    Damaged frames are skipped. Raises ``SourceError`` when the stream cannot be opened, and when it stops.
     """
 
     kind = "stream"
@@ -28,57 +32,50 @@ class Stream(Source):
     def __init__(self, url: str, *, clock: Clock = time.monotonic) -> None:
         import av
 
-        self.name = public_name(url)
+        super().__init__(public_name(url))
         self._clock = clock
-        # Little probing and no buffering: what counts is now.
+        # Minimal probing and no buffering, for low latency.
         options = {"fflags": "nobuffer", "flags": "low_delay", "probesize": "500000"}
         if url.startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # UDP loses packets, and each shows as a smear
+            options["rtsp_transport"] = "tcp"  # UDP loses packets, and each loss shows as a smear
         try:
             self._container = av.open(url, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S))
         except (av.FFmpegError, OSError) as error:
             raise self._error(f"cannot be opened: {error.strerror}") from error
-        self._pictures = Decoded()
-        self._index = 0
-        self._closed = False
-        try:
-            if not self._container.streams.video:
-                raise self._error("has no pictures")
-            stream = self._container.streams.video[0]
-            self.fps = float(stream.average_rate) if stream.average_rate else None
-            self._frames: Iterator[av.VideoFrame] = self._container.decode(stream)
-            self._source_size = (0, 0)
-            self._first: Frame | None = self._read()
-        except BaseException:
-            self._container.close()
-            raise
+        if not self._container.streams.video:
+            self.close()
+            raise self._error("has no video")
+        video = self._container.streams.video[0]
+        self.fps = float(video.average_rate) if video.average_rate else None
+        self._converter = Converter()
+        self._damaged = 0
+        self._decoded_s = clock()
+        self._frames = decoded_frames(self._container, video, self._skip_damaged)
+        self._read_first()
 
-    def __next__(self) -> Frame:
-        if self._closed:
-            raise StopIteration
-        frame, self._first = self._first, None
-        return frame or self._read()
-
-    def close(self) -> None:
-        self._closed = True
-        self._container.close()
-
-    def _read(self) -> Frame:
+    def _read(self) -> tuple[Image, float]:
         import av
 
         try:
-            picture = next(self._frames)
+            frame = next(self._frames)
         except StopIteration:
             raise self._error("has ended") from None
         except (av.FFmpegError, OSError) as error:
             raise self._error(f"stopped: {error.strerror}") from error
-        time_s = self._clock()
-        if (picture.width, picture.height) != self._source_size:
-            self._source_size = (picture.width, picture.height)
-            self.size = slot_size(*upright_size(picture), self.name)
-        frame = Frame(self._pictures.image(picture, self.size), self._index, time_s)
-        self._index += 1
-        return frame
+        self._decoded_s = time_s = self._clock()
+        return self._converter.image(frame, self._size_for(*upright_size(frame))), time_s
+
+    def _release(self) -> None:
+        self._container.close()
+
+    def _skip_damaged(self) -> None:
+        self._damaged += 1
+        if self._damaged == 1:
+            log.warning("%s: skipping damaged frames", self.name)
+        if self._clock() - self._decoded_s > _DAMAGED_S:
+            raise self._error(f"sent nothing but damaged frames for {_DAMAGED_S:g} s")
 
     def _error(self, found: str) -> SourceError:
-        return SourceError(f"stream {self.name} {found}; possible: an MJPEG (http://…) or rtsp:// address")
+        return SourceError(
+            f"stream {quoted(self.name)} {found}; possible: an MJPEG (http://…) or rtsp:// address"
+        )

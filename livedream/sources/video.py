@@ -1,7 +1,7 @@
-"""Videos: at their own rate for the mirror, or every frame in order for rendering.
+"""Videos: in real time for the mirror, or every frame in order for rendering.
 
-Decoded with PyAV rather than OpenCV: it gives each frame's own time stamp (videos of phones have no constant
-rate), the rotation, the colour space and plain exceptions, and it prints nothing.
+Decoded with PyAV rather than OpenCV, which provides neither the timestamp of each frame (phones record at a
+variable rate) nor the rotation, and prints to the terminal instead of raising.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from livedream.errors import SourceError
+from livedream.errors import SourceError, quoted
 from livedream.frame import Frame
-from livedream.sources.decoded import Decoded, upright_size
+from livedream.sources.decoded import Converter, decoded_frames, upright_size
 from livedream.sources.source import POSSIBLE, Clock, Playhead, Sleep, Source, public_name, slot_size
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNKNOWN_FPS = 25.0
-#: After so many frames dropped in a row one is shown, however late: a slow picture is better than none.
-_MOST_DROPS = 4
+#: After this many dropped frames in a row, one is shown however late: a slow video is better than none.
+_MAX_DROPS = 4
 
 
 class Video(Source):
-    """A video file, turned as its rotation says.
+    """A video file, rotated upright.
 
-    ``realtime``: frames come at the video's own times; those that are late by a frame are dropped (their
-    indices are left out). Else every frame comes as fast as asked for, stamped index / fps. With ``loop``
-    the video starts again without a gap. Raises ``SourceError``.
+    ``realtime``: frames come at the video's own times; one that is a frame late is dropped and its index
+    skipped. Otherwise every frame comes as fast as it is read, stamped index / fps. With ``loop`` the
+    video restarts without a gap. Raises ``SourceError``.
     """
 
     kind = "video"
@@ -51,7 +51,7 @@ class Video(Source):
         self._path, self._loop = path, loop
         self.name = public_name(path)
         self._playhead = Playhead(clock, sleep) if realtime else None
-        self._pictures = Decoded()
+        self._converter = Converter()
         self._container, stream = _open(path)
         try:
             self.fps = float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
@@ -69,16 +69,16 @@ class Video(Source):
     def __next__(self) -> Frame:
         drops = 0
         while not self._closed:
-            picture, at_s = self._first or next(self._frames)
+            frame, at_s = self._first or next(self._frames)
             self._first = None
             index, self._index = self._index, self._index + 1
             if self._playhead is None:
-                return Frame(self._pictures.image(picture, self.size), index, index / self.fps)
-            if self._playhead.late_s(at_s) > 1.0 / self.fps and drops < _MOST_DROPS:
+                return Frame(self._converter.image(frame, self.size), index, index / self.fps)
+            if self._playhead.late_s(at_s) > 1.0 / self.fps and drops < _MAX_DROPS:
                 drops += 1
                 continue
-            # Converted before the wait, so that the picture is ready on time.
-            image = self._pictures.image(picture, self.size)
+            # Converted before the wait, so that the frame is ready on time.
+            image = self._converter.image(frame, self.size)
             return Frame(image, index, self._playhead.wait(at_s))
         raise StopIteration
 
@@ -87,23 +87,23 @@ class Video(Source):
         self._container.close()
 
     def _decode(self, stream: av.VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
-        """The video's frames and when they are due, in seconds from the start of the first pass."""
+        """The frames, each with the time it is due in seconds from the start of the first pass."""
         pass_s = 0.0
         while True:
             count = 0
             at_s = pass_s
-            for picture, since_start_s in _pass(self._container, stream, self.name):
-                # A frame without a time stamp, or one that goes back, follows the last by the nominal rate.
+            for frame, since_start_s in _pass(self._container, stream, self.name):
+                # A frame with no timestamp, or one that goes back, follows the last at the nominal rate.
                 due_s = pass_s + (since_start_s if since_start_s is not None else -1.0)
                 at_s = due_s if due_s > at_s or count == 0 else at_s + 1.0 / self.fps
                 count += 1
-                yield picture, at_s
+                yield frame, at_s
             if count == 0:
-                raise SourceError(f"video {self._path!r} has no frame that can be read; possible: {POSSIBLE}")
+                raise SourceError(f"video {quoted(self._path)} has no readable frame; possible: {POSSIBLE}")
             if not self._loop:
                 return
             pass_s = at_s + 1.0 / self.fps
-            # Opened anew: some containers (GIF, broken indices) can't be wound back.
+            # Reopened, because some containers (GIF, broken indices) cannot seek to the start.
             self._container.close()
             self._container, stream = _open(self._path)
 
@@ -114,47 +114,46 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     try:
         container = av.open(path)
     except (av.FFmpegError, OSError) as error:
-        reason = "it is damaged or no video" if isinstance(error, av.InvalidDataError) else error.strerror
-        raise SourceError(f"video {path!r} cannot be opened: {reason}; possible: {POSSIBLE}") from error
+        reason = "damaged or not a video" if isinstance(error, av.InvalidDataError) else error.strerror
+        raise SourceError(f"video {quoted(path)} cannot be opened: {reason}; possible: {POSSIBLE}") from error
     # FFmpeg also "plays" text files.
     if not container.streams.video or container.format.name == "tty":
         found = ", ".join(sorted({stream.type for stream in container.streams}))
         container.close()
         found = "text" if found == "video" else found or "nothing"
-        raise SourceError(f"video {path!r} has no pictures, found {found}; possible: {POSSIBLE}")
+        raise SourceError(f"video {quoted(path)} has no video; found {found}; possible: {POSSIBLE}")
     return container, container.streams.video[0]
 
 
 def _pass(
     container: av.container.InputContainer, stream: av.VideoStream, name: str
 ) -> Iterator[tuple[av.VideoFrame, float | None]]:
-    """Each frame once, with its seconds since the first one; damaged packets are left out and logged."""
+    """Each frame once, with its time in seconds since the first; damaged packets are skipped and logged."""
     import av
 
     start_s: float | None = None
     damaged = 0
+
+    def on_damage() -> None:
+        nonlocal damaged
+        damaged += 1
+
     try:
-        for packet in container.demux(stream):
-            try:
-                pictures = packet.decode()
-            except av.FFmpegError:
-                damaged += 1
-                continue
-            for picture in pictures:
-                at_s = picture.time
-                if start_s is None:
-                    start_s = at_s
-                yield picture, None if at_s is None or start_s is None else at_s - start_s
+        for frame in decoded_frames(container, stream, on_damage):
+            at_s = frame.time
+            if start_s is None:
+                start_s = at_s
+            yield frame, None if at_s is None or start_s is None else at_s - start_s
     except av.FFmpegError as error:
         log.warning("%s ends early: %s", name, error.strerror)
     if damaged:
-        log.warning("%s is damaged: %d packets left out", name, damaged)
+        log.warning("%s is damaged: skipped %d packet%s", name, damaged, "" if damaged == 1 else "s")
 
 
 def _estimated_count(
     container: av.container.InputContainer, stream: av.VideoStream, fps: float
 ) -> int | None:
-    """The number of frames by the length, for containers that do not say."""
+    """The number of frames, from the duration, for containers that do not tell."""
     if stream.duration:
         duration_s = float(stream.duration * (stream.time_base or Fraction(0)))
     else:

@@ -1,7 +1,7 @@
-"""The head-up display: what the mirror is doing, in type that reads from two metres.
+"""The head-up display: the state of the mirror in type that is legible from two metres.
 
-``render_hud`` and ``render_help`` are functions of what they show; :class:`Hud` decides when something is
-shown and draws it again only when it has changed.
+``render_hud`` and ``render_help`` are pure functions; :class:`Hud` decides what is shown when, and redraws
+only what has changed.
 """
 
 from __future__ import annotations
@@ -16,20 +16,41 @@ from livedream.frame import Array
 
 _SHOWN_S = 6.0  # long enough to read the plate after a key press
 _ALARM_S = 15.0
-_HELP_S = 60.0  # help that an operator forgot must not hang in an exhibition
-_REDRAW_S = 0.5  # measured values that change more often cannot be read
+_HELP_S = 60.0  # a forgotten help screen must not stay up in an exhibition
+_REDRAW_S = 0.5  # measured values that change faster cannot be read
+_UNKNOWN = "–"
 
 Size = tuple[int, int]  # (width, height) in pixels
+
+#: The cells of the plate in order, each with the widest value it has room for: so no value moves another. In
+#: this order wide cells share columns on a wide screen, which saves a row.
+WIDEST = {
+    "display": "000 fps",
+    "dream": "000 fps",
+    "latency": "0000 ms",
+    "working size": "1280 x 720",
+    "strength": "0.0",
+    "channels": "1-511/5",
+    "octaves": "0",
+    "steps": "00",
+    "scene": "cathedral",
+    "presence": "0.0",
+    "mix": "luminance",
+    "mask": "background",
+    "vignette": "-0.0",
+    "attract": "on",
+    "faults": "00",
+}
 
 
 @dataclass(frozen=True)
 class HudState:
-    """What the information plate shows. Empty and zero mean "not known yet" and are left out.
+    """What the information plate shows. Empty and zero mean "unknown".
 
-    ``layer_channels`` and ``layer_stride`` (pixels of the working picture per cell) describe the layer;
-    ``channels`` are empty for the whole layer; rates are per second, ``latency_ms`` is from capture to flip;
-    ``working_size`` is (width, height); ``recording_s`` is how long a recording has been running, or None;
-    ``presence`` is None where nobody looks for visitors.
+    ``layer_channels`` and ``layer_stride`` (working-size pixels per cell) describe the layer; ``channels`` is
+    empty for all of them. ``latency_ms`` is from capture to flip, ``working_size`` (width, height).
+    ``recording_s`` is how long the recording has been running, None without one. ``presence`` (0..1) is None
+    while visitors are not detected.
     """
 
     network: str = ""
@@ -57,35 +78,39 @@ class HudState:
 
     def lines(self) -> tuple[str, str, str]:
         """The layer; the network and the layer's shape; the backend and the source."""
-        shape = [self.network]
+        shape = [self.network or _UNKNOWN]
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
-        return self.layer, _dotted(shape), _dotted([self.backend, self.source])
+        return (
+            self.layer or _UNKNOWN,
+            _dotted(shape),
+            _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN]),
+        )
 
     def cells(self) -> tuple[tuple[str, str], ...]:
-        """(label, value) of the numbers."""
+        """(label, value) of each cell of :data:`WIDEST`, in that order; an unknown value is a dash."""
         width, height = self.working_size
-        cells = (
-            ("display", f"{self.display_fps:.0f} fps" if self.display_fps else ""),
-            ("dream", f"{self.dream_fps:.0f} fps" if self.dream_fps else ""),
-            ("latency", f"{self.latency_ms:.0f} ms" if self.latency_ms else ""),
-            ("strength", f"{self.strength:.1f}"),
-            ("steps", str(self.steps)),
-            ("octaves", str(self.octaves or "")),
-            ("channels", self.channels or "all"),
-            ("working size", f"{width} x {height}" if width else ""),
-            ("mix", "" if self.mix == "over" else self.mix),
-            ("mask", "" if self.mask == "everywhere" else self.mask),
-            ("vignette", f"{self.vignette:.1f}" if self.vignette else ""),
-            ("scene", self.scene),
-            ("presence", "" if self.presence is None else f"{self.presence:.1f}"),
-            ("attract", "on" if self.attract else ""),
-            ("faults", str(self.faults or "")),
-        )
-        return tuple(cell for cell in cells if cell[1])
+        cells = {
+            "display": f"{self.display_fps:.0f} fps" if self.display_fps else "",
+            "dream": f"{self.dream_fps:.0f} fps" if self.dream_fps else "",
+            "latency": f"{self.latency_ms:.0f} ms" if self.latency_ms else "",
+            "strength": f"{self.strength:.1f}",
+            "steps": str(self.steps),
+            "octaves": str(self.octaves or ""),
+            "channels": self.channels or "all",
+            "working size": f"{width} x {height}" if width else "",
+            "mix": self.mix,
+            "mask": self.mask,
+            "vignette": f"{self.vignette:.1f}" if self.vignette else "",
+            "scene": self.scene,
+            "presence": "" if self.presence is None else f"{self.presence:.1f}",
+            "attract": "on" if self.attract else "",
+            "faults": str(self.faults or ""),
+        }
+        return tuple((label, cells[label] or _UNKNOWN) for label in WIDEST)
 
     def clock(self) -> str:
-        """How long the recording has been running (``1:05``); empty without one."""
+        """How long the recording has been running (``1:05``), or an empty string."""
         if self.recording_s is None:
             return ""
         return f"{int(self.recording_s) // 60}:{int(self.recording_s) % 60:02d}"
@@ -96,10 +121,10 @@ def _dotted(words: Sequence[str]) -> str:
 
 
 class Hud:
-    """What is laid over the picture, and when: information, a message, the recording mark, the help.
+    """Decides what to overlay and when: the information plate, a message, the recording mark, the help.
 
-    The information is there for some seconds after the start and after :meth:`touched`; :meth:`toggle_pin`
-    keeps it. Every ``now`` is in seconds of one clock; ``help_rows`` are (keys, what they do).
+    The plate shows for a few seconds after the start and after :meth:`touched`; :meth:`toggle_pin` keeps it.
+    Every ``now`` is in seconds of the same clock; ``help_rows`` are (keys, what they do).
     """
 
     def __init__(self, now: float, *, help_rows: Sequence[tuple[str, str]] = ()) -> None:
@@ -114,37 +139,37 @@ class Hud:
         self._values_until = now
 
     def touched(self, now: float) -> None:
-        """Something was changed: show the information, with its new values, for a while."""
+        """A setting was changed: show the plate, with the new values, for a while."""
         self._until = now + _SHOWN_S
         self._values_until = now
 
     def say(self, text: str, now: float, *, alarm: bool = False) -> None:
-        """Show a line of text for a while; an ``alarm`` stays longer, in another colour."""
+        """Show a message for a while; an ``alarm`` stays longer and has another colour."""
         self._message, self._alarm = text, alarm
         self._message_until = now + (_ALARM_S if alarm else _SHOWN_S)
 
     def alarm(self, now: float) -> str:
-        """The alarm that is shown now, or nothing."""
+        """The alarm that is showing, or an empty string."""
         return self._message if self._alarm and now < self._message_until else ""
 
     def unsay(self, text: str, now: float) -> None:
-        """Take a line away that is no longer true, if it is still there; an alarm stays."""
+        """Remove a message that no longer holds, if it is still showing; an alarm stays."""
         if text == self._message and not self._alarm:
             self._message_until = now
 
     def toggle_pin(self, now: float) -> None:
-        """Keep the information, or take it away."""
+        """Pin the plate, or hide it if it is showing."""
         self.pinned = not (self.pinned or now < self._until)
         self._until = now
 
     def toggle_help(self, now: float) -> None:
-        """Show the help screen, or take it away."""
+        """Show the help screen, or hide it."""
         self._help_until = now if now < self._help_until else now + _HELP_S
 
     def overlay(self, state: HudState, size: Size, now: float) -> Array | None:
-        """What to lay over a picture of ``size``: RGBA uint8 (H, W, 4), or None for nothing.
+        """The overlay for a picture of ``size``: RGBA uint8 (H, W, 4), or None for nothing.
 
-        The same array again as long as nothing has changed, a new one when something has.
+        Returns the same array until something changes.
         """
         help = now < self._help_until
         plate = self.pinned or now < self._until
@@ -166,13 +191,13 @@ class Hud:
 def render_hud(
     state: HudState, size: Size, *, plate: bool = True, message: str = "", alarm: bool = False
 ) -> Array:
-    """The information plate, a message above it and the recording mark: RGBA uint8 (H, W, 4)."""
+    """The information plate, a message above it, and the recording mark: RGBA uint8 (H, W, 4)."""
     from PIL import Image as Pillow
 
     from livedream.stage import hud_drawing
 
     canvas = Pillow.new("RGBA", size)
-    top = hud_drawing.draw_information(canvas, state.lines(), state.cells()) if plate else size[1]
+    top = hud_drawing.draw_information(canvas, state.lines(), state.cells(), WIDEST) if plate else size[1]
     if message:
         hud_drawing.draw_message(canvas, message, top, alarm=alarm)
     if state.clock():
@@ -181,7 +206,7 @@ def render_hud(
 
 
 def render_help(rows: Sequence[tuple[str, str]], size: Size) -> Array:
-    """The help screen: RGBA uint8 (H, W, 4). ``rows`` are (keys, what they do), keys divided by spaces."""
+    """The help screen: RGBA uint8 (H, W, 4). ``rows`` are (keys, what they do), keys separated by spaces."""
     from PIL import Image as Pillow
 
     from livedream.stage import hud_drawing

@@ -1,13 +1,13 @@
-"""How the head-up display looks: each function draws one part of it on a Pillow canvas of the screen's size.
+"""The look of the head-up display: each function draws one part on a Pillow canvas of the screen's size.
 
-All measures are shares of the shorter side, so the type is as large on any screen, upright or not. At two
-metres a capital should be 9 mm high (16 minutes of arc): 3 % of a 24-inch screen's height, type of 4.3 %.
+All sizes are fractions of the screen's shorter side, in any orientation. To be legible from two metres, a
+capital should be 9 mm high (16 minutes of arc): 3 % of a 24-inch screen's height, which is type of 4.3 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL.Image import Image
 
@@ -26,14 +26,17 @@ _ALARM: Colour = (255, 128, 104, 255)
 _RECORDING: Colour = (255, 64, 48, 255)
 
 
-def _px(canvas: Image, *shares: float) -> list[int]:
-    return [max(1, round(min(canvas.size) * share)) for share in shares]
+def _px(canvas: Image, *fractions: float) -> list[int]:
+    return [max(1, round(min(canvas.size) * fraction)) for fraction in fractions]
 
 
-def draw_information(canvas: Image, lines: Sequence[str], cells: Sequence[tuple[str, str]]) -> int:
-    """The information plate at the bottom: three lines of text, then the numbers (label, value) in a grid.
+def draw_information(
+    canvas: Image, lines: Sequence[str], cells: Sequence[tuple[str, str]], widest: Mapping[str, str]
+) -> int:
+    """The information plate at the bottom: three lines of text, then the cells (label, value) in a grid.
 
-    Returns where the plate begins, in pixels from the top.
+    ``widest`` maps each label to the widest value its cell has room for; a wider one is shortened. The grid
+    depends on that alone, so it stays the same when values change. Returns the top of the plate in pixels.
     """
     title_px, value_px, text_px, label_px, margin, pad = _px(
         canvas, _TITLE, _VALUE, _TEXT, _LABEL, _MARGIN, _PAD
@@ -41,15 +44,15 @@ def draw_information(canvas: Image, lines: Sequence[str], cells: Sequence[tuple[
     inner = canvas.width - 2 * (margin + pad)
     styles = zip(lines, (title_px, text_px, label_px), (_ACCENT, _WHITE, _DIM), strict=True)
     rows = [(shorten(text, px, inner), px, colour) for text, px, colour in styles if text]
-    widest = max(max(text_width(label, label_px), text_width(value, value_px)) for label, value in cells)
-    step = widest + round(pad * 1.4)
-    columns = max(1, min(len(cells), (inner + step - widest) // step))
-    cell_rows = math.ceil(len(cells) / columns)
-    columns = math.ceil(len(cells) / cell_rows)  # as many in each row as can be
+    room = [max(text_width(label, label_px), text_width(widest[label], value_px)) for label, _ in cells]
+    gap = round(pad * 1.4)
+    columns = _columns(room, gap, inner)
+    cell_rows = math.ceil(len(cells) / len(columns))
     cell_height = round(label_px * 1.5 + value_px * 1.35)
 
     height = round(sum(px * 1.4 for _, px, _ in rows)) + cell_rows * cell_height + 2 * pad
-    width = max(columns * step - (step - widest), *(text_width(text, px) for text, px, _ in rows)) + 2 * pad
+    grid_width = sum(columns) + gap * (len(columns) - 1)
+    width = max(grid_width, *(text_width(text, px) for text, px, _ in rows)) + 2 * pad
     top = canvas.height - margin - height
     draw_plate(canvas, (margin, top, margin + width, top + height), pad, _PLATE)
     x, y = margin + pad, top + pad
@@ -57,14 +60,28 @@ def draw_information(canvas: Image, lines: Sequence[str], cells: Sequence[tuple[
         draw_text(canvas, (x, y + round(px * 0.8)), text, px, colour)
         y += round(px * 1.4)
     for i, (label, value) in enumerate(cells):
-        left, base = x + i % columns * step, y + i // columns * cell_height + round(label_px * 1.2)
-        draw_text(canvas, (left, base), label, label_px, _ALARM if label == "faults" else _DIM)
+        row, column = divmod(i, len(columns))
+        left = x + sum(columns[:column]) + gap * column
+        base = y + row * cell_height + round(label_px * 1.2)
+        alarming = label == "faults" and value.isdecimal()
+        draw_text(canvas, (left, base), label, label_px, _ALARM if alarming else _DIM)
+        value = shorten(value, value_px, columns[column])
         draw_text(canvas, (left, base + round(value_px * 1.15)), value, value_px, _WHITE)
     return top
 
 
+def _columns(room: Sequence[int], gap: int, width: int) -> list[int]:
+    """The widths of as few rows' columns as fit into ``width``, for cells that need ``room`` each."""
+    for rows in range(1, len(room) + 1):
+        count = math.ceil(len(room) / rows)
+        columns = [max(room[i::count]) for i in range(count)]
+        if sum(columns) + gap * (count - 1) <= width:
+            return columns
+    return [width]
+
+
 def draw_message(canvas: Image, message: str, above_px: int, *, alarm: bool) -> None:
-    """A message of at most four lines on its own plate, which ends above ``above_px``."""
+    """A message of at most four lines on its own plate, whose bottom is above ``above_px``."""
     text_px, margin, pad = _px(canvas, _TEXT, _MARGIN, _PAD)
     lines = wrap(message, text_px, canvas.width - 2 * (margin + pad), 4)
     line_height = round(text_px * 1.35)
@@ -78,7 +95,7 @@ def draw_message(canvas: Image, message: str, above_px: int, *, alarm: bool) -> 
 
 
 def draw_recording_mark(canvas: Image, clock: str) -> None:
-    """A red dot and how long it has been recording, in the upper right corner."""
+    """A red dot and the recording time, in the upper right corner."""
     text_px, margin, pad, dot = _px(canvas, _TEXT, _MARGIN, _PAD, 0.024)
     height = round(text_px * 1.7)
     right = canvas.width - margin
@@ -90,7 +107,7 @@ def draw_recording_mark(canvas: Image, clock: str) -> None:
 
 
 def draw_help(canvas: Image, rows: Sequence[tuple[str, str]]) -> None:
-    """The help over the whole screen: two columns on a wide one, one on a tall one, as large as fits."""
+    """The help screen, as large as fits: two columns in landscape, one in portrait."""
     canvas.paste(_HELP_PLATE, (0, 0, *canvas.size))
     title_px, text_px, margin = _px(canvas, _TITLE, _TEXT, 0.05)
     columns = 2 if canvas.width > canvas.height else 1
@@ -127,7 +144,7 @@ def _keys_width(keys: str, text_px: int) -> int:
 
 
 def _draw_keys(canvas: Image, xy: tuple[int, int], keys: str, text_px: int) -> None:
-    """Key caps in a row from the left middle ``xy``; a dash stands between two of them without a cap."""
+    """Key caps in a row, with ``xy`` the middle of the left edge; a dash has no cap."""
     x, middle = xy
     half = round(text_px * 0.74)
     for word in keys.split():

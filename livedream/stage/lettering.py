@@ -1,7 +1,7 @@
-"""Letters and plates for what is laid over the picture, set with Pillow.
+"""Text and plates for overlays, drawn with Pillow.
 
-The face is Aileron, which Pillow carries. It has few accents; text with a character that it lacks is set in
-the FreeSans that pygame carries (read as a file: no SDL is started).
+The typeface is Aileron, which comes with Pillow. Text with a character that it lacks (it has few accents) is
+set in the FreeSans that comes with pygame, read as a file without starting SDL.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ def _has(character: str) -> bool:
 
 
 def font_for(text: str, size_px: int) -> Font:
-    """A font of ``size_px`` pixels that has every character of ``text``, if there is one."""
+    """A font of ``size_px`` pixels with every character of ``text``, if there is one."""
     return _face(size_px, not all(map(_has, text)))
 
 
 @lru_cache(maxsize=512)
 def text_width(text: str, size_px: int) -> int:
-    """How wide a line of text is, in pixels."""
+    """The width of a line of text in pixels."""
     return round(font_for(text, size_px).getlength(text))
 
 
 def wrap(text: str, size_px: int, width_px: int, lines: int) -> list[str]:
-    """``text`` in at most ``lines`` lines no wider than ``width_px``, the last one shortened by ``...``."""
+    """``text`` wrapped to at most ``lines`` lines of ``width_px``; the last is shortened if need be."""
     wrapped: list[str] = []
     rest = text.split()
     while rest and len(wrapped) < lines:
@@ -57,7 +57,7 @@ def wrap(text: str, size_px: int, width_px: int, lines: int) -> list[str]:
 
 
 def shorten(text: str, size_px: int, width_px: int) -> str:
-    """``text``, or as much of its start as fits into ``width_px`` with ``...`` after it."""
+    """``text``, or as much of its start as fits into ``width_px`` followed by ``...``."""
     if text_width(text, size_px) <= width_px:
         return text
     count = len(text)
@@ -69,13 +69,13 @@ def shorten(text: str, size_px: int, width_px: int) -> str:
 def draw_text(
     canvas: Image.Image, xy: tuple[int, int], text: str, size_px: int, colour: Colour, anchor: str = "ls"
 ) -> None:
-    """Set one line of text; by default ``xy`` is the left end of its base line (``anchor`` as in Pillow)."""
+    """Draw a line of text; by default ``xy`` is the left end of its baseline (``anchor`` as in Pillow)."""
     mask, left, top = _letters(text, size_px, anchor)
     canvas.paste(colour, (xy[0] + left, xy[1] + top), mask)
 
 
 def draw_arrow(canvas: Image.Image, xy: tuple[int, int], arrow: str, size_px: int, colour: Colour) -> None:
-    """One of ``← → ↑ ↓`` with its middle at ``xy``; no font that is sure to be there has them."""
+    """Draw one of ``← → ↑ ↓`` centred at ``xy``; no font that is always present has them."""
     side = round(size_px * 0.62)
     quarter_turns = "→↑←↓".index(arrow)
     mask = _arrow(side).rotate(90 * quarter_turns)
@@ -83,7 +83,7 @@ def draw_arrow(canvas: Image.Image, xy: tuple[int, int], arrow: str, size_px: in
 
 
 def draw_plate(canvas: Image.Image, box: tuple[int, int, int, int], radius_px: int, colour: Colour) -> None:
-    """A filled rectangle (left, top, right, bottom) with smooth round corners, replacing what is there."""
+    """Draw a filled rectangle (left, top, right, bottom) with rounded corners, replacing what is there."""
     left, top, right, bottom = box
     radius = min(radius_px, (right - left) // 2, (bottom - top) // 2)
     if radius < 1:  # too small for round corners
@@ -98,11 +98,10 @@ def draw_plate(canvas: Image.Image, box: tuple[int, int, int, int], radius_px: i
             canvas.paste(colour, (x, y), corner)
 
 
-# What is drawn once is kept: most of the text is the same when one number in it has changed, and setting
-# the text anew takes 7 ms of the show's time.
+# Cached, because most of the text stays the same when one number changes, and drawing all of it takes 7 ms.
 @lru_cache(maxsize=256)
 def _letters(text: str, size_px: int, anchor: str) -> tuple[Image.Image, int, int]:
-    """The coverage of a line of text, and where its corner lies from the anchor."""
+    """The coverage of a line of text, and the offset of its corner from the anchor."""
     font = font_for(text, size_px)
     left, top, right, bottom = (
         round(edge) for edge in ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), text, font, anchor)
@@ -114,7 +113,7 @@ def _letters(text: str, size_px: int, anchor: str) -> tuple[Image.Image, int, in
 
 @lru_cache(maxsize=32)
 def _arrow(side_px: int) -> Image.Image:
-    """An arrow to the right, smooth."""
+    """The coverage of an antialiased arrow to the right."""
     fine = Image.new("L", (side_px * 4, side_px * 4))
     draw = ImageDraw.Draw(fine)
     middle, end, stroke = side_px * 2, side_px * 4, side_px // 2
@@ -125,7 +124,7 @@ def _arrow(side_px: int) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _disc(radius_px: int) -> Image.Image:
-    """The coverage of a disc; drawn four times as large, for Pillow's own edges have stairs."""
+    """The coverage of a disc, supersampled four times because Pillow does not antialias."""
     fine = Image.new("L", (radius_px * 8, radius_px * 8))
     ImageDraw.Draw(fine).ellipse((0, 0, radius_px * 8 - 1, radius_px * 8 - 1), fill=255)
     return fine.resize((radius_px * 2, radius_px * 2), Image.Resampling.BOX)

@@ -17,8 +17,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from livedream.networks.catalogue import LayerInfo
+    from livedream.networks.load import Trunk
 
 Step = Callable[[], object]
+Row = dict[str, Any]
 
 
 def main() -> None:
@@ -48,7 +56,7 @@ def main() -> None:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def _measure(options: argparse.Namespace, network: str, word: str, width: int, height: int) -> dict | None:
+def _measure(options: argparse.Namespace, network: str, word: str, width: int, height: int) -> Row | None:
     import torch
 
     from livedream.networks.catalogue import network_info
@@ -65,19 +73,19 @@ def _measure(options: argparse.Namespace, network: str, word: str, width: int, h
         for graphs in (False, True)[: 1 + (device.type == "cuda")]:
             backend = TorchBackend(_trunk(options, network), device, precision, cuda_graphs=graphs)
             name = backend.name
-            steps[name] = lambda b=backend: b.gradient(image, layer.name, LAYER_L2)
+            steps[name] = functools.partial(backend.gradient, image, layer.name, LAYER_L2)
             steps[name]()
     with tempfile.TemporaryDirectory() as folder:
         steps |= _exported(options, network, layer, image, Path(folder))
         times = _take_turns(steps, options.rounds, device.type == "cuda", options.wall)
     plain = next(iter(times))
     row = {"network": network, "layer": layer.name, "size": f"{width}x{height}", "plain": plain, "ms": times}
-    _say(row)
+    _report(row)
     return row
 
 
-def _trunk(options: argparse.Namespace, network: str):
-    """Loaded anew for each: truncated networks share their weights, and so their precision."""
+def _trunk(options: argparse.Namespace, network: str) -> Trunk:
+    """A fresh copy of the network: truncated networks share their weights, and so their precision."""
     from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
     from livedream.networks.catalogue import find_weights
     from livedream.networks.load import load_network
@@ -93,7 +101,9 @@ def _trunk(options: argparse.Namespace, network: str):
     return load_network(network, weights)
 
 
-def _exported(options: argparse.Namespace, network: str, layer, image, folder: Path) -> dict[str, Step]:
+def _exported(
+    options: argparse.Namespace, network: str, layer: LayerInfo, image: Tensor, folder: Path
+) -> dict[str, Step]:
     import torch
 
     from livedream.compile.onnx_operations import write_onnx
@@ -144,11 +154,11 @@ def _take_turns(steps: dict[str, Step], rounds: int, cuda: bool, wall: bool) -> 
     return {name: round(float(np.median(found)), 3) for name, found in times.items()}
 
 
-def _say(row: dict) -> None:
+def _report(row: Row) -> None:
     sys.stderr.write(f"{row['network']} {row['layer']} {row['size']}: {row['ms']}\n")
 
 
-def _print(rows: list[dict]) -> None:
+def _print(rows: list[Row]) -> None:
     """A table in Markdown: plain PyTorch in ms, the others as how many times faster."""
     names = list(dict.fromkeys(name for row in rows for name in row["ms"]))
     plain = rows[0]["plain"]

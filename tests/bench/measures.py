@@ -1,4 +1,4 @@
-"""What a dream is judged by: strength, flicker, legibility, clipping. Pictures are RGB uint8 (h, w, 3)."""
+"""Metrics of a dream: strength, flicker, legibility, clipping. Images are RGB uint8 (h, w, 3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from livedream.vision.flow import Flow, grey
 
 _SHIFTS = 4
 _JITTER_PX = 16
-#: Pixels whose way there and back again misses by more than this were hidden in one of the two pictures.
+#: Pixels whose flow there and back misses by more than this are occluded in one of the two frames.
 _LOST_PX = 1.0
 _BORDER_PX = 8
-#: A flow that leaves, in the mean of such a window, no less than this share of the difference that there is
-#: without it has found nothing: on a flat wall any flow explains the picture.
+#: Flow that leaves, averaged over such a window, no less than this fraction of the difference without it has
+#: found nothing: on a flat wall any flow explains the frame.
 _WINDOW, _FOUND_NOTHING, _NO_DIFFERENCE = (21, 21), 1 / 1.2, 0.05
 
 
@@ -34,9 +34,9 @@ def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: i
 
 
 class Motion:
-    """The motion between two camera pictures, by a slower and better flow than the dream's own.
+    """The motion between two camera frames, by a slower and better flow than the dream's own.
 
-    Where it explains the pictures no better than standing still does, it is zero; ``flow_alone`` is without
+    It is zero where it explains the frames no better than no motion does; ``flow_alone`` is the flow without
     this.
     """
 
@@ -45,25 +45,25 @@ class Motion:
         lost = np.linalg.norm(there + _warped(back, there), axis=2) > _LOST_PX
         lost = cv2.dilate(lost.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         self.flow, self.flow_alone = there.copy(), there
-        moved, stood = (_difference(now, picture) for picture in (_warped(_float(before), there), before))
+        moved, stood = (_difference(now, image) for image in (_warped(_float(before), there), before))
         self.flow[moved >= _FOUND_NOTHING * (stood - _NO_DIFFERENCE)] = 0
-        self.seen = ~lost  # (h, w): what is in both pictures
+        self.seen = ~lost  # (h, w): visible in both frames
         self.seen[:_BORDER_PX] = self.seen[-_BORDER_PX:] = False
         self.seen[:, :_BORDER_PX] = self.seen[:, -_BORDER_PX:] = False
         self.speed_px = float(np.linalg.norm(there, axis=2)[self.seen].mean())
 
     def change(self, now: Image, before: Image, flow: Flow | None = None) -> float:
-        """Flicker: mean difference of ``now`` from ``before`` moved along, in levels of 255."""
+        """Flicker: mean difference between ``now`` and ``before`` warped to it, in levels of 255."""
         moved = _warped(_float(before), self.flow if flow is None else flow)
         return float(np.abs(_float(now) - moved)[self.seen].mean())
 
 
 def _difference(now: Image, other: Array) -> Array:
-    return cv2.blur(np.abs(_float(now) - _float(other)).mean(2), _WINDOW)
+    return np.asarray(cv2.blur(np.abs(_float(now) - _float(other)).mean(2), _WINDOW))
 
 
-def _float(picture: Array) -> Array:
-    return picture.astype(np.float32)
+def _float(image: Array) -> Array:
+    return np.asarray(image, np.float32)
 
 
 def _flow(now: Image, before: Image) -> Flow:
@@ -98,7 +98,7 @@ def legibility(dreamt: Image, camera: Image) -> float:
 
 
 def clipped(dreamt: Image, camera: Image) -> float:
-    """The share of the picture at which the worst channel is clipped, where the camera's is not."""
+    """The fraction of the image where the worst channel is clipped and the camera's is not."""
     ends = ((dreamt == 0) & (camera > 0)) | ((dreamt == 255) & (camera < 255))
     return float(ends.mean((0, 1)).max())
 

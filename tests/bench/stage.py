@@ -1,6 +1,6 @@
-"""What a picture of the show costs: every mix and place at three sizes, and a look at the room.
+"""The cost of compositing a frame: every mix and mask at three sizes, and of visitor detection.
 
-One thread, in its own processor time, so that what else runs counts little; 1280×720, 1920×1080, 3840×2160.
+One thread, in its own processor time, so that other load matters little; 1280×720, 1920×1080, 3840×2160.
 
 python -m tests.bench.stage VIDEO
 """
@@ -34,13 +34,13 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dream, moving": {"mix": "dream", "mask": "moving"},
 }
 FPS = 30
-PICTURES = 60
+FRAMES = 60
 
 
 def median_ms(step: Callable[[int], object]) -> float:
-    """The median of many steps, after a few that are not counted."""
+    """The median time of a step, after some warm-up."""
     times = []
-    for n in range(PICTURES):
+    for n in range(FRAMES):
         start = thread_time()
         step(n)
         times.append((thread_time() - start) * 1e3)
@@ -51,7 +51,7 @@ def main(video: str) -> None:
     """Print one table."""
     cv2.setNumThreads(1)
     with open_source(video, realtime=False) as source:
-        frames = [frame.image for frame in islice(source, PICTURES)]
+        frames = [frame.image for frame in islice(source, FRAMES)]
     rng = np.random.default_rng(0)
     residual = cv2.GaussianBlur(rng.normal(0, 120, (180, 320, 3)).astype(np.float32), (0, 0), 1.5)
 
@@ -59,16 +59,16 @@ def main(video: str) -> None:
         composer.see(frames[n], n, 16 / 9, n / FPS)
         composer.compose(residual, max(0, n - 1), size, settings, residual_aspect=16 / 9)
 
-    median_ms(partial(picture, Composer(), Settings(), SIZES[-1]))  # the first pictures find no memory
+    median_ms(partial(picture, Composer(), Settings(), SIZES[-1]))  # the first frames allocate memory
     for name, look in LOOKS.items():
         settings, row = Settings(**look), []
         for size in SIZES:
             row.append(median_ms(partial(picture, Composer(), settings, size)))
         sys.stdout.write(f"{name:28}" + "".join(f"{ms:8.2f}" for ms in row) + " ms\n")
-    room = PresenceDetector()
+    detector = PresenceDetector()
     greys = [grey(resize(frame, 320, 180)) for frame in frames]
-    look_ms = median_ms(lambda n: room.see(greys[n], n / LOOK_HZ))
-    sys.stdout.write(f"{'a look at the room':28}{look_ms:8.2f} ms\n")
+    look_ms = median_ms(lambda n: detector.see(greys[n], n / LOOK_HZ))
+    sys.stdout.write(f"{'visitor detection':28}{look_ms:8.2f} ms\n")
 
 
 if __name__ == "__main__":

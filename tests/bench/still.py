@@ -1,8 +1,8 @@
-"""A dream that looks at one still picture for half an hour: does it settle, clip, wash out, freeze?
+"""Dreams on one still image for half an hour: does the dream settle, clip, wash out or freeze?
 
 ``python -m tests.bench.still --source PICTURE --ticks 54000 --json OUT.json --sheet OUT.png`` is half an hour
-at 30 ticks a second. It prints a line now and then: strength, change in a tick and in a second, the share of
-the picture that is clipped in the worst channel where the camera's is not, and the dream's mean colour.
+at 30 ticks a second. It prints a line now and then: strength, change per tick and per second, the fraction of
+the image that is clipped in the worst channel where the camera's is not, and the dream's mean colour.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from livedream.dream.dreamer import Dreamer
-from livedream.frame import resize, working_size
+from livedream.frame import Image, resize, working_size
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     dreamer = Dreamer(options.network, weights=options.weights)
     marks = {round(n) for n in np.geomspace(60, options.ticks - 1, _PRINTED)}
-    rows, pictures, seen = [], [], {}
+    rows: list[dict[str, Any]] = []
+    images: list[Image] = []
+    seen: dict[int, Image] = {}
     for n in range(options.ticks):
         residual = dreamer.tick(frame, settings, time_s=n / 30)
         if {n, n + 1, n + 30} & marks:
@@ -71,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
                 sys.stdout.write(json.dumps(rows[-1]) + "\n")
                 sys.stdout.flush()
-                pictures.append(now)
+                images.append(now)
             seen[n] = now
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
     if options.sheet:
-        rows_of = [np.hstack(pictures[n : n + 4]) for n in range(0, len(pictures) // 4 * 4, 4)]
+        rows_of = [np.hstack(images[n : n + 4]) for n in range(0, len(images) // 4 * 4, 4)]
         cv2.imwrite(str(options.sheet), cv2.cvtColor(np.vstack(rows_of), cv2.COLOR_RGB2BGR))
     return 0
 

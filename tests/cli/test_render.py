@@ -105,7 +105,7 @@ def test_what_cannot_be_is_refused_before_anything_is_dreamt(video, photo, tmp_p
 
 def test_a_video_is_not_rendered_onto_itself(video):
     before = video.read_bytes()
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match="would overwrite"):
         render(str(video), video, FAST)
     assert video.read_bytes() == before
 

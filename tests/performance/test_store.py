@@ -119,7 +119,7 @@ def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_
     (tmp_path / "bad.toml").write_text(text)
     performance = play()
     performance.act(RecallKey(7), 0.0)
-    assert "channels: setting channels cannot be 'top 9999" in until_read(performance, 1.0)[-1][0]
+    assert "channels: invalid value 'top 9999" in until_read(performance, 1.0)[-1][0]
     assert performance.settings.steps == 4
 
 

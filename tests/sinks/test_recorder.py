@@ -104,7 +104,7 @@ def test_with_wait_nothing_is_dropped(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_an_error_at_once(tmp_path):
-    with pytest.raises(OutputError, match=r"cannot write .*there is no folder"):
+    with pytest.raises(OutputError, match=r"cannot write .*does not exist"):
         Recorder(tmp_path / "nowhere" / "a.mp4")
     with pytest.raises(UsageError, match=r"\.mp4, \.mov, \.mkv"):
         Recorder(tmp_path / "a.gif")

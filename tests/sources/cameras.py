@@ -1,4 +1,4 @@
-"""A picture file plays the camera: what ``cv2.VideoCapture`` would do, as the test directs."""
+"""A fake ``cv2.VideoCapture`` that plays an image and fails as a test directs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class FakeCapture:
-    """Gives noisy BGR pictures; after ``gives`` of them nothing, the same one for ever, or it hangs."""
+    """Delivers noisy BGR images; after ``gives`` of them nothing, the last one forever, or it hangs."""
 
     def __init__(self, picture, gives=None, then="nothing", opened=True, size=None):
         self.picture, self.gives, self.then, self.opened = picture, gives, then, opened

@@ -1,4 +1,4 @@
-"""A clock that only moves when somebody sleeps, or when the test says so."""
+"""A clock that advances only when something sleeps, or when the test sets it."""
 
 from __future__ import annotations
 

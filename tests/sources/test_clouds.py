@@ -1,4 +1,4 @@
-"""The sky is a function of seed and time, always has clouds and blue in it, and never burns out."""
+"""The sky is a function of seed and time, always has clouds and blue in it, and is never overexposed."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,20 @@ def test_the_same_seed_and_time_give_the_same_sky(sky):
     assert not np.array_equal(first, Clouds(SIZE, seed=6).image(12.5))
 
 
-def test_a_picture_is_the_callers_own(sky):
+def test_an_image_belongs_to_the_caller(sky):
     first = sky.image(0.0)
     kept = first.copy()
     sky.image(30.0)
     assert np.array_equal(first, kept)
 
 
-def test_the_sky_moves_without_jumps_and_is_another_after_a_minute(sky):
+def test_the_sky_moves_smoothly_and_has_changed_after_a_minute(sky):
     start = sky.image(0.0).astype(int)
     assert 0 < np.abs(sky.image(1 / 30).astype(int) - start).mean() < 1.0
     assert np.abs(sky.image(60.0).astype(int) - start).mean() > 15.0
 
 
-def test_clouds_change_their_shape_and_do_not_only_pass_by(sky):
+def test_clouds_change_shape_instead_of_merely_passing_by(sky):
     start, later = sky.image(0.0)[..., 0].astype(float), sky.image(20.0)[..., 0].astype(float)
     rows = slice(0, 40)  # where the sky is nearest, so that one shift holds for all of them
     best = min(
@@ -45,14 +45,14 @@ def test_clouds_change_their_shape_and_do_not_only_pass_by(sky):
 
 @pytest.mark.parametrize("t_s", [0.0, 5.0, 60.0, 600.0, 86_400.0])
 @pytest.mark.parametrize("seed", [0, 5])
-def test_there_are_contrast_and_blue_and_white_and_nothing_is_burnt_out(t_s, seed):
+def test_the_sky_has_contrast_blue_and_white_and_is_not_overexposed(t_s, seed):
     image = Clouds(SIZE, seed).image(t_s)
     assert image.shape == (180, 320, 3)
     assert image.dtype == np.uint8
     assert 30 < image.std() < 75
     assert image.max() < 255
     blueness = image[..., 2].astype(int) - image[..., 0]
-    assert 0.1 < (blueness < 40).mean() < 0.85  # the share of cloud
+    assert 0.1 < (blueness < 40).mean() < 0.85  # the fraction covered by clouds
     assert (image.min(axis=2) > 200).mean() > 0.01  # sunlit tops
     flat = (image.min(axis=2) >= 240).mean()
     assert flat < 0.15
@@ -78,7 +78,7 @@ def test_as_a_source_it_keeps_its_rate_and_ends_when_closed(clock):
     assert list(source) == []
 
 
-def test_without_realtime_time_is_the_frames_own():
+def test_without_realtime_frames_are_stamped_by_index():
     with CloudSource(SIZE, realtime=False) as source:
         frames = [next(source) for _ in range(3)]
     assert [frame.time_s for frame in frames] == pytest.approx([0, 1 / 30, 2 / 30])

@@ -1,4 +1,4 @@
-"""Photographs of every kind arrive as upright RGB pictures of 8 bits."""
+"""Photos of every kind become upright 8-bit RGB images."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from livedream.sources.photo import Photo, load_photo
 
 @pytest.fixture
 def save(tmp_path):
-    def save(picture, name="photo.png", **options):
+    def save(image, name="photo.png", **options):
         path = tmp_path / name
-        picture.save(path, **options)
+        image.save(path, **options)
         return str(path)
 
     return save
 
 
-def test_the_same_picture_comes_at_thirty_a_second(save, clock):
+def test_the_same_frame_comes_thirty_times_a_second(save, clock):
     path = save(Image.new("RGB", (20, 10), (10, 20, 30)))
     with Photo(path, clock=clock, sleep=clock.sleep) as photo:
         assert (photo.name, photo.fps, photo.size, photo.frame_count) == ("photo.png", 30.0, (20, 10), 1)
@@ -47,11 +47,11 @@ def test_without_loop_it_comes_once(save):
         assert [frame.time_s for frame in photo] == [0.0]
 
 
-def test_a_turned_photo_stands_upright(save):
+def test_a_rotated_photo_comes_out_upright(save):
     pixels = np.zeros((10, 20, 3), np.uint8)
     pixels[:, :10] = 200
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90° clockwise
+    exif[0x0112] = 6  # rotate by 90° clockwise
     image = load_photo(save(Image.fromarray(pixels), "turned.png", exif=exif))
     assert image.shape == (20, 10, 3)
     assert image[:10].min() == 200
@@ -65,8 +65,8 @@ def test_grey_is_three_equal_channels(save):
 
 
 def test_sixteen_bit_grey_is_scaled(save):
-    picture = Image.fromarray(np.array([[0, 128 * 257], [255 * 257, 257]], np.uint16))
-    assert load_photo(save(picture))[:, :, 0].tolist() == [[0, 128], [255, 1]]
+    image = Image.fromarray(np.array([[0, 128 * 257], [255 * 257, 257]], np.uint16))
+    assert load_photo(save(image))[:, :, 0].tolist() == [[0, 128], [255, 1]]
 
 
 def test_sixteen_bit_colour_is_scaled(tmp_path):
@@ -78,15 +78,15 @@ def test_sixteen_bit_colour_is_scaled(tmp_path):
         assert np.abs(load_photo(str(path))[0, 0].astype(int) - [10, 20, 30]).max() <= 1
 
 
-def test_float_pictures_are_scaled(save):
-    picture = Image.fromarray(np.array([[0.0, 0.5], [1.0, 0.25]], np.float32))
-    assert load_photo(save(picture, "float.tif"))[:, :, 1].tolist() == [[0, 128], [255, 64]]
+def test_float_images_are_scaled(save):
+    image = Image.fromarray(np.array([[0.0, 0.5], [1.0, 0.25]], np.float32))
+    assert load_photo(save(image, "float.tif"))[:, :, 1].tolist() == [[0, 128], [255, 64]]
 
 
-def test_what_is_transparent_is_black(save):
-    picture = Image.new("RGBA", (4, 4), (200, 100, 50, 0))
-    picture.putpixel((0, 0), (200, 100, 50, 255))
-    image = load_photo(save(picture))
+def test_transparent_parts_become_black(save):
+    image = Image.new("RGBA", (4, 4), (200, 100, 50, 0))
+    image.putpixel((0, 0), (200, 100, 50, 255))
+    image = load_photo(save(image))
     assert image[0, 0].tolist() == [200, 100, 50]
     assert image[1:].max() == 0
 
@@ -98,13 +98,13 @@ def test_a_transparent_palette_and_cmyk(save):
     assert load_photo(save(Image.new("CMYK", (4, 4), (0, 0, 0, 0)), "cmyk.jpg"))[0, 0].min() > 250
 
 
-def test_more_than_4k_is_scaled_down_and_said(save, caplog):
+def test_more_than_4k_is_scaled_down_and_logged(save, caplog):
     photo = Photo(save(Image.new("RGB", (6000, 5000), (1, 2, 3))))
     image = next(photo).image
     assert image.nbytes <= MAX_FRAME_BYTES
     assert image.shape[1] / image.shape[0] == pytest.approx(6000 / 5000, rel=0.002)
     assert photo.size == (image.shape[1], image.shape[0])
-    assert "6000×5000, more than 4K" in caplog.text
+    assert "6000×5000 is larger than 4K" in caplog.text
 
 
 def test_half_a_photo_is_an_error(tmp_path, save):

@@ -1,5 +1,6 @@
-"""The watch judges by the clock alone; the reader never gives up and never hangs anybody else."""
+"""The watch decides by the clock alone; the reader never gives up and never blocks its caller."""
 
+import logging
 import threading
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from livedream.errors import SourceError
 from livedream.frame import Frame
 from livedream.sources.camera import Camera
-from livedream.sources.reader import Reader, Watch
+from livedream.sources.reader import STILL_S, Backoff, Reader, Watch
 from livedream.sources.source import Source
 from tests.sources.cameras import FakeCapture
 
@@ -19,14 +20,14 @@ def noisy(n):
     return GREY + np.uint8(n % 100)
 
 
-def test_patience_before_the_first_picture():
+def test_patience_before_the_first_frame():
     watch = Watch(100.0)
     assert not watch.lost(101.4)
     assert watch.lost(101.5)
     assert watch.faults == 0  # what was never there was not lost
 
 
-def test_a_failure_at_the_start_is_believed_at_once_and_later_not():
+def test_a_failure_means_lost_before_the_first_frame_but_not_later():
     watch = Watch(100.0)
     assert watch.lost(100.1, failed=True)
     assert watch.saw(GREY, 100.2)
@@ -34,7 +35,7 @@ def test_a_failure_at_the_start_is_believed_at_once_and_later_not():
     assert watch.lost(102.2, failed=True)
 
 
-def test_two_seconds_without_a_picture_are_a_loss_and_a_picture_ends_it():
+def test_two_seconds_without_a_frame_mean_lost_until_the_next_frame():
     watch = Watch(0.0)
     for loss in (1, 2):
         assert watch.saw(GREY, 10.0 * loss)
@@ -46,28 +47,49 @@ def test_two_seconds_without_a_picture_are_a_loss_and_a_picture_ends_it():
     assert not watch.lost(30.0)
 
 
-def test_a_frozen_camera_is_lost_until_its_picture_changes():
+def test_a_frozen_camera_is_lost_until_its_image_changes():
     watch = Watch(0.0, still_s=5.0)
     for n in range(30):
         assert watch.saw(noisy(n), n / 30)
     assert watch.saw(noisy(29), 5.9)
     assert not watch.saw(noisy(29), 6.0)
     assert watch.lost(6.0)
-    assert not watch.saw(noisy(29), 8.0)  # the same again after it was opened anew
+    assert not watch.saw(noisy(29), 8.0)  # the same after it was reopened
     assert watch.lost(8.0)
     assert watch.saw(noisy(30), 8.1)
     assert not watch.lost(8.1)
     assert watch.faults == 1
 
 
-def test_a_photo_may_stand_still():
+def test_a_photo_may_be_still():
     watch = Watch(0.0)
     assert all(watch.saw(GREY, n) for n in range(100))
     assert watch.faults == 0
 
 
+def test_a_stream_may_repeat_a_frame_for_longer_than_a_camera_but_not_forever():
+    watch = Watch(0.0, still_s=STILL_S["stream"])
+    assert watch.saw(GREY, 0.0)
+    assert watch.saw(GREY, STILL_S["camera"] + 1)
+    assert watch.saw(GREY, 29.9)
+    assert not watch.saw(GREY, 30.0)
+    assert watch.lost(30.0)
+    assert watch.saw(noisy(1), 31.0)
+
+
+def test_retries_back_off_from_half_a_second_to_five_and_start_over_after_a_healthy_run():
+    backoff = Backoff()
+    assert [backoff.delay_s(ran_s=0.0) for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert backoff.delay_s(ran_s=0.2) == 5.0  # a source that only flickers is not healthy
+    assert [backoff.delay_s(ran_s=60.0), backoff.delay_s(ran_s=0.0)] == [0.5, 1.0]
+
+
+def test_the_first_retry_comes_before_the_source_counts_as_lost():
+    assert Backoff().delay_s(ran_s=60.0) < Watch(0.0).frame_s
+
+
 class Script(Source):
-    """Gives the frames, raises the errors and waits for the events of a list."""
+    """Delivers the frames, raises the errors and waits for the events of a list."""
 
     name, kind, size = "script", "camera", (32, 32)
 
@@ -92,7 +114,7 @@ class Script(Source):
 
 @pytest.fixture
 def reading():
-    """Starts a reader over a list of sources to open one after the other; stops it at the end."""
+    """Starts a reader that opens the given sources one after the other; stops it at the end."""
     readers, ends = [], []
 
     def start(*opens):
@@ -122,10 +144,10 @@ def wait_for(reader, condition):
         if condition():
             return
         seen = reader.wait(seen, 0.02)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition never became true")
 
 
-def test_it_tries_again_after_every_kind_of_failure(reading, caplog):
+def test_it_retries_after_every_kind_of_failure(reading, caplog):
     sources = [Script(1, SourceError("gone")), Script(2), Script(3, RuntimeError("a driver's surprise"))]
     reader = reading(
         SourceError("not there"), *sources, SourceError("away"), Script(4, hold := threading.Event())
@@ -137,14 +159,25 @@ def test_it_tries_again_after_every_kind_of_failure(reading, caplog):
     hold.set()
 
 
-def test_the_error_tells_why_there_is_no_picture(reading):
+def test_a_repeated_failure_is_logged_once_and_counted(reading, caplog):
+    caplog.set_level(logging.INFO)
+    hold = threading.Event()
+    reader = reading(*[RuntimeError("a driver's surprise")] * 3, Script(1, hold))
+    wait_for(reader, lambda: reader.frame is not None)
+    assert caplog.text.count("unexpected error in the source") == 1
+    assert "script is back after 3 failed attempts" in caplog.text
+    assert reader.failures == 0
+    hold.set()
+
+
+def test_the_error_says_why_there_are_no_frames(reading):
     reader = reading(*[SourceError("not there")] * 100_000)
     wait_for(reader, lambda: reader.error is not None)
     assert reader.error == "not there"
     assert reader.frame is None
 
 
-def test_reopen_closes_the_source_at_its_next_answer(reading):
+def test_reopen_closes_the_source_when_it_next_responds(reading):
     hold = threading.Event()
     first = Script(1, hold, 2, 3)
     reader = reading(first, Script(9, threading.Event()))
@@ -156,7 +189,7 @@ def test_reopen_closes_the_source_at_its_next_answer(reading):
     assert first.script == [3]
 
 
-def test_a_source_that_does_not_answer_is_seen_from_outside():
+def test_busy_s_tells_how_long_the_source_has_not_responded():
     now = [50.0]
     hold = threading.Event()
     reader = Reader(lambda: Script(1, hold), clock=lambda: now[0])
@@ -168,7 +201,7 @@ def test_a_source_that_does_not_answer_is_seen_from_outside():
     hold.set()
 
 
-def test_a_camera_through_all_that_can_happen_to_it(reading, picture):
+def test_a_camera_through_everything_that_can_go_wrong(reading, picture):
     unplugged = FakeCapture(picture, gives=3)
     frozen = FakeCapture(picture, gives=2, then="freeze")
     hanging = FakeCapture(picture, gives=1, then="hang")
@@ -177,7 +210,7 @@ def test_a_camera_through_all_that_can_happen_to_it(reading, picture):
     reader = Reader(lambda: Camera("0", capture=lambda device: left.pop(0)), retry_s=0.001).start()
     wait_for(reader, lambda: frozen.taken == 2)
     assert unplugged.released == 1
-    wait_for(reader, lambda: reader.frame is not None and reader.frame.index > 20)  # the same for ever
+    wait_for(reader, lambda: reader.frame is not None and reader.frame.index > 20)  # frozen
     reader.reopen()
     assert hanging.hung.wait(30)
     assert frozen.released == 1
@@ -185,4 +218,4 @@ def test_a_camera_through_all_that_can_happen_to_it(reading, picture):
     reader.stop()
     hanging.let_go.set()
     wait_for(reader, lambda: reader.error is not None)
-    assert "gives no picture" in reader.error
+    assert "delivers no frame" in reader.error

@@ -1,4 +1,4 @@
-"""What ``--source`` understands, and what it says when it does not."""
+"""What ``--source`` accepts, and how it reports what it does not."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Videos: every frame in order for rendering; for the mirror at their own rate, without drift or gaps."""
+"""Videos: every frame in order for rendering; in real time for the mirror, without drift or gaps."""
 
 import av
 import numpy as np
@@ -34,7 +34,7 @@ def test_a_loop_has_no_gap_and_no_drift(video_path, clock):
     assert [frame.time_s for frame in frames] == pytest.approx([1000 + n / 25 for n in range(30)])
 
 
-def test_a_slow_consumer_gets_the_frame_of_the_moment(video_path, clock):
+def test_a_slow_consumer_gets_the_frame_that_is_due(video_path, clock):
     with Video(video_path, clock=clock, sleep=clock.sleep) as video:
         first = next(video)
         clock.now += 5 / 25
@@ -44,7 +44,7 @@ def test_a_slow_consumer_gets_the_frame_of_the_moment(video_path, clock):
     assert frame_number(frame.image) == frame.index
 
 
-def test_after_a_long_pause_the_video_goes_on_where_it_was(video_path, clock):
+def test_after_a_long_pause_the_video_resumes_where_it_was(video_path, clock):
     with Video(video_path, clock=clock, sleep=clock.sleep) as video:
         next(video)
         clock.now += 3600.0
@@ -53,7 +53,7 @@ def test_after_a_long_pause_the_video_goes_on_where_it_was(video_path, clock):
     assert np.diff([frame.time_s for frame in frames]) == pytest.approx([1 / 25] * 2)
 
 
-def test_a_consumer_that_is_always_late_still_gets_pictures(video_path, clock):
+def test_a_consumer_that_is_always_late_still_gets_frames(video_path, clock):
     with Video(video_path, clock=clock, sleep=clock.sleep) as video:
         indices = []
         for _ in range(10):
@@ -62,7 +62,7 @@ def test_a_consumer_that_is_always_late_still_gets_pictures(video_path, clock):
     assert all(1 <= step <= 24 for step in np.diff(indices))
 
 
-def test_a_video_of_a_turned_phone_stands_upright(tmp_path):
+def test_a_rotated_video_comes_out_upright(tmp_path):
     plain = make_video(tmp_path / "plain.mp4")
     turned = tmp_path / "turned.mp4"
     with av.open(str(plain)) as source, av.open(str(turned), "w") as target:
@@ -92,15 +92,15 @@ def test_an_animated_gif_is_a_video(tmp_path):
     from livedream import open_source
 
     path = tmp_path / "moving.gif"
-    pictures = [Image.new("RGB", (32, 24), (40 * n, 0, 0)) for n in range(4)]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    images = [Image.new("RGB", (32, 24), (40 * n, 0, 0)) for n in range(4)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=100)
     with open_source(str(path), loop=False, realtime=False) as video:
         assert video.kind == "video"
         reds = [int(frame.image[12, 16, 0]) for frame in video]
     assert reds == pytest.approx([0, 40, 80, 120], abs=4)
 
 
-def test_a_video_with_a_damaged_packet_goes_on_after_it_and_says_so(tmp_path, caplog):
+def test_a_damaged_packet_is_skipped_and_logged(tmp_path, caplog):
     path = make_video(tmp_path / "video.mp4", frames=28)
     with av.open(str(path)) as container:
         packet = list(container.demux(video=0))[14]
@@ -112,10 +112,10 @@ def test_a_video_with_a_damaged_packet_goes_on_after_it_and_says_so(tmp_path, ca
     assert len(frames) >= 26
     assert frame_number(frames[-1].image) == 27
     assert [frame.index for frame in frames] == list(range(len(frames)))
-    assert "video.mp4 is damaged: 1 packets left out" in caplog.text
+    assert "video.mp4 is damaged: skipped 1 packet" in caplog.text
 
 
-def test_a_cut_off_video_plays_what_there_is_again_and_again(tmp_path, clock):
+def test_a_truncated_video_loops_over_what_there_is(tmp_path, clock):
     path = make_video(tmp_path / "video.mkv", frames=20)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with Video(str(path), clock=clock, sleep=clock.sleep) as video:
@@ -124,7 +124,7 @@ def test_a_cut_off_video_plays_what_there_is_again_and_again(tmp_path, clock):
     assert max(numbers) < 19
 
 
-def test_a_video_that_disappears_is_a_source_error(tmp_path):
+def test_a_deleted_video_is_a_source_error(tmp_path):
     path = make_video(tmp_path / "video.mp4", frames=3)
     with Video(str(path), realtime=False) as video:
         path.unlink()
@@ -133,21 +133,21 @@ def test_a_video_that_disappears_is_a_source_error(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"no video at all" * 100, b"\0" * 5000])
-def test_no_video(tmp_path, content):
+def test_a_file_without_video_is_an_error(tmp_path, content):
     path = tmp_path / "video.mp4"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"video '.*video.mp4' .*; possible: "):
         Video(str(path))
 
 
-def test_text_is_no_video(tmp_path):
+def test_text_is_not_a_video(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("remember the milk\n" * 200)
-    with pytest.raises(SourceError, match=r"notes.txt.*(found text|no video); possible"):
+    with pytest.raises(SourceError, match=r"notes.txt.*(found text|not a video); possible"):
         Video(str(path))
 
 
-def test_closing_twice_ends_it(video_path):
+def test_closing_twice_is_harmless(video_path):
     video = Video(video_path, realtime=False)
     next(video)
     video.close()

@@ -1,4 +1,4 @@
-"""Videos made on the fly: each frame's brightness tells its number."""
+"""Generated videos: each frame's brightness encodes its number."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def make_video(path: Path, frames: int = 12, fps: int = 25, size: tuple[int, int
 
 
 def frame_number(image: np.ndarray) -> int:
-    """Which frame of :func:`make_video` this is."""
+    """The number of a frame of :func:`make_video`."""
     return round((float(image[:, image.shape[1] * 3 // 4].mean()) - 16) / LEVELS_PER_FRAME)

@@ -1,4 +1,4 @@
-"""The head-up display: what it says, when it is there, and that it is drawn only when it must be."""
+"""The head-up display: what it says, when it shows, and that it is redrawn only when needed."""
 
 import dataclasses
 
@@ -23,23 +23,21 @@ STATE = HudState(
     octaves=3,
     working_size=(320, 180),
 )
-ROWS = tuple((f"Shift {key}", "a key's help of the usual length") for key in "ABCDEFGHIJKLMNOPQRSTUVWX")
+ROWS = tuple((f"Shift {key}", "help text of a typical length") for key in "ABCDEFGHIJKLMNOPQRSTUVWX")
 
 
-def test_mix_place_and_visitors_are_told_where_they_are_not_the_usual():
-    plain = dict(HudState(mix="over", mask="everywhere").cells())
-    assert not {"mix", "mask", "vignette", "scene", "presence", "attract"} & plain.keys()
-    told = HudState(
-        mix="dream", mask="moving", vignette=-0.4, scene="fog", presence=0.0, attract=True
+def test_mix_mask_vignette_scene_and_presence_are_shown():
+    shown = HudState(
+        mix="luminance", mask="moving", vignette=-0.4, scene="fog", presence=0.0, attract=True
     ).cells()
     assert {
-        ("mix", "dream"),
+        ("mix", "luminance"),
         ("mask", "moving"),
         ("vignette", "-0.4"),
         ("scene", "fog"),
         ("presence", "0.0"),
         ("attract", "on"),
-    } <= set(told)
+    } <= set(shown)
 
 
 def test_the_information_names_the_layer_its_shape_and_the_rates():
@@ -54,16 +52,35 @@ def test_the_information_names_the_layer_its_shape_and_the_rates():
     assert cells["latency"] == "34 ms"
     assert cells["working size"] == "320 x 180"
     assert cells["channels"] == "all"
-    assert "faults" not in cells
+    assert cells["faults"] == "–"
 
 
-def test_unknown_values_are_left_out_and_faults_are_not():
-    cells = dict(HudState(faults=2).cells())
-    assert "dream" not in cells
-    assert cells["faults"] == "2"
+def test_an_unknown_value_is_a_dash_and_keeps_its_cell():
+    empty, full = HudState(), dataclasses.replace(STATE, faults=2, scene="fog", presence=0.5)
+    assert [label for label, _ in empty.cells()] == [label for label, _ in full.cells()]
+    assert dict(empty.cells())["dream"] == "–"
+    assert dict(full.cells())["faults"] == "2"
+    assert all(empty.lines())
 
 
-def test_it_shows_after_the_start_then_goes_and_comes_back_when_touched():
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (720, 1280), (640, 360)])
+def test_the_plate_stays_the_same_when_values_appear_and_change(size):
+    full = dataclasses.replace(
+        STATE, mix="luminance", mask="background", scene="scene-9", presence=0.5, attract=True, faults=12
+    )
+    empty = dataclasses.replace(STATE, display_fps=0.0, dream_fps=0.0, latency_ms=0.0, working_size=(0, 0))
+    long = dataclasses.replace(full, channels="1,2,3,5,8,13,21,34,55,89", scene="a scene with a long name")
+    first, *others = (np.nonzero(render_hud(state, size)[..., 3]) for state in (empty, full, long))
+    for other in others:
+        assert [(axis.min(), axis.max()) for axis in other] == [(axis.min(), axis.max()) for axis in first]
+
+
+def test_on_a_wide_screen_the_cells_take_two_rows():
+    plate = np.nonzero(render_hud(STATE, SIZE)[..., 3].any(axis=1))[0]
+    assert plate.max() - plate.min() < 0.55 * SIZE[1]
+
+
+def test_the_plate_shows_after_the_start_and_after_a_change():
     hud = Hud(100.0)
     assert hud.overlay(STATE, SIZE, 100.0) is not None
     assert hud.overlay(STATE, SIZE, 107.0) is None
@@ -72,7 +89,7 @@ def test_it_shows_after_the_start_then_goes_and_comes_back_when_touched():
     assert hud.overlay(STATE, SIZE, 207.0) is None
 
 
-def test_a_pin_keeps_it_and_takes_it_away_again():
+def test_a_pin_keeps_the_plate_until_it_is_toggled_again():
     hud = Hud(0.0)
     assert hud.overlay(STATE, SIZE, 50.0) is None
     hud.toggle_pin(50.0)
@@ -81,15 +98,15 @@ def test_a_pin_keeps_it_and_takes_it_away_again():
     assert hud.overlay(STATE, SIZE, 5000.1) is None
 
 
-def test_the_key_takes_away_what_shows_by_itself():
+def test_the_pin_key_hides_a_plate_that_shows_by_itself():
     hud = Hud(0.0)
     hud.toggle_pin(1.0)
     assert hud.overlay(STATE, SIZE, 1.0) is None
 
 
-def test_what_is_no_longer_true_is_taken_away_but_an_alarm_stays():
+def test_a_message_that_no_longer_holds_is_removed_but_an_alarm_stays():
     hud = Hud(0.0)
-    later = 10.0  # the plate of the start has gone
+    later = 10.0  # the plate shown at the start has gone
     hud.say("loading dreamnet", later)
     assert hud.overlay(STATE, SIZE, later) is not None
     hud.unsay("something else", later)
@@ -106,12 +123,12 @@ def test_an_alarm_stays_longer_than_a_message():
     hud.say("snapshot saved", 50.0)
     assert hud.overlay(STATE, SIZE, 52.0) is not None
     assert hud.overlay(STATE, SIZE, 60.0) is None
-    hud.say("the camera has gone", 100.0, alarm=True)
+    hud.say("the camera is lost", 100.0, alarm=True)
     assert hud.overlay(STATE, SIZE, 112.0) is not None
     assert hud.overlay(STATE, SIZE, 120.0) is None
 
 
-def test_a_recording_is_marked_as_long_as_it_runs():
+def test_the_recording_mark_shows_while_recording():
     hud = Hud(0.0)
     recording = dataclasses.replace(STATE, recording_s=65.0)
     assert recording.clock() == "1:05"
@@ -123,7 +140,7 @@ def test_a_recording_is_marked_as_long_as_it_runs():
     assert hud.overlay(STATE, SIZE, 101.0) is None
 
 
-def test_help_shows_on_its_key_goes_on_the_next_and_never_stays_for_ever():
+def test_help_toggles_with_its_key_and_times_out():
     hud = Hud(0.0, help_rows=ROWS)
     hud.toggle_help(50.0)
     help = hud.overlay(STATE, SIZE, 50.0)
@@ -135,7 +152,7 @@ def test_help_shows_on_its_key_goes_on_the_next_and_never_stays_for_ever():
     assert hud.overlay(STATE, SIZE, 200.0) is None
 
 
-def test_it_is_drawn_again_only_when_something_changed():
+def test_the_overlay_is_redrawn_only_when_something_changed():
     hud = Hud(0.0)
     first = hud.overlay(STATE, SIZE, 0.0)
     assert hud.overlay(STATE, SIZE, 0.1) is first
@@ -144,7 +161,7 @@ def test_it_is_drawn_again_only_when_something_changed():
     assert hud.overlay(other, SIZE, 3.1) is not first
 
 
-def test_measured_values_do_not_flicker_but_a_key_press_shows_at_once():
+def test_measured_values_do_not_flicker_but_a_key_press_shows_immediately():
     hud = Hud(0.0)
     first = hud.overlay(STATE, SIZE, 0.0)
     other = dataclasses.replace(STATE, dream_fps=25.0)
@@ -153,7 +170,7 @@ def test_measured_values_do_not_flicker_but_a_key_press_shows_at_once():
     assert hud.overlay(other, SIZE, 0.3) is not first
 
 
-def test_another_text_makes_another_picture():
+def test_another_text_makes_another_overlay():
     one = render_hud(STATE, SIZE)
     other = render_hud(dataclasses.replace(STATE, layer="inception_3b"), SIZE)
     assert (one != other).any()
@@ -176,7 +193,7 @@ def test_everything_fits_on_the_screen(size):
     assert not border.any()
 
 
-def test_type_reads_from_two_metres():
+def test_type_is_legible_from_two_metres():
     """A value's capitals are at least 2.8 % of the screen's height."""
     overlay = render_hud(HudState(layer="H", steps=1), SIZE)
     accent = (overlay[..., :3] == (255, 206, 112)).all(axis=2)
@@ -184,7 +201,7 @@ def test_type_reads_from_two_metres():
     assert rows.max() - rows.min() >= 0.028 * SIZE[1]
 
 
-def test_text_is_cut_and_wrapped_to_its_width():
+def test_text_is_wrapped_and_shortened_to_its_width():
     text = "one two three four five six seven eight nine ten eleven twelve"
     lines = lettering.wrap(text, 30, 300, 3)
     assert len(lines) == 3
@@ -193,12 +210,12 @@ def test_text_is_cut_and_wrapped_to_its_width():
     assert lettering.wrap("short", 30, 300, 3) == ["short"]
 
 
-def test_letters_that_the_face_lacks_come_from_another():
+def test_characters_missing_from_the_typeface_come_from_another():
     assert lettering.font_for("camera", 30) is not lettering.font_for("caméra", 30)
 
 
 @pytest.mark.parametrize("size", [(1280, 32), (96, 54), (48, 48), (8, 8), (1, 1)])
-def test_no_picture_is_too_small_to_be_drawn_on(size):
+def test_nothing_is_too_small_to_draw_on(size):
     from livedream.controls.keyboard import help_rows
 
     state = HudState(network="dreamnet", layer="parts", recording_s=3.0, faults=2)

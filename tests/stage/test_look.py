@@ -79,7 +79,7 @@ def test_a_vignette_fades_out_the_corners_or_the_centre(amount, centre, corner):
 @pytest.mark.parametrize("before", SPECS["mix"].choices)
 @pytest.mark.parametrize("name", SPECS["mask"].choices)
 def test_a_change_of_mix_and_mask_never_jumps(presence, before, name):
-    look, pictures = Look(), []
+    look, shown = Look(), []
     settings = Settings(mix=before, crossfade_s=1.0)
     for n in range(60):
         if n == 10:
@@ -87,11 +87,11 @@ def test_a_change_of_mix_and_mask_never_jumps(presence, before, name):
         if n == 20:  # changed again in the middle of it
             settings = settings.replace(mix="over", mask="everywhere")
         layer, keep = overlay_of(dream(), GREY, look.now(settings, presence, SIZE, n / 30), 1.0, 1.0)
-        pictures.append(layer + 100 * (1.0 if keep is None else keep[..., None]))
-    steps = [np.abs(b - a).max() for a, b in pairwise(pictures)]
+        shown.append(layer + 100 * (1.0 if keep is None else keep[..., None]))
+    steps = [np.abs(b - a).max() for a, b in pairwise(shown)]
     whole = np.abs(dream()).max()
     assert max(steps) < 0.1 * whole
-    np.testing.assert_allclose(pictures[-1], pictures[0] if before == "over" else 100 + dream(), atol=1e-3)
+    np.testing.assert_allclose(shown[-1], shown[0] if before == "over" else 100 + dream(), atol=1e-3)
 
 
 def test_strength_a_half_is_halfway_from_the_camera_to_the_dream():

@@ -1,4 +1,4 @@
-"""Pictures and a small random teacher for the tests of the training."""
+"""Images and a random teacher for the tests of training."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
-from tests.training.pictures import blobs
-from training.pictures import Pictures
+from tests.training.images import blobs
+from training.dataset import Dataset
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Pictures:
-    return Pictures(blobs(6), blobs(3, seed=1))
+def dataset() -> Dataset:
+    return Dataset(blobs(6), blobs(3, seed=1))
 
 
 @pytest.fixture(scope="session")
 def teacher() -> BvlcGoogLeNet:
-    """The teacher's shape with random weights that keep the signal's size."""
+    """The teacher's architecture with random weights that preserve the scale of the signal."""
     torch.manual_seed(0)
     network = BvlcGoogLeNet()
     for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""What the student is taught, on a random teacher."""
+"""Targets and losses, with a random teacher."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from training.distil import (
     gradient_cosine,
     gradient_error,
     student_gradient,
-    teach,
+    teacher_targets,
 )
 
 
-def test_the_lesson_is_the_teachers_activations_and_gradient(teacher: BvlcGoogLeNet) -> None:
+def test_the_targets_are_the_teachers_activations_and_gradient(teacher: BvlcGoogLeNet) -> None:
     x = torch.rand(2, 3, 48, 48)
-    lesson = teach(teacher, x, "textures")
-    assert {layer: a.shape[1] for layer, a in lesson.activations.items()} == {
+    targets = teacher_targets(teacher, x, "textures")
+    assert {layer: a.shape[1] for layer, a in targets.activations.items()} == {
         layer: channels for layer, (channels, _) in LAYERS.items()
     }
     part = teacher.truncate(TEACHER_LAYERS["textures"])
-    torch.testing.assert_close(lesson.activations["textures"], part(x))
-    torch.testing.assert_close(lesson.gradient, input_gradient(part, x))
-    assert not any(a.requires_grad for a in lesson.activations.values())
+    torch.testing.assert_close(targets.activations["textures"], part(x))
+    torch.testing.assert_close(targets.gradient, input_gradient(part, x))
+    assert not any(a.requires_grad for a in targets.activations.values())
 
 
 def test_folding_the_scales_makes_the_network_predict_the_activations_themselves() -> None:
@@ -51,7 +51,7 @@ def test_the_students_gradient_is_that_of_the_scaled_activation() -> None:
     assert float(gradient_cosine(gradient, -expected)) == pytest.approx(-1.0)
 
 
-def test_the_gradient_error_sees_coarse_washes_and_missing_forms_that_the_cosine_does_not() -> None:
+def test_the_gradient_error_sees_coarse_differences_that_the_cosine_misses() -> None:
     theirs = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     assert float(gradient_error(3.0 * theirs, theirs)) == pytest.approx(0.0, abs=1e-5)
     assert float(gradient_error(-theirs, theirs)) == pytest.approx(2.0, abs=1e-4)

@@ -1,4 +1,4 @@
-"""The pool of pictures that are being dreamt."""
+"""The pool of images that are dreamt on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_a_dream_climbs_its_gradient_and_ends() -> None:
     fresh = torch.full((4, 3, 32 + MARGIN_PX, 32 + MARGIN_PX), 0.5)
     x, batch = pool.take(2, fresh)
     assert x.shape == (4, 3, 32, 32)
-    assert pool.alive == 4  # all were fresh, and all go on dreaming
+    assert pool.active == 4  # all were fresh, and all continue
     up = torch.ones_like(x)
     pool.give_back(batch, up, up)
     x, batch = pool.take(4, fresh)
@@ -21,9 +21,9 @@ def test_a_dream_climbs_its_gradient_and_ends() -> None:
     assert dreamt.mean() > 0.5
     ends = 0
     for _ in range(200):
-        alive = pool.alive
+        active = pool.active
         pool.give_back(batch, up, up)
-        ends += alive - pool.alive
+        ends += active - pool.active
         x, batch = pool.take(4, fresh)
         assert 0.0 <= x.min() <= x.max() <= 1.0
     assert ends > 4
@@ -34,6 +34,6 @@ def test_each_dream_keeps_to_one_of_the_two_gradients() -> None:
     fresh = torch.full((32, 3, 32 + MARGIN_PX, 32 + MARGIN_PX), 0.5)
     x, batch = pool.take(0, fresh)
     pool.give_back(batch, torch.ones_like(x), -torch.ones_like(x))
-    means = batch.pictures.mean((1, 2, 3))
+    means = batch.images.mean((1, 2, 3))
     assert (means > 0.5).any()
     assert (means < 0.5).any()

@@ -1,4 +1,4 @@
-"""The exported network, its sidecar and the diary of a run."""
+"""The exported network, its sidecar and the log of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.export import ancestor, export, record, score, script_commit, ship
 from training.journal import FIELDS, Journal, plot
 
 
-def test_an_exported_network_loads_and_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_an_exported_network_loads_and_has_its_provenance(tmp_path: Path) -> None:
     network = DreamNet().requires_grad_(False)
     path = tmp_path / "dreamnet.safetensors"
     sources = [Path("caltech101.tar"), Path("holiday")]
@@ -35,7 +35,7 @@ def test_an_exported_network_loads_and_says_where_it_comes_from(tmp_path: Path) 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dreamnet.json", "dreamnet.safetensors"]
 
 
-def test_the_better_network_is_known_by_its_sidecar(tmp_path: Path) -> None:
+def test_networks_are_compared_by_their_sidecars(tmp_path: Path) -> None:
     path = tmp_path / "dreamnet.safetensors"
     assert shipped_score(path) == math.inf
     good = {
@@ -63,7 +63,7 @@ def test_the_journal_writes_means_and_a_plot(tmp_path: Path) -> None:
     assert drawn.std() > 5
 
 
-def test_the_sidecar_tells_the_scripts_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sidecar_names_the_scripts_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*words: str) -> str:
         names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
         return subprocess.run(
@@ -73,10 +73,10 @@ def test_the_sidecar_tells_the_scripts_commit(tmp_path: Path, monkeypatch: pytes
     script = tmp_path / "export.py"
     script.write_text("one")
     monkeypatch.setattr(export_module, "__file__", str(script))
-    assert script_commit() == {}  # no checkout
+    assert script_commit() == {}  # not a checkout
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "another project")
-    assert script_commit() == {}  # a copy inside somebody else's
+    assert script_commit() == {}  # a copy inside another project's checkout
     git("add", "export.py")
     git("commit", "-q", "-m", "the script")
     assert script_commit() == {"commit": git("rev-parse", "HEAD").strip()}
@@ -84,12 +84,12 @@ def test_the_sidecar_tells_the_scripts_commit(tmp_path: Path, monkeypatch: pytes
     assert script_commit() == {"commit": git("rev-parse", "HEAD").strip() + "-dirty"}
 
 
-def test_a_network_remembers_where_it_began(tmp_path: Path) -> None:
+def test_a_network_records_what_it_started_from(tmp_path: Path) -> None:
     path = tmp_path / "first.safetensors"
     export(DreamNet(), path, [Path("flowers.tar")], {}, teacher=False)
     assert "teacher" not in json.loads(path.with_suffix(".json").read_text())
-    told = ancestor(path)["started_from"]
-    assert told["file"] == "first.safetensors"
-    assert told["training_data"][0]["title"] == "tf_flowers"
-    path.write_bytes(b"another network")  # then the sidecar beside it tells of something else
+    started = ancestor(path)["started_from"]
+    assert started["file"] == "first.safetensors"
+    assert started["training_data"][0]["title"] == "tf_flowers"
+    path.write_bytes(b"another network")  # so the sidecar no longer matches
     assert set(ancestor(path)["started_from"]) == {"file", "sha256"}

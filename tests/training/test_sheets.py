@@ -1,4 +1,4 @@
-"""Contact sheets: what is read, drawn and written."""
+"""Contact sheets: reading, drawing and writing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from livedream.errors import OutputError, SourceError
 from livedream.networks.architectures import bvlc_googlenet
 from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.architectures.dreamnet import DreamNet
-from tests.training.pictures import blobs, jpeg
+from tests.training.images import blobs, jpeg
 from training import sheets
 from training.export import export
-from training.sheets import main, read_picture, sheet, write_jpeg
+from training.sheets import main, read_image, sheet, write_jpeg
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "_PIXELS", 32 * 32)
 
 
-def test_one_command_draws_a_sheet_for_each_picture(tmp_path: Path, teacher: BvlcGoogLeNet) -> None:
+def test_one_command_draws_a_sheet_for_each_image(tmp_path: Path, teacher: BvlcGoogLeNet) -> None:
     tensors: dict[str, Tensor] = dict(bvlc_googlenet.parameters(teacher))
     np.savez(tmp_path / "teacher.npz", **{name: t.numpy() for name, t in tensors.items()})
     export(DreamNet().requires_grad_(False), tmp_path / "dreamnet.safetensors", [], {})
@@ -39,7 +39,7 @@ def test_one_command_draws_a_sheet_for_each_picture(tmp_path: Path, teacher: Bvl
     assert drawn.shape == (3 * (24 + 24 + 6), 2 * (2 * (43 + 6) + 6), 3)
 
 
-def test_without_a_teacher_each_dream_has_a_cell_of_its_own() -> None:
+def test_without_a_teacher_each_dream_has_its_own_cell() -> None:
     torch.manual_seed(0)
     drawn = sheet(DreamNet().requires_grad_(False), None, blobs(1)[0])
     assert drawn.shape == (2 * (24 + 32 + 6), 3 * (38 + 6), 3)
@@ -48,7 +48,7 @@ def test_without_a_teacher_each_dream_has_a_cell_of_its_own() -> None:
     assert min(differences) > 1.0
 
 
-def test_classes_have_dreams_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_class_has_its_own_dream(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = tmp_path / "dreamnet.safetensors"
     export(DreamNet().requires_grad_(False), weights, [], {"classes": ["roses", "tulips"]}, teacher=False)
     (tmp_path / "cat.jpg").write_bytes(jpeg(0))
@@ -65,21 +65,21 @@ def test_classes_have_dreams_of_their_own(tmp_path: Path, caplog: pytest.LogCapt
     assert "no classes; possible: a network trained with --labels" in caplog.text
 
 
-def test_a_frame_of_a_video_is_found_by_its_number(tmp_path: Path) -> None:
+def test_a_video_frame_is_found_by_its_number(tmp_path: Path) -> None:
     video = cv2.VideoWriter(str(tmp_path / "video.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for level in (0, 80, 160, 240):
         video.write(np.full((48, 64, 3), level, np.uint8))
     video.release()
-    assert abs(read_picture(f"{tmp_path / 'video.avi'}@2").mean() - 160) < 4
+    assert abs(read_image(f"{tmp_path / 'video.avi'}@2").mean() - 160) < 4
     for wrong in ("video.avi@9", "video.avi@last", "none.avi@0", "none.jpg"):
         with pytest.raises(SourceError, match="possible:"):
-            read_picture(str(tmp_path / wrong))
+            read_image(str(tmp_path / wrong))
 
 
-def test_a_file_is_as_good_as_its_size_allows(tmp_path: Path) -> None:
-    picture = blobs(1)[0]
-    best = write_jpeg(tmp_path / "a.jpg", picture)
-    worse = write_jpeg(tmp_path / "b.jpg", picture, (tmp_path / "a.jpg").stat().st_size - 100)
+def test_a_file_has_the_best_quality_that_fits(tmp_path: Path) -> None:
+    image = blobs(1)[0]
+    best = write_jpeg(tmp_path / "a.jpg", image)
+    worse = write_jpeg(tmp_path / "b.jpg", image, (tmp_path / "a.jpg").stat().st_size - 100)
     assert worse < best
     with pytest.raises(OutputError, match="larger than 10 bytes"):
-        write_jpeg(tmp_path / "c.jpg", picture, 10)
+        write_jpeg(tmp_path / "c.jpg", image, 10)

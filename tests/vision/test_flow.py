@@ -1,4 +1,4 @@
-"""Optical flow finds a known motion, and leaves alone what stands still."""
+"""Optical flow finds a known motion, and is zero where nothing moves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_still_scene_with_camera_noise_does_not_move_at_all(picture, levels):
     assert (np.abs(flow).max(2) == 0).mean() > 0.9
 
 
-def test_of_two_things_only_the_one_that_moves_is_moved(picture):
+def test_only_the_moving_half_of_the_frame_has_flow(picture):
     now = picture.copy()
     now[:, 80:] = np.roll(picture[:, 80:], 3, 1)
     flow = FlowEstimator()(grey(now), grey(picture))
@@ -42,7 +42,7 @@ def test_of_two_things_only_the_one_that_moves_is_moved(picture):
     assert np.median(flow[20:-20, 110:-10, 0]) == pytest.approx(-3, abs=0.5)
 
 
-def test_what_is_warped_stays_attached_to_the_picture(picture):
+def test_a_warped_mark_follows_the_image(picture):
     moved = np.roll(picture, (0, 6), (0, 1))
     estimator = FlowEstimator()
     mark = np.zeros((120, 160, 3), np.float32)
@@ -52,6 +52,6 @@ def test_what_is_warped_stays_attached_to_the_picture(picture):
     assert abs(after_x - before_x - 6) < 1
 
 
-def test_a_picture_too_small_for_flow_has_none():
+def test_an_image_too_small_for_flow_has_none():
     tiny = np.zeros((8, 8), np.uint8)
     assert not FlowEstimator()(tiny, tiny).any()

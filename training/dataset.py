@@ -1,7 +1,7 @@
-"""Training pictures: read once from folders and tar files into one array, then cut into crops.
+"""Training images: decoded once from folders and tar files into one array, then cut into random crops.
 
-Pictures here are RGB uint8 ``(N, SIDE_PX, SIDE_PX, 3)``: the centred square of each photograph. A fixed part
-of them, chosen by a hash of the file's name, is *held out*: never trained on, only measured on.
+Images are RGB uint8 ``(N, SIDE_PX, SIDE_PX, 3)``: the centred square of each photograph. A fixed fraction,
+chosen by a hash of the file name, is *held out*: used for evaluation, never for training.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from livedream.errors import SourceError, UsageError
 from livedream.frame import Array
 
 SIDE_PX = 160
-HELD_OUT_SHARE = 0.02
+HELD_OUT_FRACTION = 0.02
 _ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-# Crops of 64 px blown up to 112 look like a webcam's soft picture, whole pictures like a photograph.
+# Crops of 64 px, enlarged to 112, are as soft as a webcam's image; whole images are as sharp as photographs.
 _CROP_SIDES_PX = (64, SIDE_PX)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """``train`` and ``held_out``: RGB uint8 (N, SIDE_PX, SIDE_PX, 3), never sharing a picture.
+class Dataset:
+    """``train`` and ``held_out``: RGB uint8 (N, SIDE_PX, SIDE_PX, 3), without a common image.
 
-    ``train_folders`` and ``held_out_folders`` name each picture's folder, "" where it lay in none.
+    ``train_folders`` and ``held_out_folders`` name the folder of each image, "" if it was in none.
     """
 
     train: NDArray[np.uint8]
@@ -45,15 +45,15 @@ class Pictures:
 
 
 def is_held_out(name: str) -> bool:
-    """Whether the picture of this file name belongs to the held-out part; the same in every run."""
+    """Whether the image of this file name is held out; the same in every run."""
     digest = hashlib.sha256(PurePosixPath(name).name.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return int.from_bytes(digest[:4], "big") < HELD_OUT_FRACTION * 2**32
 
 
-def prepare(sources: Sequence[Path], cache: Path) -> Pictures:
-    """All pictures of folders and tar files; read once, then mapped from one file in the folder ``cache``.
+def prepare(sources: Sequence[Path], cache: Path) -> Dataset:
+    """All images in folders and tar files: decoded once, then memory-mapped from a file in ``cache``.
 
-    Raises ``SourceError`` for a source that is missing or unreadable, and when there are no pictures.
+    Raises ``SourceError`` for a source that is missing or unreadable, and if there are no images.
     """
     key = hashlib.sha256(str([(str(s.resolve()), _stamp(s)) for s in sources]).encode()).hexdigest()[:16]
     array_path, list_path = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
@@ -61,36 +61,36 @@ def prepare(sources: Sequence[Path], cache: Path) -> Pictures:
         cache.mkdir(parents=True, exist_ok=True)
         names: list[str] = []
         squares: list[NDArray[np.uint8]] = []
-        for name, data in tqdm((item for s in sources for item in _files(s)), "reading pictures", unit=""):
+        for name, data in tqdm((item for s in sources for item in _files(s)), "reading images", unit=""):
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             if image is None:
-                log.warning("%s is no picture that can be read; left out", name)
+                log.warning("%s is not a readable image; skipped", name)
                 continue
             names.append(name)
             squares.append(_square(image))
         if not squares:
             asked, possible = ", ".join(map(str, sources)), " ".join(sorted(_ENDINGS))
-            raise SourceError(f"no pictures in {asked}; possible: folders or .tar files of {possible}")
+            raise SourceError(f"no images in {asked}; possible: folders or .tar files of {possible}")
         held = np.array([is_held_out(name) for name in names])
-        if held.all() or not held.any():  # a handful of pictures: the last one must do
+        if held.all() or not held.any():  # only a handful of images: hold out the last one
             held = np.arange(len(names)) == len(names) - 1
-        order = np.argsort(~held, kind="stable")  # those held out first, so that both parts are views
+        order = np.argsort(~held, kind="stable")  # held-out images first, so that both parts are views
         np.save(array_path, np.stack(squares)[order])
-        lain = [PurePosixPath(names[i]).parent.name for i in order]
-        # Last: its presence says that the array is complete.
-        list_path.write_text(json.dumps({"held_out": int(held.sum()), "folders": lain}))
+        folders_of = [PurePosixPath(names[i]).parent.name for i in order]
+        # Written last: its presence means that the array is complete.
+        list_path.write_text(json.dumps({"held_out": int(held.sum()), "folders": folders_of}))
     array = np.load(array_path, mmap_mode="r")
     listed = json.loads(list_path.read_text())
     count: int = listed["held_out"]
     folders: tuple[str, ...] = tuple(listed["folders"])
     if len(array) < 2:
-        raise SourceError(f"one picture only in {', '.join(map(str, sources))}; training needs at least two")
-    return Pictures(array[count:], array[:count], folders[count:], folders[:count])
+        raise SourceError(f"found only one image in {', '.join(map(str, sources))}; expected at least two")
+    return Dataset(array[count:], array[:count], folders[count:], folders[:count])
 
 
 def _stamp(source: Path) -> tuple[int, int]:
     if not source.exists():
-        raise SourceError(f"no pictures at {source}; possible: a folder or a .tar file of pictures")
+        raise SourceError(f"no images at {source}; possible: a folder or a .tar file of images")
     if source.is_dir():
         files = [path.stat().st_size for path in source.rglob("*") if path.suffix.lower() in _ENDINGS]
         return len(files), sum(files)
@@ -104,7 +104,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
                 yield path.relative_to(source).as_posix(), path.read_bytes()
         return
     if not tarfile.is_tarfile(source):
-        raise SourceError(f"{source} is no tar file; possible: a folder or a .tar file of pictures")
+        raise SourceError(f"{source} is not a tar file; possible: a folder or a .tar file of images")
     try:
         with tarfile.open(source) as tar:
             for member in tar:
@@ -126,25 +126,26 @@ def _square(bgr: Array) -> Array:
 
 
 def crops(
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     rng: np.random.Generator,
     count: int,
     size_px: int,
     which: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """``count`` random crops, float32 (count, 3, size_px, size_px) in [0, 1]: any scale, flipped, relit.
+    """``count`` random crops, float32 (count, 3, size_px, size_px) in [0, 1].
 
-    They are cut from the pictures numbered ``which``, or from any.
+    Scale, flip, contrast and brightness are random. They come from the images with the indices ``which``, or
+    from random ones.
     """
     if size_px > 2 * SIDE_PX:
-        raise UsageError(f"crops of {size_px} px cannot be cut; possible: up to {2 * SIDE_PX} px")
+        raise UsageError(f"invalid crop size {size_px} px; expected at most {2 * SIDE_PX} px")
     out = np.empty((count, size_px, size_px, 3), np.float32)
     for i in range(count):
-        picture = pictures[rng.integers(len(pictures)) if which is None else which[i]]
+        image = images[rng.integers(len(images)) if which is None else which[i]]
         low, high = np.log(_CROP_SIDES_PX)
         side = round(float(np.exp(rng.uniform(low, high))))
         top, left = rng.integers(0, SIDE_PX - side + 1, 2)
-        crop = picture[top : top + side, left : left + side]
+        crop = image[top : top + side, left : left + side]
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         how = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC

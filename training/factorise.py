@@ -1,8 +1,8 @@
-"""A first student: its teacher, thinned out, in closed form and within a minute.
+"""The initial student: the teacher with factorised convolutions, in closed form and within a minute.
 
-Each convolution of the student is fitted to what the teacher's own gives on the same pictures, from what the
-student has at that point: so it makes up, as far as a linear map can, for what was lost before it. Where the
-student goes through fewer channels, the main components of that fit are kept: reduced-rank regression, as in
+Each convolution of the student is fitted to the response of the teacher's on the same images, given the
+student's own input at that point; so it compensates, as far as a linear map can, for the losses before it. A
+convolution with fewer channels keeps the principal components of that fit: reduced-rank regression, as in
 Zhang, Zou, He and Sun, "Accelerating very deep convolutional networks for classification and detection",
 2015.
 """
@@ -19,41 +19,41 @@ from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet, ConvR
 from livedream.networks.architectures.dreamnet import DreamNet, Inception, ThinConvolution
 from training.distil import root_mean_square
 
-# Places, drawn from all pictures, that a convolution is fitted at; and the ridge, of the mean variance.
-_PLACES, _RIDGE = 40_000, 1e-3
+# Number of sampled positions to fit a convolution at; ridge penalty relative to the mean variance.
+_POSITIONS, _RIDGE = 40_000, 1e-3
 
-#: The teacher's convolutions: what each gives before its ReLU, over its root mean square after it.
+#: Response of each of the teacher's convolutions before its ReLU, over the root mean square after it.
 Responses = dict[str, Tensor]
 
 
 @torch.no_grad()
-def factorise(student: DreamNet, teacher: BvlcGoogLeNet, pictures: Tensor) -> None:
-    """Make ``student`` (in place) do what ``teacher`` does on ``pictures`` (B, 3, H, W), all in fp32.
+def factorise(student: DreamNet, teacher: BvlcGoogLeNet, images: Tensor) -> None:
+    """Fit ``student`` (in place) to ``teacher`` on ``images`` (B, 3, H, W), all in fp32.
 
-    Each of its channels becomes the teacher's, divided by that channel's root mean square.
+    Its channels approximate the teacher's, each divided by its root mean square.
     """
-    wanted = _responses(teacher, pictures)
+    responses = _responses(teacher, images)
     hooks = []
     for name, part in student.trunk.named_modules():
-        name = name.partition(".")[2]  # without the layer's
+        name = name.partition(".")[2]  # without the layer's name
         theirs = _THEIRS.get(name, name)
         if isinstance(part, ThinConvolution):
-            hooks.append(part.register_forward_pre_hook(partial(_fit, response=wanted[theirs])))
+            hooks.append(part.register_forward_pre_hook(partial(_fit, response=responses[theirs])))
         elif isinstance(part, Inception):
-            together = torch.cat([wanted[f"{theirs}.{branch}"] for branch in _SQUEEZED], 1)
+            together = torch.cat([responses[f"{theirs}.{branch}"] for branch in _SQUEEZED], 1)
             hooks.append(part.register_forward_pre_hook(partial(_fit_squeeze, response=together)))
-    student(pictures)  # each part is fitted just before its turn
+    student(images)  # each part is fitted just before it runs
     for hook in hooks:
         hook.remove()
 
 
-#: The student's names of convolutions, where the teacher has others.
+#: The student's names of convolutions that are named differently in the teacher.
 _THEIRS = {"reduce": "conv2_reduce"}
-#: The branches whose needs say how an inception's input is squeezed; the pooled one makes do with that.
+#: The branches that an inception's squeezed input is fitted to; the pooled branch uses the same input.
 _SQUEEZED = ("one", "reduce3", "reduce5")
 
 
-def _responses(teacher: BvlcGoogLeNet, pictures: Tensor) -> Responses:
+def _responses(teacher: BvlcGoogLeNet, images: Tensor) -> Responses:
     found: Responses = {}
 
     def keep(part: ConvReLU, inputs: tuple[Tensor], output: Tensor, name: str) -> None:
@@ -65,7 +65,7 @@ def _responses(teacher: BvlcGoogLeNet, pictures: Tensor) -> Responses:
         for name, part in teacher.stages.named_modules()
         if isinstance(part, ConvReLU)
     ]
-    teacher(pictures, ["inception_4e"])
+    teacher(images, ["inception_4e"])
     for hook in hooks:
         hook.remove()
     return found
@@ -92,9 +92,9 @@ def _fit_squeeze(part: Inception, inputs: tuple[Tensor], response: Tensor) -> No
 def _regression(
     convolution: nn.Conv2d, x: Tensor, response: Tensor, rank: int | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(inputs, rank), (rank, outputs) and a bias (outputs,): their product takes ``x`` to ``response``.
+    """Matrices (inputs, rank) and (rank, outputs) and a bias (outputs,) that map ``x`` to ``response``.
 
-    The ``rank`` values in between have a mean square of 1. Without a rank there are as many as outputs.
+    The ``rank`` intermediate values have a mean square of 1; ``rank`` None means full rank.
     """
     a, b = _rows(convolution, x, response)
     mean_a, mean_b = a.mean(0), b.mean(0)
@@ -108,20 +108,23 @@ def _regression(
         components = torch.linalg.eigh(full.T @ square @ full)[1][:, -rank:]
         first, second = full @ components, components.T
         size = (a @ first).square().mean(0).sqrt()
-        size.clamp_(min=float(1e-3 * size.max()))  # on few pictures some components are nothing
+        size.clamp_(min=float(1e-3 * size.max()))  # with few images some components vanish
         first, second = first / size, second * size[:, None]
     return first, second, mean_b - mean_a @ first @ second
 
 
 def _rows(convolution: nn.Conv2d, x: Tensor, response: Tensor) -> tuple[Tensor, Tensor]:
-    """What ``convolution`` sees of ``x`` at some places, (N, values), and the ``response`` there, (N, C)."""
-    seen, answers = [], []
+    """Inputs of ``convolution`` at random positions of ``x`` (N, values), and ``response`` there (N, C)."""
+    inputs, outputs = [], []
+    assert isinstance(convolution.padding, tuple)
     generator = torch.Generator().manual_seed(0)
-    for picture, answer in zip(x, response, strict=True):
-        columns = F.unfold(
-            picture[None], convolution.kernel_size, 1, convolution.padding, convolution.stride
-        )[0]
-        places = torch.randperm(columns.shape[1], generator=generator)[: -(-_PLACES // len(x))].to(x.device)
-        seen.append(columns[:, places].T)
-        answers.append(answer.flatten(1)[:, places].T)
-    return torch.cat(seen), torch.cat(answers)
+    for image, target in zip(x, response, strict=True):
+        columns = F.unfold(image[None], convolution.kernel_size, 1, convolution.padding, convolution.stride)[
+            0
+        ]
+        positions = torch.randperm(columns.shape[1], generator=generator)[: -(-_POSITIONS // len(x))].to(
+            x.device
+        )
+        inputs.append(columns[:, positions].T)
+        outputs.append(target.flatten(1)[:, positions].T)
+    return torch.cat(inputs), torch.cat(outputs)

@@ -1,4 +1,4 @@
-"""A student that is a thinned teacher, on random teachers."""
+"""A student that is a factorised teacher, with a random teacher."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 from livedream.networks.architectures.dreamnet import TEACHER_LAYERS, DreamNet
 from training.classic import input_gradient
 from training.distil import gradient_cosine
-from training.factorising import factorise
+from training.factorise import factorise
 
 
-def test_a_thinned_teacher_begins_with_the_teachers_activations_and_gradients(teacher: BvlcGoogLeNet) -> None:
+def test_a_factorised_teacher_approximates_activations_and_gradients(teacher: BvlcGoogLeNet) -> None:
     torch.manual_seed(0)
     x = torch.rand(6, 3, 12, 12).repeat_interleave(8, 2).repeat_interleave(8, 3)
     fresh, student = (DreamNet().requires_grad_(False) for _ in range(2))

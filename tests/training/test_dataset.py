@@ -1,4 +1,4 @@
-"""Photographs from folders and tar files, and the crops of them."""
+"""Images from folders and tar files, and crops of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from livedream.errors import SourceError
-from tests.training.pictures import jpeg
-from training.pictures import SIDE_PX, Pictures, crops, is_held_out, prepare
+from tests.training.images import jpeg
+from training.dataset import SIDE_PX, Dataset, crops, is_held_out, prepare
 
 
 def test_folders_and_tar_files_become_one_array_and_the_held_out_part_is_fixed(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_folders_and_tar_files_become_one_array_and_the_held_out_part_is_fixed(t
     folder.mkdir(parents=True)
     for i, name in enumerate(names[:60]):
         (folder / name).write_bytes(jpeg(i))
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     with tarfile.open(tmp_path / "theirs.tar", "w") as tar:
         for i, name in enumerate(names[60:]):
             info = tarfile.TarInfo(f"set/{name}")
@@ -41,12 +41,12 @@ def test_folders_and_tar_files_become_one_array_and_the_held_out_part_is_fixed(t
     )  # RGB, the right one
 
 
-def test_pictures_are_read_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_are_decoded_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     for i in range(3):
         (folder / f"{i}.jpg").write_bytes(jpeg(i))
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"no image")
     with caplog.at_level(logging.WARNING):
         first = prepare([folder], tmp_path / "cache")
         again = prepare([folder], tmp_path / "cache")
@@ -57,7 +57,7 @@ def test_pictures_are_read_once(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "single", "damaged"])
-def test_pictures_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_unusable_images_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "source"
     if kind in ("empty", "single"):
         source.mkdir()
@@ -70,8 +70,8 @@ def test_pictures_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path, ki
     assert "\n" not in str(caught.value)
 
 
-def test_crops_are_pictures_in_range_and_the_same_for_the_same_seed(pictures: Pictures) -> None:
-    first, again = (crops(pictures.train, np.random.default_rng(3), 5, 48) for _ in range(2))
+def test_crops_are_in_range_and_reproducible(dataset: Dataset) -> None:
+    first, again = (crops(dataset.train, np.random.default_rng(3), 5, 48) for _ in range(2))
     assert first.shape == (5, 3, 48, 48)
     assert first.dtype == np.float32
     assert first.min() >= 0.0
