@@ -147,10 +147,11 @@ def test_the_sink_writes_and_a_failure_in_it_retires_it_alone(tmp_path):
     sinks.show(IMAGE, None, Stamp(8, 1.6), now=101.0)
     (fault,) = sinks.faults()
     assert fault.startswith("brightness failed: ")
-    assert sinks.alive == (kept,)
+    assert sink not in sinks
+    assert kept in sinks
 
-    sinks.reopen(now=200.0)
-    sinks.show(IMAGE, None, Stamp(9, 1.7), now=201.0)
+    sinks.show(IMAGE, None, Stamp(9, 1.7), now=200.0)  # by now it is opened again
+    assert sinks.faults() == ["brightness is back"]
     sinks.close()
     assert [stamp.index for stamp in kept.stamps] == [7, 8, 9]
     assert (tmp_path / "again.csv").read_text().splitlines()[1:] == ["9,1.700,51.0"]

@@ -29,7 +29,8 @@ from livedream.settings import SPECS, Settings, parse_assignment, settings_table
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
-    for path in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")))
+    for folder in (".", "docs", "models", "training")
+    for path in sorted((ROOT / folder).glob("*.md"))
 }
 
 
