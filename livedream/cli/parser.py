@@ -12,14 +12,14 @@ from livedream.errors import UsageError, quoted
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage before it."""
+    """Reports a mistake in one line, without printing the whole usage first."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """``parse`` for argparse, which understands only its own kind of error."""
+    """``parse`` for argparse, which accepts only its own kind of error."""
 
     def checked(text: str) -> Any:
         try:
@@ -31,21 +31,27 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers in ``low`` to ``high``."""
+
     def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise UsageError(f"{text!r} cannot be; possible: {low} to {high}")
-        return int(text)
+        number = _number(text)
+        if number is None or not low <= number <= high:
+            raise UsageError(f"invalid value {quoted(text)}: expected {low}–{high}")
+        return number
 
     return checked(parse)
 
 
+def _number(text: str) -> int | None:
+    """The whole number in ``text``; None for another text, and for more digits than anything here has."""
+    return int(text) if text.isdecimal() and len(text) < 20 else None
+
+
 def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.lower().partition("x")
-    if not (x and width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 16):
-        raise UsageError(f"a size is WIDTHxHEIGHT, at least 16x16, such as 1280x720; found {text!r}")
-    if max(int(width), int(height)) > 7680:
-        raise UsageError(f"size {text!r} is too large; possible: up to 7680 pixels a side")
-    return int(width), int(height)
+    width, _, height = map(_number, text.lower().partition("x"))
+    if width is None or height is None or not all(16 <= side <= 7680 for side in (width, height)):
+        raise UsageError(f"invalid size {quoted(text)}: expected WIDTHxHEIGHT, 16x16 to 7680x7680")
+    return width, height
 
 
 def _seconds(text: str) -> float:
@@ -54,20 +60,20 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e9:
-        raise UsageError(f"a duration is a number of seconds above 0; found {text!r}")
+        raise UsageError(f"invalid duration {quoted(text)}: expected seconds, more than 0")
     return seconds
 
 
 def _png(text: str) -> Path:
     if not text.lower().endswith(".png"):
-        raise UsageError(f"a snapshot is a .png file, which can hold its settings; found {text!r}")
+        raise UsageError(f"invalid snapshot {quoted(text)}: expected a .png file, which holds settings")
     return Path(text)
 
 
 def _folder(text: str) -> Path:
-    if not os.path.isdir(text):  # unlike Path's, for any text, also for none
+    if not os.path.isdir(text):  # unlike Path's method, for any text, even none
         found = "a file" if os.path.isfile(text) else "no such folder"
-        raise UsageError(f"{quoted(text)}: found {found}; possible: a folder that is there")
+        raise UsageError(f"{quoted(text)}: found {found}; expected an existing folder")
     return Path(text)
 
 

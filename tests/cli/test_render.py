@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from livedream.cli.render import render
+from livedream.cli.rendering import render
 from livedream.errors import NetworkError, OutputError, SourceError, UsageError
 from livedream.settings import Settings
 from livedream.sinks.snapshot import read_snapshot_settings

@@ -1,0 +1,98 @@
+"""Flags that several commands have: those of all settings are made from the settings' own metadata."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from livedream.cli.parser import checked, folder
+from livedream.errors import UsageError
+from livedream.ipc.child import configure_logging
+from livedream.runtimes.names import BACKENDS
+from livedream.settings import SPECS, Settings, parse_assignment
+from livedream.specs import Command
+
+log = logging.getLogger(__name__)
+
+
+def used_by(command: Command) -> list[str]:
+    """The settings that a command uses."""
+    return [name for name, spec in SPECS.items() if command in spec.used_by]
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Flags of all commands that dream."""
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
+    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; see livedream scenes list")
+    parser.add_argument(
+        "--scenes",
+        type=folder,
+        metavar="DIR",
+        help="folder of your own scenes (default: see livedream doctor)",
+    )
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", *BACKENDS),
+        metavar="NAME",
+        help=f"what runs the network: auto (the fastest here), {', '.join(BACKENDS)}",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """A flag for each of these settings."""
+    group = parser.add_argument_group("settings")
+    for spec in (SPECS[name] for name in names):
+        note = f"{spec.help} (default: {_word(spec.default)}; {spec.possible})"
+        if spec.kind is bool:
+            group.add_argument(spec.flag, action=argparse.BooleanOptionalAction, help=note, default=None)
+        else:
+            group.add_argument(spec.flag, type=checked(spec.parse), help=note.replace("%", "%%"), metavar="X")
+
+
+def settings_from(found: argparse.Namespace, base: Settings) -> Settings:
+    """``base``, changed by the scene, then by the flags, then by each ``--set``. Raises ``UsageError``."""
+    if found.scene is not None:
+        from livedream.performance.scenes import Scenes
+        from livedream.performance.store import possible
+
+        base, problems = possible(Scenes(found.scenes).named(found.scene), base)
+        for problem in problems:
+            log.error("%s", problem)
+    return base.replace(**changes_from(found))
+
+
+def changes_from(found: argparse.Namespace) -> dict[str, Any]:
+    """What the flags and each ``--set`` change. Raises ``UsageError``."""
+    changes = {name: value for name in SPECS if (value := getattr(found, name, None)) is not None}
+    for text in found.set:
+        changes |= parse_assignment(text)
+    return changes
+
+
+def refuse_unused(found: argparse.Namespace, command: Command) -> None:
+    """Raise ``UsageError`` for a setting that would change nothing: somebody expects it to."""
+    used = used_by(command)
+    unused = [name for name in changes_from(found) if name not in used]
+    if unused:
+        how = "render --classic has its own values and" if command == "classic" else command
+        raise UsageError(f"{how} does not use {', '.join(unused)}; possible: {', '.join(used)}")
+
+
+def start_logging(found: argparse.Namespace) -> int:
+    """Log as ``--verbose`` asks; the level."""
+    level = logging.DEBUG if found.verbose else logging.INFO
+    configure_logging("show", level)
+    return level
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

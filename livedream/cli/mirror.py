@@ -1,0 +1,91 @@
+"""``livedream`` itself: the mirror."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from livedream.cli.flags import add_common, add_settings, settings_from, start_logging, used_by
+from livedream.cli.parser import Parser, png, seconds, size, whole
+from livedream.settings import Settings
+from livedream.version import version
+
+_EPILOG = """\
+other commands, each with its own --help:
+  livedream render IN OUT    dream every frame of a video, or a photograph
+  livedream scenes list      the scenes, and any mistakes in them
+  livedream models list      the networks, and which are installed; with NAME, its layers
+  livedream models fetch NAME
+                             download and install a network's weights
+  livedream models import FILE --as NAME
+                             install a weight file from elsewhere
+  livedream models export|verify
+                             a layer's gradient as an ONNX file
+  livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
+"""
+
+
+def mirror_command(words: list[str], started_s: float) -> None:
+    """Run the mirror as ``words`` say. ``started_s`` is when the command was given (monotonic)."""
+    parser = Parser(
+        prog="livedream",
+        description="A mirror that dreams: camera in, DeepDream out, full screen.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"livedream {version()}")
+    add(
+        "--source",
+        default="auto",
+        metavar="SPEC",
+        help="0, /dev/v4l/by-id/…, clouds, video.mp4, photo.png, http://…/stream, rtsp://…"
+        " (default: camera 0, and clouds until there is one)",
+    )
+    add("--windowed", action="store_true", help="in a window, not full screen")
+    add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
+    add(
+        "--size",
+        type=size,
+        default=(1280, 720),
+        metavar="WxH",
+        help="of the window, or of the picture without a screen (default: 1280x720)",
+    )
+    add("--headless", action="store_true", help="no window: the picture is on the preview page only")
+    add("--preview", action="store_true", help="show the preview page beside the window")
+    add(
+        "--port", type=whole(0, 65525), default=8400, metavar="N", help="of the preview page; 0: any free one"
+    )
+    add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
+    add("--snapshot", type=png, metavar="OUT.png", help="save the last picture, with its settings")
+    add("--frames", type=whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
+    add("--duration", type=seconds, metavar="S", help="end after S seconds with the dream")
+    add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
+    add_common(parser)
+    add_settings(parser, used_by("mirror"))
+    found = parser.parse_args(words)
+    level = start_logging(found)
+    from livedream.show.options import MirrorOptions
+    from livedream.show.run import run_mirror
+
+    options = MirrorOptions(
+        source=found.source,
+        weights=found.weights,
+        device=found.device,
+        backend=found.backend,
+        full_screen=not found.windowed,
+        display=found.display,
+        size=found.size,
+        headless=found.headless,
+        preview=found.preview,
+        port=found.port,
+        record=found.record,
+        snapshot=found.snapshot,
+        frames=found.frames,
+        duration_s=found.duration,
+        stats=found.stats,
+        log_level=level,
+        scene=found.scene or "",
+        scenes=found.scenes,
+    )
+    run_mirror(options, settings_from(found, Settings()), started_s)
