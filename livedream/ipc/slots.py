@@ -17,12 +17,12 @@ import mmap
 import time
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
-from types import TracebackType
 
 import numpy as np
 
 from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES, Array
+from livedream.resource import Resource
 
 _CELLS = 3
 _HEAD_BYTES = 64
@@ -76,7 +76,7 @@ class Value:
     aspect: float | None = None
 
 
-class Slot:
+class Slot(Resource):
     """One latest-value slot. The parent calls :meth:`create`; a child attaches with ``Slot(name)``.
 
     Raises ``FileNotFoundError`` when no slot of that name exists.
@@ -192,14 +192,6 @@ class Slot:
         self._memory.close()
         if self._owner:
             self._memory.unlink()
-
-    def __enter__(self) -> Slot:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _new_memory(size_bytes: int) -> SharedMemory:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import resource_tracker
-from types import TracebackType
 from typing import TypeVar
 
 from livedream.dream.process import DreamJob, run_dream
@@ -19,6 +18,7 @@ from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
 from livedream.ipc.protocol import DreamStatus, Order, SourceStatus, Status
 from livedream.ipc.slots import Slot, Value
 from livedream.ipc.supervised import Supervised
+from livedream.resource import Resource
 from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
 from livedream.sources.process import run_source
@@ -62,7 +62,7 @@ def _silence(board: StatusBoard[S], now: float, started_s: float, patience_s: Ma
     return "stopped responding" if silent_s > longest_s else ""
 
 
-class Processes:
+class Processes(Resource):
     """Starts the camera and the dream process; a context manager that ends them and leaves none behind.
 
     ``died`` is called when the dream process died or hung, before it is restarted. Raises ``LivedreamError``
@@ -174,14 +174,6 @@ class Processes:
     def close(self) -> None:
         """End the processes and free the shared memory. May be called twice."""
         self._stack.close()
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _ensure_tracker() -> None:
