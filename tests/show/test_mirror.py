@@ -260,6 +260,23 @@ def test_keys_change_the_running_mirror(running, tmp_path):
 
 @pytest.mark.screen
 @pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
+def test_a_restarted_dream_goes_on_with_what_is_wanted_now(running, tmp_path):
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 0, *SMALL, "--layer", "edges")
+    mirror = running(*words, cwd=tmp_path)
+    wait_until(lambda: status(mirror).get("dream_fps"), mirror, "a dream")
+    subprocess.run(["xdotool", "key", "Right", "a"], check=True)
+    wait_until(lambda: status(mirror).get("layer") == "textures", mirror, "the next layer")
+    children = psutil.Process(mirror.pid).children()
+    dream = max(children, key=lambda child: child.memory_info().rss)  # it alone has loaded PyTorch
+    dream.kill()
+    wait_until(lambda: status(mirror).get("faults") == 1, mirror, "the fault")
+    ticks = status(mirror)["ticks"]
+    wait_until(lambda: status(mirror).get("ticks", 0) > ticks + 5, mirror, "ticks of the restarted dream")
+    assert (status(mirror)["layer"], status(mirror)["steps"]) == ("textures", 3)
+
+
+@pytest.mark.screen
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
 def test_a_network_that_cannot_be_loaded_is_said_and_the_old_dream_goes_on(running, tmp_path):
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
