@@ -1,4 +1,4 @@
-"""Actions: what a control asks for, and the pure function that turns settings and an action into settings."""
+"""Actions: what a control asks for, and the pure function that applies one to the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Set:
 
 @dataclass(frozen=True)
 class Nudge:
-    """Move a number by so many of its own steps."""
+    """Move a number by ``count`` of its own steps."""
 
     name: str
     count: int
@@ -29,7 +29,7 @@ class Nudge:
 
 @dataclass(frozen=True)
 class Toggle:
-    """Turn a switch over."""
+    """Turn a switch on or off."""
 
     name: str
 
@@ -44,7 +44,7 @@ class Cycle:
 
 @dataclass(frozen=True)
 class SetUnit:
-    """Put a setting at a position of its range, 0..1: what a fader sends."""
+    """Set a setting to a position in its range, 0..1: what a fader sends."""
 
     name: str
     unit: float
@@ -74,7 +74,7 @@ class Store:
 
 
 class Command(Enum):
-    """What is no setting and no scene."""
+    """What is neither a setting nor a scene."""
 
     QUIT = "quit"
     HELP = "help"

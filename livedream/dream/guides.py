@@ -1,4 +1,4 @@
-"""Guide pictures: the dream is pulled to what another picture shows.
+"""Guide images: the dream is drawn to what another image shows.
 
 Source: google/deepdream, dream.ipynb (``objective_guide``).
 """
@@ -18,15 +18,15 @@ from livedream.networks.objective import Guide
 from livedream.runtimes.base import Backend
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_POSSIBLE = f"a picture, or a folder with pictures ({', '.join(_ENDINGS)})"
-#: Longer side at which a guide is looked at: features as large as they are in a live picture.
+_POSSIBLE = f"an image, or a folder of images ({', '.join(_ENDINGS)})"
+#: Longer side at which features are taken from a guide: as large as they are in a live frame.
 _LONGER_PX = 256
 _MOST_LISTED = 100
 _MOST_KEPT = 24
 
 
-def guide_pictures(path: str) -> tuple[str, ...]:
-    """The pictures of a folder, or of the folder in which a picture lies, in order; or none."""
+def guide_images(path: str) -> tuple[str, ...]:
+    """The images in a folder, or in the folder of an image, in order; empty when there are none."""
     place = Path(path)
     folder = place if place.is_dir() else place.parent
     try:
@@ -37,53 +37,53 @@ def guide_pictures(path: str) -> tuple[str, ...]:
 
 
 def load_guide(path: str) -> Image:
-    """The guide picture at ``path``, or the first of the folder ``path``: RGB uint8, 256 pixels long.
+    """The guide image at ``path``, or the first in the folder ``path``: RGB uint8, 256 pixels long.
 
     Raises ``UsageError`` when there is none.
     """
     file = path
     if Path(path).is_dir():
-        pictures = guide_pictures(path)
-        if not pictures:
-            raise UsageError(f"guide {path!r} is a folder without pictures; possible: {_POSSIBLE}")
-        file = pictures[0]
+        images = guide_images(path)
+        if not images:
+            raise UsageError(f"guide {path!r} is a folder without images; expected {_POSSIBLE}")
+        file = images[0]
     try:
         data = np.fromfile(file, np.uint8)
     except OSError as error:
-        raise UsageError(f"guide {path!r}: {error.strerror or error}; possible: {_POSSIBLE}") from error
+        raise UsageError(f"guide {path!r}: {error.strerror or error}; expected {_POSSIBLE}") from error
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:
         image = None
     if image is None:
-        raise UsageError(f"guide {file!r} is no picture, or a damaged one; possible: {_POSSIBLE}")
+        raise UsageError(f"guide {file!r} is not an image, or is damaged; expected {_POSSIBLE}")
     height, width = image.shape[:2]
     small = resize(image, *working_size(width, height, _LONGER_PX))
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 class Guides:
-    """The guide pictures that were loaded, and what each layer sees in them."""
+    """The guide images that are loaded, and what each layer sees in them."""
 
     def __init__(self) -> None:
-        self._pictures: OrderedDict[str, Image] = OrderedDict()
+        self._images: OrderedDict[str, Image] = OrderedDict()
         self._features: OrderedDict[tuple[str, str, str], Guide] = OrderedDict()
 
     def __contains__(self, path: str) -> bool:
-        return path in self._pictures
+        return path in self._images
 
-    def add(self, path: str, picture: Image) -> None:
-        """Keep a loaded picture under the words by which the settings name it."""
-        self._pictures[path] = picture
-        _forget(self._pictures)
+    def add(self, path: str, image: Image) -> None:
+        """Keep a loaded image under the path by which the settings name it."""
+        self._images[path] = image
+        _forget(self._images)
 
     def guide(self, path: str, network: str, layer: str, backend: Backend) -> Guide:
-        """What the layer sees in the picture; computed once. Raises ``UsageError`` if it cannot be loaded."""
+        """What the layer sees in the image; computed once. Raises ``UsageError`` if it cannot be loaded."""
         key = (path, network, layer)
         if key not in self._features:
             if path not in self:
                 self.add(path, load_guide(path))
-            x = torch.from_numpy(self._pictures[path]).to(backend.device).permute(2, 0, 1)[None].float() / 255
+            x = torch.from_numpy(self._images[path]).to(backend.device).permute(2, 0, 1)[None].float() / 255
             self._features[key] = Guide(backend.activation(x, layer).flatten(2)[0])
             _forget(self._features)
         self._features.move_to_end(key)

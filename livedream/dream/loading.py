@@ -182,6 +182,6 @@ class Loader:
         return load_guide(path)
 
     def _list_guides(self, path: str) -> None:
-        from livedream.dream.guides import guide_pictures
+        from livedream.dream.guides import guide_images
 
-        self.guides = guide_pictures(path) or self.guides
+        self.guides = guide_images(path) or self.guides

@@ -32,7 +32,7 @@ class Sender(Generic[M]):
 
 
 class Receiver(Generic[M]):
-    """The newest message in a slot; one that is not understood is said once and skipped."""
+    """The newest message in a slot; one that cannot be read is reported once and skipped."""
 
     def __init__(self, slot: Slot, kind: type[M]) -> None:
         self._slot, self._kind = slot, kind

@@ -52,12 +52,11 @@ class Supervised:
     ) -> None:
         self.name = name
         self.faults = 0
-        self.started = False
+        self.started_s: float | None = None  # when the present child was started
         self._target, self._args = target, args
         self._stalled, self._ended, self._starting = stalled, ended, starting
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
-        self._started_s = 0.0
         self._failures = 0
         self._restart_at_s: float | None = None
 
@@ -75,8 +74,7 @@ class Supervised:
                 " possible: allow more open files (ulimit -n), processes (ulimit -u) or memory (ulimit -v)"
             ) from error
         self._process = process
-        self.started = True
-        self._started_s = now
+        self.started_s = now
         self._restart_at_s = None
 
     @property
@@ -93,15 +91,16 @@ class Supervised:
                 except LivedreamError as error:
                     return self._failed(now, f"cannot start: {error}")
             return ""
-        if self._process is None:
+        started_s = self.started_s
+        if self._process is None or started_s is None:
             return ""
         code = self._process.exitcode
         if code == 0 and self._ended():
             return ""
-        why = exit_reason(code) if code is not None else self._stalled(now, self._started_s)
+        why = exit_reason(code) if code is not None else self._stalled(now, started_s)
         if not why:
             return ""
-        if now - self._started_s >= _HEALTHY_S:
+        if now - started_s >= _HEALTHY_S:
             self._failures = 0
         return self._failed(now, why)
 

@@ -16,7 +16,7 @@ import torch
 from torch import fx, nn
 
 from livedream.networks.architectures.classifier import build
-from livedream.networks.architectures.truncation import Graph, bottlenecks, function_of
+from livedream.networks.architectures.truncation import TruncatableModel, bottlenecks, function_of
 from livedream.networks.catalogue import NETWORKS, TRANSFORMERS, WORDS
 
 Layer = tuple[str, int, int]  # name, channels, stride in pixels
@@ -32,7 +32,7 @@ _ACTIVATED = ("relu", "cat", "view")
 
 def survey(name: str) -> list[Layer]:
     """The dream-worthy layers of a classifier: name, channels, stride in pixels; from the bottom up."""
-    graph = Graph(build(name))
+    graph = TruncatableModel(build(name))
     names = _names(graph)
     points = [node for node in bottlenecks(graph.nodes) if node in names]
     with torch.no_grad():
@@ -87,7 +87,7 @@ def _thinned(layers: list[Layer]) -> list[Layer]:
     return [layers[round((n + 1) * len(layers) / most) - 1] for n in range(most)]
 
 
-def _names(graph: Graph) -> dict[fx.Node, str]:
+def _names(graph: TruncatableModel) -> dict[fx.Node, str]:
     """One name for each module's result: the shortest with a dot, since the others name whole stages."""
     names: dict[fx.Node, str] = {}
     for name, node in graph.results.items():

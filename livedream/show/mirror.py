@@ -1,7 +1,7 @@
 """The show: takes the newest frame and the newest residual, and puts the picture on the screen.
 
 It never imports torch, and it never waits: a camera or a dream that hangs costs the picture nothing but its
-news.
+freshness.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _MOST_HZ = 60.0
 _LEAST_HZ = 10.0
 #: Looks after the other processes and the outputs.
 _WATCH_HZ = 4.0
-#: Kinds of source in which whoever is seen stands in front of the mirror.
+#: Kinds of source in which a person stands in front of the mirror.
 _LIVE = ("camera", "stream")
 
 

@@ -90,7 +90,7 @@ class Front(Protocol):
         """Start to save a picture. Raises ``OutputError``."""
 
     def tell(self, values: Callable[[], Stats]) -> None:
-        """Give whoever asks for them the newest statistics."""
+        """Publish the newest statistics."""
 
     def faults(self) -> list[str]:
         """What has failed since the last call."""

@@ -163,7 +163,7 @@ class Processes(Resource):
 
     def check(self, now: float) -> list[str]:
         """Start the dream when it is due, restart what died or hangs; what went wrong just now."""
-        if not self._dream.started and (self._frames.seq or now >= self._dream_due_s):
+        if self._dream.started_s is None and (self._frames.seq or now >= self._dream_due_s):
             self._dream.start(now)
         warning, self._warning = self._warning, ""
         camera, dream = self._camera.check(now), self._dream.check(now)

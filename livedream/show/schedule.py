@@ -1,4 +1,4 @@
-"""When a show begins and ends: the rules of ``--frames`` and ``--duration``, and whoever stops it."""
+"""When a show begins and ends: the rules of ``--frames`` and ``--duration``, and the flag that stops it."""
 
 from __future__ import annotations
 

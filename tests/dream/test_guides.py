@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from livedream.dream.guides import Guides, guide_pictures, load_guide
+from livedream.dream.guides import Guides, guide_images, load_guide
 from livedream.errors import UsageError
 
 
@@ -32,8 +32,8 @@ class Eye:
 
 def test_the_pictures_of_a_folder_come_in_order(folder):
     names = [str(folder / "a.png"), str(folder / "b.jpg")]
-    assert list(guide_pictures(str(folder))) == list(guide_pictures(names[1])) == names
-    assert guide_pictures(str(folder / "nowhere" / "c.png")) == ()
+    assert list(guide_images(str(folder))) == list(guide_images(names[1])) == names
+    assert guide_images(str(folder / "nowhere" / "c.png")) == ()
 
 
 def test_a_picture_is_loaded_small_in_rgb_and_a_folder_gives_its_first(folder):
@@ -44,11 +44,11 @@ def test_a_picture_is_loaded_small_in_rgb_and_a_folder_gives_its_first(folder):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("notes.txt", "is no picture"), ("c.png", "No such file"), ("empty", "a folder without pictures")],
+    [("notes.txt", "is not an image"), ("c.png", "No such file"), ("empty", "a folder without images")],
 )
 def test_what_cannot_be_loaded_is_said_clearly(folder, name, message):
     (folder / "empty").mkdir()
-    with pytest.raises(UsageError, match=f"guide .*{message}.*; possible: a picture, or a folder"):
+    with pytest.raises(UsageError, match=f"guide .*{message}.*; expected an image, or a folder"):
         load_guide(str(folder / name))
 
 

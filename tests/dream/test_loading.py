@@ -119,7 +119,7 @@ def test_a_guide_that_is_no_picture_is_said_and_the_old_one_stays(tmp_path):
     wanted = OLD.replace(guide=str(tmp_path / "broken.png"), layer="parts")
     now = followed(loader, wanted, lambda: loader.error)
     assert (now.guide, now.layer) == ("", "parts")
-    assert "is no picture" in loader.error
+    assert "is not an image" in loader.error
     assert loader.unavailable == Unavailable(guide=wanted.guide)
 
 

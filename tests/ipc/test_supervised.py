@@ -72,9 +72,10 @@ def test_a_crash_is_a_fault_and_is_started_again(worker_of):
     assert worker.check(2.0)
     assert worker.pid is None
     worker.check(2.5)  # the second failure waits a second
-    assert worker._process is None
+    assert worker.pid is None
+    assert worker.started_s == 1.0  # not yet restarted
     worker.check(3.1)
-    assert worker._process is not None
+    assert worker.started_s == 3.1
 
 
 def test_an_end_that_was_to_be_is_no_fault(worker_of):
@@ -138,7 +139,7 @@ def test_a_long_healthy_run_forgets_old_failures(worker_of):
         wait_for(lambda: worker.pid is None)
         assert worker.check(now + 90.0)
         worker.check(now + 90.0)
-        assert worker._process is not None  # restarted at once each time
+        assert worker.started_s == now + 90.0  # restarted immediately each time
 
 
 def test_closing_leaves_no_process(worker_of):

@@ -243,7 +243,7 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     wait_until(lambda: now("layer") == "textures", mirror, "the next layer")
     assert now("steps") == 3
     press("g")
-    wait_until(lambda: "broken.png' is no picture" in now("message"), mirror, "the reason")
+    wait_until(lambda: "broken.png' is not an image" in now("message"), mirror, "the reason")
     press("shift+g")
     wait_until(lambda: now("guide") == "guides/clouds.jpg", mirror, "the guide")
     press("j")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from livedream.errors import NetworkError, UsageError
-from livedream.networks.architectures.truncation import Graph
+from livedream.networks.architectures.truncation import TruncatableModel
 from livedream.networks.catalogue import NetworkInfo
 from livedream.networks.weights import fill, read_tensors
 
@@ -51,7 +51,7 @@ class Classifier:
 
     def __init__(self, info: NetworkInfo, model: nn.Module) -> None:
         self._info = info
-        self._graph = Graph(model)
+        self._graph = TruncatableModel(model)
         self._normalise = Normalise(info)
 
     @property

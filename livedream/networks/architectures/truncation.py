@@ -55,7 +55,7 @@ class _Tracer(fx.Tracer):
         return result
 
 
-class Graph:
+class TruncatableModel:
     """A classifier as a graph that can be truncated after any of its modules, up to its head.
 
     All truncations share its parts. The model must be in eval mode, and is changed: nothing in it is in place
