@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from livedream import places
+from livedream.cli.parser import Parser
 from livedream.errors import LivedreamError
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, NetworkInfo, find_weights
 from livedream.networks.provenance import require_undamaged
@@ -38,6 +39,18 @@ _PACKAGES = (
     "tqdm",
 )
 _LEAST_DISK_GB = 5
+
+
+def doctor_command(words: list[str]) -> None:
+    """Run ``livedream doctor``."""
+    parser = Parser(
+        prog="livedream doctor",
+        description="Reports what this machine has, what is missing, how to fix it.",
+    )
+    parser.parse_args(words)
+    for line in report():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def report() -> Iterator[str]:

@@ -1,16 +1,24 @@
-"""The command line: which command is meant, and what its errors look like."""
+"""The command line: which command is meant, and what its errors look like.
+
+Each command loads what it needs when it runs: every child process imports this module, too.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from livedream.cli.mirror import mirror_command
-from livedream.cli.parser import Parser, folder
-from livedream.cli.render import render_command
 from livedream.errors import LivedreamError
+
+_COMMANDS = {
+    "render": "render_command",
+    "models": "models_command",
+    "scenes": "scenes_command",
+    "doctor": "doctor_command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,16 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # system's own start time of a process is only accurate to a second.)
     started_s = time.monotonic() - time.process_time()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], None]] = {
-        "render": render_command,
-        "models": _models,
-        "scenes": _scenes,
-        "doctor": _doctor,
-    }
     try:
-        if words and words[0] in commands:
-            commands[words[0]](words[1:])
+        if words and words[0] in _COMMANDS:
+            command = import_module(f"livedream.cli.{words[0]}")
+            getattr(command, _COMMANDS[words[0]])(words[1:])
         else:
+            from livedream.cli.mirror import mirror_command
+
             mirror_command(words, started_s)
     except LivedreamError as error:
         sys.stderr.write(f"livedream: {error}\n")
@@ -40,33 +45,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("livedream: stopped\n")
         return 1
     return 0
-
-
-def _models(words: list[str]) -> None:
-    from livedream.cli.models import models_command
-
-    models_command(words)
-
-
-def _scenes(words: list[str]) -> None:
-    parser = Parser(prog="livedream scenes", description="Settings under a name, recalled by a digit.")
-    parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
-    parser.add_argument("--scenes", type=folder, metavar="DIR", help="your own scenes' folder")
-    found = parser.parse_args(words)
-    from livedream.cli.scenes import listing
-    from livedream.performance.scenes import Scenes
-
-    sys.stdout.write(listing(Scenes(found.scenes)))
-
-
-def _doctor(words: list[str]) -> None:
-    parser = Parser(
-        prog="livedream doctor",
-        description="Reports what this machine has, what is missing, how to fix it.",
-    )
-    parser.parse_args(words)
-    from livedream.cli.doctor import report
-
-    for line in report():
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()

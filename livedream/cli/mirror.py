@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from livedream.cli.flags import add_common, add_settings, settings_from, start_logging, used_by
 from livedream.cli.parser import Parser, png, seconds, size, whole
 from livedream.settings import Settings
-from livedream.version import version
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -25,6 +25,16 @@ other commands, each with its own --help:
 """
 
 
+class _ShowVersion(argparse.Action):
+    """Looked up only when it is asked for: reading the package's metadata takes time from every start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from livedream.version import version
+
+        sys.stdout.write(f"livedream {version()}\n")
+        parser.exit()
+
+
 def mirror_command(words: list[str], started_s: float) -> None:
     """Run the mirror as ``words`` say. ``started_s`` is when the command was given (monotonic)."""
     parser = Parser(
@@ -34,7 +44,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--version", action="version", version=f"livedream {version()}")
+    add("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     add(
         "--source",
         default="auto",

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
+from livedream.cli.parser import Parser, folder
 from livedream.errors import UsageError
 from livedream.networks.catalogue import installed_networks
 from livedream.performance.scenes import SHIPPED_DIR, Scenes
 from livedream.performance.store import possible
 from livedream.settings import Settings
+
+
+def scenes_command(words: list[str]) -> None:
+    """Run ``livedream scenes`` with the words that follow it."""
+    parser = Parser(prog="livedream scenes", description="Named settings, recalled by a digit.")
+    parser.add_argument("what", choices=["list"], help="list: every scene, its key, its file, its mistakes")
+    parser.add_argument("--scenes", type=folder, metavar="DIR", help="folder of your own scenes")
+    found = parser.parse_args(words)
+    sys.stdout.write(listing(Scenes(found.scenes)))
 
 
 def listing(scenes: Scenes) -> str:

@@ -68,18 +68,24 @@ class GraphOpener:
                 return fastest
         for runtime in self._runtimes.names():
             try:
-                return self._opened(runtime, spec, path)
+                return self._opened(runtime, spec, path, tried=sample is not None)
             except BackendError as error:
                 self._drop(runtime, str(error))
         return None
 
-    def _opened(self, runtime: str, spec: GraphSpec, path: Path) -> OpenedGraph:
-        """Open a graph and measure its memory, after a first run, which packs weights and allocates
-        activations. Other threads allocate and free meanwhile, so it counts for its file's size at least."""
+    def _opened(self, runtime: str, spec: GraphSpec, path: Path, *, tried: bool = True) -> OpenedGraph:
+        """Open a graph and measure its memory.
+
+        ``tried``: after a first run, which packs weights and allocates activations; a spare graph, which may
+        never be used, does without them. Other threads allocate and free meanwhile, so a graph counts for its
+        file's size at least.
+        """
         device = self._reference.device
         before = _memory_in_use(device)
         session = registry.open_session(runtime, path, self._threads)
-        if device.type != "cuda":  # there the first run captures a CUDA graph, which belongs to its thread
+        if (
+            tried and device.type != "cuda"
+        ):  # there the first run captures a CUDA graph, which belongs to its thread
             try:
                 session(*_neutral_inputs(spec))
             except Exception as error:  # each runtime has exceptions of its own

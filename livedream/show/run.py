@@ -7,17 +7,11 @@ from contextlib import ExitStack
 
 import cv2
 
-from livedream.controls.keyboard import Keyboard
-from livedream.controls.port import Controls
 from livedream.ipc.child import GROUP_SIGNALS
-from livedream.performance.scenes import Scenes
 from livedream.performance.state import PlayState
-from livedream.performance.store import Performance
 from livedream.settings import Settings
-from livedream.show.mirror import Mirror
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
-from livedream.show.outputs import Outputs
 from livedream.show.processes import Processes
 from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
@@ -38,11 +32,20 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         stop = StopFlag()
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
-        orders, keyboard = Orders(), Keyboard()
+        orders = Orders()
         processes = stack.enter_context(Processes(options, state.settings.network, orders.died))
+        # Loaded while the camera starts, too: that takes as long.
+        from livedream.controls.keyboard import Keyboard
+        from livedream.controls.port import Controls
+        from livedream.performance.scenes import Scenes
+        from livedream.performance.store import Performance
+        from livedream.show.mirror import Mirror
+        from livedream.show.outputs import Outputs
+
         outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
         performance = Performance(state, Scenes(options.scenes), now_s(), options.scene)
         stack.callback(performance.close)
+        keyboard = Keyboard()
         controls = Controls(keyboard)
         stack.callback(controls.close)
         Mirror(

@@ -106,7 +106,7 @@ def test_a_folder_of_scenes_that_is_none_is_refused(command, given, found, tmp_p
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("livedream: argument --scenes: '")
-    assert f": found {found}; possible: a folder that is there" in result.stderr
+    assert f": found {found}; expected an existing folder" in result.stderr
     assert len(result.stderr) < 300
 
 

@@ -75,14 +75,27 @@ def test_the_first_runtime_that_starts_opens_it(opener):
     assert reports == [("a disabled: no units", logging.ERROR)]
 
 
-def test_one_that_starts_and_does_not_run_gives_way_too(opener):
+def test_one_that_starts_and_does_not_run_gives_way_too(opener, sample):
     class Dead(FakeSession):
         def __call__(self, image, second):
             raise RuntimeError("out of memory")
 
     made, _, reports = opener(True, a=lambda path: Dead("A"), b=lambda path: FakeSession("B"))
-    assert made.open(SPEC, None).runtime == "b"
+    assert made.open(SPEC, sample).runtime == "b"
     assert reports == [(f"a disabled: it does not run {SPEC.stem}: out of memory", logging.ERROR)]
+
+
+def test_a_spare_graph_is_opened_and_not_run(opener):
+    ran = []
+
+    class Counting(FakeSession):
+        def __call__(self, image, second):
+            ran.append(image)
+            return super().__call__(image, second)
+
+    made, _, _ = opener(True, a=lambda path: Counting("A"))
+    assert made.open(SPEC, None).runtime == "a"
+    assert ran == []
 
 
 def test_without_any_there_is_none(opener):

@@ -219,7 +219,7 @@ def test_the_recording_of_the_options_starts_with_the_show(desk, folder):
 def test_a_recordings_folder_that_takes_no_files_is_refused_at_once(desk, folder):
     (folder / "recordings").symlink_to("/sys/kernel")
     with Outputs(OPTIONS, Settings()) as outputs:
-        with pytest.raises(OutputError, match="cannot write recordings/livedream"):
+        with pytest.raises(OutputError, match="cannot write 'recordings/livedream"):
             outputs.toggle_recording()
         assert outputs.recording_s is None
 
