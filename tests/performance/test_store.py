@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
-from livedream.cli.scenes import listing
 from livedream.controls.actions import Cycle, Nudge, Recall, RecallKey, Set, SetUnit, Store
 from livedream.controls.port import Change
 from livedream.curves import decay
@@ -294,22 +292,6 @@ def test_a_scene_for_another_network_takes_its_layer_too():
 def test_words_of_layers_hold_for_every_network():
     found, problems = possible(Scene("a", {"layer": "textures"}), Settings(network="bvlc_googlenet"))
     assert (found.layer, problems) == ("inception_3b", ())
-
-
-def test_the_list_names_a_network_without_weights(tmp_path, models):
-    (tmp_path / "a.toml").write_text('[settings]\nnetwork = "bvlc_googlenet"\n')
-    assert "bvlc_googlenet has no weights on this machine; run: livedream models" in listing(Scenes(tmp_path))
-
-
-def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
-    (tmp_path / "fog.toml").write_text(FOG)
-    (tmp_path / "bad.toml").write_text("[settings]\nfog = 1\n")
-    (tmp_path / "worse.toml").write_text("fog")
-    text = listing(Scenes(Path(tmp_path)))
-    assert f"  4  fog          Fog ({tmp_path / 'fog.toml'})" in text
-    assert "fog: unknown setting" in text
-    assert "worse.toml: cannot be read" in text
-    assert "attract" in text
 
 
 def test_a_scene_is_recalled_by_name_in_a_time_of_ones_own(play):
