@@ -126,6 +126,8 @@ class Mirror:
         match action:
             case Command.QUIT:
                 self._stop()
+            case Command.HELP | Command.HUD | Command.FULL_SCREEN if front.hud_size is None:
+                raise UsageError(f"no {action.value}: there is no window")
             case Command.HELP:
                 hud.toggle_help(now)
             case Command.HUD:

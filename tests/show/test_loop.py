@@ -99,6 +99,16 @@ def test_what_is_not_possible_is_told_to_whoever_asked_and_changes_nothing(rig):
     assert len(show.front.saved) == 1
 
 
+def test_what_needs_a_window_is_refused_without_one(rig):
+    show = rig()
+    show.hand.actions = [Command.HELP, Command.FULL_SCREEN]
+    show.mirror.step(show.now)
+    assert [news.reason for news in show.hand.heard] == [
+        "no help: there is no window",
+        "no full screen: there is no window",
+    ]
+
+
 def test_a_resize_orders_another_crop_and_never_shows_a_dream_of_the_old_one(rig):
     show = rig()
     show.run(0.5, level=20.0)
