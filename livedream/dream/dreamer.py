@@ -37,7 +37,7 @@ _RANKING_S = 20.0
 #: Above this mean novelty the whole dream is new.
 _NEW = 0.35
 #: The least novelty while one target fades to another.
-_FADING_NOVELTY = 0.15
+_FADING_NOVELTY = 0.13
 #: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
 _USUAL_TICK_S, _LONGEST_TICK_S = 1 / 30, 0.5
 #: Where a dream is new it loses its momentum: the fraction novelty² of it in each such time, in seconds.
