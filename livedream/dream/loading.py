@@ -45,7 +45,7 @@ def loading_message(network: str, weights: str | None) -> str:
     return f"loading {network}"
 
 
-class _BackgroundLoader(Generic[T]):
+class BackgroundLoader(Generic[T]):
     """Loads things of one kind by name on a thread, one at a time; a failure is not tried again by itself."""
 
     def __init__(self, load: Callable[[str], T], add: Callable[[str, T], None]) -> None:
@@ -53,6 +53,11 @@ class _BackgroundLoader(Generic[T]):
         self._loading: str | None = None
         self._loaded: dict[str, T] = {}
         self._failed: dict[str, str] = {}
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """What has been loaded and not been taken yet."""
+        return tuple(self._loaded)
 
     def take(self) -> None:
         """Hand over what has been loaded."""
@@ -65,9 +70,9 @@ class _BackgroundLoader(Generic[T]):
 
     def want(self, name: str) -> str:
         """Start to load ``name`` unless something is being loaded; the error with which it failed, or ""."""
-        idle = self._loading is None  # read first: a load that fails records its error before it ends
+        idle = self._loading is None  # read first: a load records its result before it ends
         error = self._failed.get(name, "")
-        if idle and not error:
+        if idle and not error and name not in self._loaded:
             self._loading = name
             threading.Thread(target=self._run, args=(name,), name=f"load {name}", daemon=True).start()
         return error
@@ -99,10 +104,10 @@ class Loader:
 
     def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
         self._dreamer, self._weights = dreamer, weights
-        self._networks = _BackgroundLoader(
+        self._networks = BackgroundLoader(
             lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network
         )
-        self._guides = _BackgroundLoader(self._load_guide, dreamer.add_guide)
+        self._guides = BackgroundLoader(self._load_guide, dreamer.add_guide)
         self._old: Settings | None = None
         self._good: Settings | None = None  # the last that produced finite numbers
         self._wanted: set[tuple[str, str]] = set()

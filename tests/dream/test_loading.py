@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import squeezenet1_1
 
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.loading import Loader
+from livedream.dream.loading import BackgroundLoader, Loader
 from livedream.dream.process import dream_threads
 from livedream.errors import NetworkError
 from livedream.ipc.protocol import Unavailable
@@ -231,6 +231,20 @@ def test_where_nothing_can_be_dreamt_that_is_said_once(tmp_path, picture, caplog
     assert said[0].endswith("no dream until another layer or network is chosen")
     assert strength == 0
     assert len(logged(caplog)) == 1
+
+
+def test_what_has_been_loaded_is_not_loaded_again_before_it_is_taken():
+    loads, added = [], []
+    loader = BackgroundLoader(
+        lambda name: loads.append(name) or name, lambda name, thing: added.append(thing)
+    )
+    deadline = now_s() + 30
+    while not loader.loaded:
+        assert loader.want("a network") == ""
+        assert now_s() < deadline
+    assert loader.want("a network") == ""
+    loader.take()
+    assert added == loads == ["a network"]
 
 
 def test_one_core_is_left_for_the_picture():

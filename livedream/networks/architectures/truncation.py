@@ -49,6 +49,9 @@ class _Tracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        # While it traces, torch.fx catches the calls of all modules, also those of a dream on another thread.
+        if self.submodule_paths is not None and m not in self.submodule_paths:
+            return forward(*args, **kwargs)
         result = super().call_module(m, forward, args, kwargs)
         if isinstance(result, fx.Proxy):
             self.results[self.path_of_module(m)] = result.node

@@ -17,6 +17,7 @@ from torchvision import models
 
 from livedream.errors import NetworkError, UsageError
 from livedream.networks.architectures.classifier import Classifier, load
+from livedream.networks.architectures.truncation import TruncatableModel
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, TRANSFORMERS, network_info
 from livedream.networks.fetching import official_download
 from livedream.networks.load import load_network
@@ -238,3 +239,19 @@ def test_every_convolutional_classifier_is_there():
     too_large = {"regnet_y_128gf"}
     names = {name for name in models.list_models(module=models) if not name.startswith(TRANSFORMERS)}
     assert names - too_large == {*NAMES, *CLASSIFIERS}
+
+
+def test_other_networks_go_on_running_while_one_is_traced():
+    other, seen = nn.Conv2d(3, 2, 1), []
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            seen.append(other(torch.ones(1, 3, 4, 4)))  # as if by a dream on another thread
+            return self.conv(x)
+
+    TruncatableModel(Model().eval())
+    assert seen[0].shape == (1, 2, 4, 4)
