@@ -5,6 +5,7 @@
     ├── SourceError                a camera, video, photo or stream without frames
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
+    ├── MissingPackageError        a package of the full install that is needed, and is not here
     ├── OutputError                a file, screen or port that cannot be written or opened
     └── ProtocolError              an invalid message from another process or machine
 
@@ -52,6 +53,10 @@ class NetworkError(LivedreamError):
 
 class BackendError(LivedreamError):
     """A device or an inference runtime cannot run the dream."""
+
+
+class MissingPackageError(LivedreamError):
+    """A package is needed that the lean install does without, or it cannot be loaded."""
 
 
 class OutputError(LivedreamError):

@@ -35,6 +35,11 @@ def graphs_dir() -> Path:
     return _folder(platformdirs.user_cache_path("livedream", False), "exported")
 
 
+def measured_dir() -> Path:
+    """What was measured on this machine, which can be measured again at any time."""
+    return _folder(platformdirs.user_cache_path("livedream", False), "measured")
+
+
 def downloads_dir() -> Path:
     """Downloads that are not complete yet."""
     return _folder(platformdirs.user_cache_path("livedream", False), "partial")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 # Two test processes with two busy threads each on two cores are ten times slower than with one.
@@ -13,11 +14,46 @@ import cv2
 import numpy as np
 import pytest
 
+from livedream.errors import MissingPackageError
+from livedream.extras import missing_packages
 from livedream.frame import Image
 from livedream.networks import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+#: Empty in a full install.
+MISSING = missing_packages()
+LEAN = f"needs the full install: without {', '.join(MISSING)} here"
+if MISSING:
+    collect_ignore = ["training"]  # whose conftest.py needs it
+
+
+class _Module(pytest.Module):
+    """A test file, skipped as a whole when it imports what a lean install does without."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            if re.search(rf"ModuleNotFoundError: .*\b({'|'.join(MISSING)})\b", str(error)):
+                pytest.skip(LEAN, allow_module_level=True)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return _Module.from_parent(parent, path=module_path) if MISSING else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip what a fixture cannot make in a lean install: PyTorch as the backend, say."""
+    try:
+        return (yield)
+    except MissingPackageError as error:
+        if MISSING:
+            pytest.skip(f"{LEAN}; {error}")
+        raise
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,11 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             "needs a display: run under xvfb-run",
         ),
         "slow": (not os.environ.get("LIVEDREAM_SLOW"), "takes long: set LIVEDREAM_SLOW=1"),
+        "full": (bool(MISSING), LEAN),
         "gpu": (not Path("/dev/nvidiactl").exists(), "needs an NVIDIA GPU"),
     }
     for item in items:
         for marker, (missing, reason) in skips.items():
-            if missing and marker in item.keywords:
+            if missing and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -157,6 +157,7 @@ def test_the_sink_writes_and_a_failure_in_it_retires_it_alone(tmp_path):
     assert (tmp_path / "again.csv").read_text().splitlines()[1:] == ["9,1.700,51.0"]
 
 
+@pytest.mark.full
 def test_the_example_of_a_network_prints_the_table_of_its_layers(capsys):
     run_example("Add a network")
     printed = [row.split()[:3] for row in capsys.readouterr().out.splitlines()]

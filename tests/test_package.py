@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 LARGEST_BYTES = 30_000_000
 #: As small a mirror as there can be: what is tested is that its parts are found.
-SMALL = ("--working-px", "96", "--size", "160x90", "--layer", "edges", "--backend", "pytorch")
+SMALL = ("--working-px", "96", "--size", "160x90", "--layer", "edges")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,7 @@ def test_the_wheel_is_small_and_holds_all_that_is_needed_and_nothing_else(wheel)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     data = {"dreamnet.safetensors", "dreamnet.json", "photograph.jpg"}
+    data |= {path.relative_to(ROOT / "models").as_posix() for path in (ROOT / "models" / "graphs").iterdir()}
     assert {f"livedream/data/models/{name}" for name in data} <= names
     for pattern in ("**/*.py", "**/*.toml", "**/*.json", "**/*.html", "py.typed"):
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "livedream").glob(pattern)}
@@ -118,7 +119,7 @@ def test_the_installed_command_knows_its_version_and_finds_its_scenes(livedream,
 
 def test_the_installed_doctor_finds_the_shipped_network_and_the_users_folders(livedream, package, tmp_path):
     said = livedream("doctor").stdout
-    assert f"network    dreamnet: {package / 'data' / 'models' / 'dreamnet.safetensors'}\n" in said
+    assert f"network    dreamnet: {package / 'data' / 'models' / 'dreamnet.safetensors'}" in said
     assert f"your scenes: {tmp_path / 'home' / 'scenes'}\n" in said
     assert "packages   missing" not in said
 

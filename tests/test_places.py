@@ -10,12 +10,18 @@ import pytest
 from livedream import places
 from livedream.errors import OutputError
 
-FOLDERS = (places.scenes_dir, places.networks_dir, places.graphs_dir, places.downloads_dir)
+FOLDERS = (
+    places.scenes_dir,
+    places.networks_dir,
+    places.graphs_dir,
+    places.downloads_dir,
+    places.measured_dir,
+)
 
 
 def test_each_is_where_the_system_keeps_such_things(monkeypatch):
     monkeypatch.delenv("LIVEDREAM_HOME")
-    systems = ("config", "data", "cache", "cache")
+    systems = ("config", "data", "cache", "cache", "cache")
     for folder, system in zip(FOLDERS, systems, strict=True):
         assert folder().parent == Path(getattr(platformdirs, f"user_{system}_dir")("livedream", False))
     assert len({folder() for folder in FOLDERS}) == len(FOLDERS)

@@ -14,20 +14,29 @@ from pathlib import Path
 from livedream import places
 from livedream.cli.parser import Parser
 from livedream.errors import LivedreamError
+from livedream.extras import (
+    FULL_PACKAGES,
+    ONNX_RUNTIMES,
+    full_command,
+    installed,
+    lean_command,
+    missing_packages,
+    onnx_runtimes,
+)
 from livedream.networks.catalogue import CLASSIFIERS, NETWORKS, NetworkInfo, find_weights
+from livedream.networks.dreamable import dreamable_layers
 from livedream.networks.provenance import require_undamaged
 from livedream.performance.scenes import Scenes
+from livedream.runtimes.devices import choose_device
+from livedream.runtimes.registry import candidates, slow_candidates
 from livedream.sinks.screens import displays
 from livedream.sources.camera import list_cameras
 from livedream.version import version
 
+#: What every install has; below, what some have.
 _PACKAGES = (
-    "torch",
-    "torchvision",
-    "opencv-python",
     "numpy",
-    "onnx",
-    "openvino",
+    "opencv-python",
     "pygame",
     "av",
     "aiohttp",
@@ -38,6 +47,7 @@ _PACKAGES = (
     "safetensors",
     "tqdm",
 )
+_OPTIONAL = ("moderngl", "openvino", *ONNX_RUNTIMES, *FULL_PACKAGES)
 _LEAST_DISK_GB = 5
 
 
@@ -59,10 +69,12 @@ def report() -> Iterator[str]:
     yield _line(
         "ok", "system", f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     )
+    yield from _install()
     yield from _packages()
     yield from _cameras()
     yield from _screens()
-    yield from _devices()
+    yield from _dream()
+    yield from _gpu()
     yield from _networks()
     yield from _scenes()
     yield from _folders()
@@ -75,11 +87,11 @@ def _line(mark: str, what: str, found: str, fix: str = "") -> str:
 
 def _packages() -> Iterator[str]:
     found, missing = [], []
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *_OPTIONAL):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            missing.append(name)
+            missing += [name] * (name in _PACKAGES)
     yield _line("ok", "packages", ", ".join(found))
     if missing:
         yield _line("!!", "packages", f"missing: {', '.join(missing)}", "see install.md")
@@ -123,41 +135,58 @@ def _screens() -> Iterator[str]:
         )
 
 
-def _devices() -> Iterator[str]:
-    try:
+def _install() -> Iterator[str]:
+    missing = missing_packages()
+    if missing:
+        found = (
+            f"lean, without {', '.join(missing)}: it dreams with the gradients that are shipped or exported"
+        )
+        yield _line("--", "install", found, f"to dream with any network: {full_command()}")
+    else:
+        yield _line("ok", "install", "full: it exports the gradients of any network, and trains")
+    both = onnx_runtimes()
+    if len(both) > 1:
+        yield _line(
+            "!!",
+            "install",
+            f"{' and '.join(both)} write the same files; only one of them may be installed",
+            f"pip uninstall -y {' '.join(both)}, then {lean_command() if missing else full_command()}",
+        )
+
+
+def _dream() -> Iterator[str]:
+    device = choose_device()
+    names = [*slow_candidates(device), *candidates(device), *["pytorch"] * installed("torch")]
+    if not names:
+        found = "nothing here can run it: OpenVINO, ONNX Runtime and PyTorch are missing"
+        yield _line("!!", "dream", found, lean_command())
+        return
+    where = f"{device} ({platform.processor() or platform.machine()})" if device == "cpu" else device
+    yield _line("ok", "dream", f"runs on {where}")
+    yield _line("ok", "backends", f"{', '.join(names)}: the fastest is found by a short comparison")
+    for package, name in {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}.items():
+        if not installed(package):
+            again = full_command() if installed("torch") else lean_command()
+            yield _line("--", "backends", f"{name} is not installed", again)
+
+
+def _gpu() -> Iterator[str]:
+    card = "" if sys.platform == "darwin" else _nvidia_card()
+    if not card:
+        if sys.platform != "darwin":
+            yield _line("--", "GPU", "no NVIDIA card; the dream runs on the processor, more slowly")
+    elif not installed("torch"):
+        yield _line("--", "GPU", f"{card} found; the dream uses it in a full install only", full_command())
+    else:
         import torch
 
-        from livedream.runtimes.pytorch import choose_device, choose_precision
-        from livedream.runtimes.registry import candidates
-    except (ImportError, OSError) as error:
-        yield _line("!!", "dream", f"PyTorch cannot be loaded: {error}", "see install.md")
-        return
-    device = choose_device()
-    precision = str(choose_precision(device)).removeprefix("torch.")
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or platform.machine()
-    )
-    yield _line("ok", "dream", f"runs in PyTorch on {device.type} ({name}) in {precision}")
-    exported = candidates(device)
-    if exported:
-        yield _line("ok", "backends", f"{', '.join(exported)}: the fastest is found by a short comparison")
-    else:
-        yield _line("--", "backends", "PyTorch only", "install openvino or onnxruntime for a faster dream")
-    if device.type == "cpu" and sys.platform != "darwin":
-        card = _nvidia_card()
-        if card and torch.version.cuda:
-            yield _line(
-                "!!",
-                "GPU",
-                f"{card} found, but this PyTorch (CUDA {torch.version.cuda}) cannot use it",
-                "a newer NVIDIA driver",
-            )
-        elif card:
-            yield _line("!!", "GPU", f"{card} found, but this PyTorch is CPU-only", "see install.md")
+        if torch.cuda.is_available():
+            yield _line("ok", "GPU", card)
+        elif torch.version.cuda:
+            found = f"{card} found, but this PyTorch (CUDA {torch.version.cuda}) cannot use it"
+            yield _line("!!", "GPU", found, "a newer NVIDIA driver")
         else:
-            yield _line("--", "GPU", "none; the dream runs on the processor, more slowly")
+            yield _line("!!", "GPU", f"{card} found, but this PyTorch is CPU-only", "see install.md")
 
 
 def _nvidia_card() -> str:
@@ -183,8 +212,8 @@ def _networks() -> Iterator[str]:
     others = [info.name for info in NETWORKS.values() if info.provider != "livedream"]
     missing = [name for name in others if find_weights(name) is None]
     if missing:
-        names = ", ".join(missing)
-        yield _line("--", "network", f"not installed: {names}", "to get one, livedream models fetch NAME")
+        how = "livedream models fetch NAME" if installed("torch") else full_command()
+        yield _line("--", "network", f"not installed: {', '.join(missing)}", f"to get one, {how}")
 
 
 def _network(info: NetworkInfo) -> str | None:
@@ -197,7 +226,11 @@ def _network(info: NetworkInfo) -> str | None:
         require_undamaged(info.name, path)
     except LivedreamError as error:
         return _line("!!", "network", str(error))
-    return _line("ok", "network", f"{info.name}: {path}")
+    if installed("torch"):
+        return _line("ok", "network", f"{info.name}: {path}")
+    exported = dreamable_layers(info.name)
+    found = f"{info.name}: {path}, {len(exported)} of {len(info.layers)} layers exported"
+    return _line("ok" if exported else "--", "network", found, "" if exported else full_command())
 
 
 def _scenes() -> Iterator[str]:

@@ -10,12 +10,21 @@ from typing import Any
 
 from livedream.cli.parser import checked, folder
 from livedream.errors import UsageError
+from livedream.extras import require_installed
 from livedream.ipc.child import configure_logging
 from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
 from livedream.specs import Command
 
 log = logging.getLogger(__name__)
+
+#: The package that a backend is part of, by the first word of its name.
+_BACKEND_PACKAGES = {
+    "openvino": "openvino",
+    "onnxruntime": "onnxruntime",
+    "tensorrt": "onnxruntime",
+    "pytorch": "torch",
+}
 
 
 def used_by(command: Command) -> list[str]:
@@ -85,6 +94,13 @@ def refuse_unused(found: argparse.Namespace, command: Command) -> None:
     if unused:
         how = "render --classic has its own values and" if command == "classic" else command
         raise UsageError(f"{how} does not use {', '.join(unused)}; possible: {', '.join(used)}")
+
+
+def require_backend(found: argparse.Namespace) -> None:
+    """Raise ``MissingPackageError`` when what ``--backend`` asks for is not installed."""
+    package = _BACKEND_PACKAGES.get(found.backend.partition("-")[0])
+    if package is not None:
+        require_installed(package, f"--backend {found.backend}")
 
 
 def start_logging(found: argparse.Namespace) -> int:

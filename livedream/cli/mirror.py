@@ -6,7 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from livedream.cli.flags import add_common, add_settings, settings_from, start_logging, used_by
+from livedream.cli.flags import (
+    add_common,
+    add_settings,
+    require_backend,
+    settings_from,
+    start_logging,
+    used_by,
+)
 from livedream.cli.parser import Parser, png, seconds, size, whole
 from livedream.settings import Settings
 
@@ -74,6 +81,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
     add_common(parser)
     add_settings(parser, used_by("mirror"))
     found = parser.parse_args(words)
+    require_backend(found)
     level = start_logging(found)
     from livedream.show.options import MirrorOptions
     from livedream.show.run import run_mirror

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.parser import Parser, size, whole
-from livedream.errors import LivedreamError, NetworkError
+from livedream.cli.parser import Parser, whole
+from livedream.errors import LivedreamError, NetworkError, UsageError
+from livedream.extras import require
 
 if TYPE_CHECKING:
     from livedream.networks.importing import Imported
+
+log = logging.getLogger(__name__)
 
 
 def models_command(words: list[str]) -> None:
@@ -47,12 +51,12 @@ def models_command(words: list[str]) -> None:
     exporting = commands.add_parser(
         "export",
         help="write a layer's gradient as one ONNX file",
-        description="Writes the gradient of a layer, at one image size, as an ONNX file that any runtime"
-        " can run, and checks it against autograd. See models/README.md for its inputs and outputs.",
+        description="Writes the gradient of a layer as an ONNX file that any runtime can run on images of any"
+        " size, and checks it against autograd. See models/README.md for its inputs and outputs.",
     )
     exporting.add_argument("name", metavar="NAME", help="the network; see livedream models list")
     exporting.add_argument("--layer", default="parts", help="a layer of it, or a word (default: parts)")
-    exporting.add_argument("--size", type=size, default=(320, 180), metavar="WxH", help="(default: 320x180)")
+    exporting.add_argument("--size", help=argparse.SUPPRESS)  # what it was when a graph had one size
     exporting.add_argument("--half", action="store_true", help="half precision inside, for GPUs")
     exporting.add_argument(
         "--steps", type=whole(1, 100), default=0, metavar="N", help="N ascent steps in one graph"
@@ -63,17 +67,22 @@ def models_command(words: list[str]) -> None:
         default="exact",
         help="soft: as if max-pools were averages, for larger and more colourful forms",
     )
-    exporting.add_argument("--guide", action="store_true", help="for guide images, not channel weights")
+    kinds = exporting.add_mutually_exclusive_group()
+    kinds.add_argument("--guide", action="store_true", help="for guide images, not channel weights")
+    kinds.add_argument("--features", action="store_true", help="the layer's activation, not a gradient")
+    kinds.add_argument(
+        "--shipped", action="store_true", help="all that the mirror asks for, of all layers; needs --out"
+    )
     exporting.add_argument("--out", type=Path, metavar="DIR", help="(default: in your cache folder)")
     exporting.set_defaults(run=_export)
     verifying = commands.add_parser(
         "verify",
         help="check exported files against autograd",
-        description="Runs exported files on two random images and a photograph and compares them with"
-        " autograd.",
+        description="Runs exported files on random images and a photograph, at two sizes, and compares"
+        " them with autograd.",
     )
     verifying.add_argument(
-        "files", type=Path, nargs="*", metavar="FILE", help="(default: all in your cache folder)"
+        "files", type=Path, nargs="*", metavar="FILE", help="(default: the shipped and all in your cache)"
     )
     verifying.set_defaults(run=_verify)
     for command in (exporting, verifying):
@@ -103,34 +112,56 @@ def _fetch(found: argparse.Namespace) -> None:
 
 
 def _export(found: argparse.Namespace) -> None:
-    from livedream.compile.export import export
     from livedream.networks.catalogue import network_info
-    from livedream.networks.graphs import GraphSidecar, GraphSpec
+    from livedream.networks.graphs import GraphSpec
 
-    width, height = found.size
-    spec = GraphSpec(
-        network=found.name,
-        layer=network_info(found.name).layer(found.layer).name,
-        width=width,
-        height=height,
-        half=found.half,
-        steps=found.steps,
-        pool_gradient=found.pool_gradient,
-        guide=found.guide,
-    )
-    path = export(spec, found.weights, found.out)
-    sys.stdout.write(
-        f"wrote {path} ({path.stat().st_size / 1e6:.0f} MB): {_reached(GraphSidecar.read(path).tolerance)}\n"
-    )
+    if found.size is not None:
+        sys.stderr.write("livedream: one file serves every image size now; --size changes nothing\n")
+    layer = network_info(found.name).layer(found.layer).name
+    if found.shipped:
+        _export_shipped(found)
+        return
+    kind = "guide" if found.guide else "features" if found.features else "gradient"
+    try:
+        spec = GraphSpec(found.name, layer, kind, found.pool_gradient, found.half, found.steps)
+    except ValueError as error:
+        raise UsageError(f"--features: {error}") from error
+    _require_exporter(f"exporting {found.name}")
+
+    from livedream.compile.export import export
+
+    _wrote(export(spec, found.weights, found.out))
+
+
+def _export_shipped(found: argparse.Namespace) -> None:
+    if found.out is None or found.weights or found.half or found.steps:
+        raise UsageError("--shipped writes all graphs of a network to --out DIR, from its usual weights")
+    _require_exporter(f"exporting {found.name}")
+
+    from livedream.compile.shipping import export_shipped
+
+    for path in export_shipped(found.name, found.out, lambda stage: log.info("%s", stage)):
+        _wrote(path)
+
+
+def _wrote(path: Path) -> None:
+    from livedream.networks.graphs import GraphSidecar
+
+    sidecar, megabytes = GraphSidecar.read(path), path.stat().st_size / 1e6
+    beside = f", kernels in {sidecar.kernels}" if sidecar.kernels else ""
+    sys.stdout.write(f"wrote {path} ({megabytes:.1f} MB{beside}): {_reached(sidecar.tolerance)}\n")
 
 
 def _verify(found: argparse.Namespace) -> None:
+    _require_exporter("comparing exported files with autograd")
     from livedream.compile.export import verify
-    from livedream.networks.graphs import graphs_dir
+    from livedream.networks.graphs import SHIPPED_DIR, graphs_dir
 
-    files = found.files or sorted(graphs_dir().glob("*.onnx"))
+    files = found.files or sorted((*SHIPPED_DIR.glob("*.onnx"), *graphs_dir().glob("*.onnx")))
     if not files:
-        raise NetworkError(f"no exported graphs in {graphs_dir()}; see livedream models export --help")
+        raise NetworkError(
+            f"no exported graphs in {graphs_dir()} or {SHIPPED_DIR}; see livedream models export --help"
+        )
     failed = 0
     for path in files:
         try:
@@ -141,6 +172,12 @@ def _verify(found: argparse.Namespace) -> None:
         sys.stdout.flush()
     if failed:
         raise NetworkError(f"{failed} of {len(files)} exported files failed")
+
+
+def _require_exporter(what: str) -> None:
+    """Raise ``MissingPackageError`` in a lean install."""
+    for package in ("torch", "onnx"):
+        require(package, what)
 
 
 def _reached(tolerance: dict[str, float]) -> str:

@@ -8,6 +8,7 @@ from livedream.cli.flags import (
     add_common,
     add_settings,
     refuse_unused,
+    require_backend,
     settings_from,
     start_logging,
     used_by,
@@ -35,6 +36,7 @@ def render_command(words: list[str]) -> None:
     add_settings(parser, used_by("render"))
     found = parser.parse_args(words)
     refuse_unused(found, "classic" if found.classic else "render")
+    require_backend(found)
     start_logging(found)
     from livedream.cli.rendering import render
 

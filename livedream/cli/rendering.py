@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from livedream.dream.dreamer import Dreamer
 from livedream.errors import OutputError, UsageError
+from livedream.extras import installed
 from livedream.files import require_different, require_writable
 from livedream.frame import Frame, Image
 from livedream.performance.state import PlayState
@@ -66,7 +67,10 @@ def render(
         if not still and opened.kind != "video" and frames is None:
             raise UsageError(f"{source} never ends: say how many with --frames N")
         recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
-        backend = "pytorch" if classic or to_photo else backend
+        if (classic or to_photo) and installed(
+            "torch"
+        ):  # full precision, which a single picture has time for
+            backend = "pytorch"
         dreamer = _dreamer(settings, weights, device, backend)
         composer, presence = Composer(), PresenceDetector()
         if still:
@@ -99,10 +103,7 @@ def _bar(name: str, pictures: int | None, classic: bool) -> tqdm[NoReturn]:
 
 
 def _dreamer(settings: Settings, weights: Path | None, device: str, backend: str) -> Dreamer:
-    import torch
-
     threads = os.cpu_count() or 1  # nothing else runs here: all cores are the dream's
-    torch.set_num_threads(threads)
     return Dreamer(settings.network, weights=weights, device=device, backend=backend, threads=threads)
 
 

@@ -6,7 +6,7 @@ import sys
 
 from livedream.cli.parser import Parser, folder
 from livedream.errors import UsageError
-from livedream.networks.catalogue import installed_networks
+from livedream.networks.dreamable import dreamable_networks
 from livedream.performance.scenes import SHIPPED_DIR, Scenes
 from livedream.performance.store import possible
 from livedream.settings import Settings
@@ -23,7 +23,7 @@ def scenes_command(words: list[str]) -> None:
 
 def listing(scenes: Scenes) -> str:
     """Every scene with its key and title, and what is wrong with its file, in lines."""
-    lines, networks = [], installed_networks()
+    lines, networks = [], dreamable_networks()
     for name, path in scenes.paths().items():
         try:
             scene = scenes.named(name)

@@ -1,4 +1,7 @@
-"""Gradients of convolutions, as convolutions: see :mod:`livedream.compile.decompositions`."""
+"""Gradients of convolutions, as convolutions: see :mod:`livedream.compile.decompositions`.
+
+Heights and widths are symbols: nothing here may branch on them, or the graph would fit one size only.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,12 @@ def depth_to_space(x: Tensor, rows: int, columns: int) -> Tensor:
     return x.reshape(b, c, rows * h, columns * w).clone()
 
 
+@depth_to_space.register_fake
+def _(x: Tensor, rows: int, columns: int) -> Tensor:
+    b, c, h, w = x.shape
+    return x.new_empty(b, c // (rows * columns), rows * h, columns * w)
+
+
 def pair(value: Sequence[int]) -> tuple[int, int]:
     """One value or two, as (rows, columns)."""
     values = list(value)
@@ -34,7 +43,10 @@ _VECTOR_CHANNELS = 16
 def convolution_input_gradient(
     g: Tensor, weight: Tensor, size: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    """The gradient with respect to a convolution's input (B, C, H, W) = ``size``, from its output's ``g``."""
+    """The gradient with respect to a convolution's input (B, C, H, W) = ``size``, from its output's ``g``.
+
+    It may have been padded further than ``padding`` says at the end, as in pools that round up.
+    """
     stride, padding, dilation = pair(stride), pair(padding), pair(dilation)
     outputs, per_group, *kernel = weight.shape
     # (O, I/G, kh, kw) -> (I, O/G, kh, kw): maps outputs to inputs.
@@ -45,12 +57,8 @@ def convolution_input_gradient(
         transposed, dilation = _with_gaps(transposed, dilation), (1, 1)
         kernel = list(transposed.shape[2:])
     if stride == (1, 1):
-        before = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
-        after = [
-            n - o + d * (k - 1) - b
-            for n, o, d, k, b in zip(size[2:], g.shape[2:], dilation, kernel, before, strict=True)
-        ]
-        return F.conv2d(padded(g, before, after), transposed.flip(2, 3), dilation=dilation, groups=groups)
+        border = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
+        return F.conv2d(padded(g, border, border), transposed.flip(2, 3), dilation=dilation, groups=groups)
     # Row r + s·t of the kernel belongs to phase r, tap t. With few inputs, all phases go into one
     # convolution, with zeros for the taps that some of them lack.
     together = inputs < _VECTOR_CHANNELS and groups == 1
@@ -63,14 +71,13 @@ def convolution_input_gradient(
             if together or 0 in phase.shape:
                 phase = F.pad(phase, (0, missing[1], 0, missing[0]))
             phases.append(phase.flip(2, 3))
-    count = [(n - 1 + p) // s + 1 for n, p, s in zip(size[2:], padding, stride, strict=True)]
-    after = [c - o for c, o in zip(count, g.shape[2:], strict=True)]
+    # How many rows and columns are missing at the end depends on the size; these suffice for any.
+    after = [max(0, -((p - k + 1) // s)) for k, p, s in zip(kernel, padding, stride, strict=True)]
     parts = [
         F.conv2d(padded(g, [n - 1 for n in phase.shape[2:]], after), phase, groups=groups)
         for phase in ([torch.cat(phases)] if together else phases)
     ]
-    out: Tensor = depth_to_space(torch.cat(parts, 1), *stride)
-    return out[:, :, padding[0] : padding[0] + size[2], padding[1] : padding[1] + size[3]]
+    return cropped(depth_to_space(torch.cat(parts, 1), *stride), padding, size[2:])
 
 
 def _with_gaps(kernel: Tensor, dilation: tuple[int, int]) -> Tensor:
@@ -84,16 +91,29 @@ def _with_gaps(kernel: Tensor, dilation: tuple[int, int]) -> Tensor:
 
 def padded(x: Tensor, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> Tensor:
     """``x`` padded, or cropped where the padding is negative, by (rows, columns) before and after."""
-    if not any((*before, *after)):
-        return x
     grow = [max(0, n) for n in (before[1], after[1], before[0], after[0])]
     if any(grow):
         x = F.pad(x, grow, value=value)
-    top, left = (max(0, -n) for n in before)
-    bottom, right = (max(0, -n) for n in after)
-    if top or left or bottom or right:
-        x = x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+    for axis, first, last in zip((2, 3), before, after, strict=True):
+        if first < 0 or last < 0:
+            x = x.narrow(axis, max(0, -first), x.shape[axis] - max(0, -first) - max(0, -last))
     return x
+
+
+def cropped(x: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    """The part of ``x`` (B, C, H, W) with this many rows and columns that begins at ``start``."""
+    for axis, first, count in zip((2, 3), start, size, strict=True):
+        if first or not same_size(count, x.shape[axis]):
+            x = x.narrow(axis, first, count)
+    return x
+
+
+def same_size(a: Any, b: Any) -> bool:
+    """Whether two sizes are equal whatever the size of the image."""
+    difference = a - b
+    if isinstance(difference, torch.SymInt):
+        difference = difference.node.maybe_as_int()
+    return bool(difference == 0)
 
 
 def convolution_backward(

@@ -13,14 +13,16 @@ Autograd's own backward operations have no counterpart in ONNX, and the obvious 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from livedream.compile import pools as pools
 from livedream.compile.convolutions import convolution_backward
+from livedream.errors import BackendError
 
 _aten = torch.ops.aten
 
@@ -28,6 +30,15 @@ _aten = torch.ops.aten
 def _silu_gradient(g: Tensor, x: Tensor) -> Tensor:
     sigmoid = torch.sigmoid(x)
     return g * sigmoid * (1 + x * (1 - sigmoid))
+
+
+def _slice_gradient(g: Tensor, size: Sequence[int], axis: int, start: int, end: int, step: int) -> Tensor:
+    """The gradient with respect to ``x`` of this size of ``x[start:end:step]`` along ``axis``."""
+    if step != 1:
+        raise BackendError("slices with a step cannot be exported")
+    axis %= len(size)
+    pads = [0, 0] * (len(size) - axis - 1) + [start, size[axis] - start - g.shape[axis]]
+    return F.pad(g, pads)
 
 
 def _variance_and_mean(
@@ -80,7 +91,6 @@ def decompositions(pool_gradient: str = "exact") -> dict[Any, Callable[..., Any]
                 _aten.native_batch_norm,
                 _aten.split,
                 _aten.select_backward,
-                _aten.slice_backward,
                 _aten.pixel_shuffle,
             ]
         ),
@@ -91,6 +101,7 @@ def decompositions(pool_gradient: str = "exact") -> dict[Any, Callable[..., Any]
         ),
         _aten.avg_pool2d.default: pools.average_pool,
         _aten.avg_pool2d_backward.default: pools.average_pool_gradient,
+        _aten.slice_backward.default: _slice_gradient,
         _aten.silu_backward.default: _silu_gradient,
         _aten.var_mean.correction: _variance_and_mean,
         _aten.avg_pool3d.default: pools.average_pool_3d,

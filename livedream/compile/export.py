@@ -1,4 +1,4 @@
-"""Exports the gradient of a layer as an ONNX graph, and checks it against autograd."""
+"""Exports the gradient or the features of a layer as an ONNX graph, and checks it against PyTorch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from livedream.compile.tracing import input_names, output_names, reference, trac
 from livedream.errors import NetworkError
 from livedream.files import file_hash, replace_file
 from livedream.frame import resize
+from livedream.networks.autograd import pools
 from livedream.networks.catalogue import MODELS_DIR, network_info
 from livedream.networks.graphs import (
     GUIDE_FEATURES,
     GraphSidecar,
     GraphSpec,
+    check_files,
     graphs_dir,
     weights_hash,
 )
 from livedream.networks.load import load_network
-from livedream.networks.objective import pools
 from livedream.places import create
 
 #: What an export must reach against autograd in full precision: cosine at least, relative error at most.
 TOLERANCES = {False: (0.9999, 1e-3), True: (0.99, 0.2)}
 #: An image that misses them may be replaced twice.
 _ATTEMPTS = 3
+#: At which sizes (width, height): even and odd, landscape and portrait.
+CHECKED_SIZES = ((160, 96), (97, 151))
 PHOTOGRAPH = MODELS_DIR / "photograph.jpg"
 
 
@@ -52,7 +55,7 @@ def export(
     made_by: str = "command",
     progress: Progress = _silent,
 ) -> Path:
-    """Trace, write and check one gradient; the path of the ``.onnx`` file, with its sidecar beside it.
+    """Trace, write and check one graph; the path of the ``.onnx`` file, with its sidecar beside it.
 
     Raises ``NetworkError`` and writes no file when it does not match autograd (see :data:`TOLERANCES`), and
     ``OutputError`` when the folder cannot be written to.
@@ -60,12 +63,7 @@ def export(
     folder = create(graphs_dir() if folder is None else folder)
     layer = network_info(spec.network).layer(spec.layer)
     path = folder / f"{spec.stem}.onnx"
-    progress("loading")
-    network = _truncated(spec, weights)
-    progress("tracing")
-    module = trace(network, layer.channels, spec)
-    progress("writing")
-    model = write_onnx(module, input_names(spec), output_names(spec)).SerializeToString()
+    model = build(spec, weights, progress).SerializeToString()
     tolerance = check(model, spec, weights, progress)
     replace_file(path, model)
     sidecar = GraphSidecar(
@@ -81,17 +79,26 @@ def export(
     return path
 
 
+def build(spec: GraphSpec, weights: Path | None, progress: Progress = _silent) -> onnx.ModelProto:
+    """Trace and write one graph; it is not checked."""
+    progress("loading")
+    network = _truncated(spec, weights)
+    progress("tracing")
+    module = trace(network, network_info(spec.network).layer(spec.layer).channels, spec)
+    progress("writing")
+    return write_onnx(module, input_names(spec), output_names(spec))
+
+
 def verify(path: Path, weights: Path | None = None) -> dict[str, float]:
     """Check an exported file again, against autograd; the tolerance reached.
 
     Raises ``NetworkError`` when it does not match, was made from other weights, or is damaged.
     """
     sidecar = GraphSidecar.read(path)
-    if file_hash(path) != sidecar.sha256:
-        raise NetworkError(f"{path.name} is damaged: its hash is not the sidecar's")
+    check_files(path, sidecar)
     if weights_hash(sidecar.spec.network, weights) != sidecar.weights_sha256:
         raise NetworkError(f"{path.name} was made from other weights than this machine has; export it again")
-    return check(path.read_bytes(), sidecar.spec, weights)
+    return check(str(path), sidecar.spec, weights)
 
 
 @functools.lru_cache(maxsize=2)
@@ -107,10 +114,12 @@ def _truncated(spec: GraphSpec, weights: Path | None) -> nn.Module:
 
 
 def check(
-    model: bytes, spec: GraphSpec, weights: Path | None, progress: Progress = _silent
+    model: bytes | str, spec: GraphSpec, weights: Path | None, progress: Progress = _silent
 ) -> dict[str, float]:
-    """Compare a graph, run by ONNX Runtime, with autograd in full precision on two random images and a
-    photograph: the lowest ``cosine`` and the largest ``relative_error``.
+    """Compare a graph (or the file of that name), run by ONNX Runtime, with autograd in full precision.
+
+    At each of :data:`CHECKED_SIZES` on two random images and a photograph. Returns the lowest ``cosine`` and
+    the largest ``relative_error``.
 
     Where two values nearly tie, in a max-pool or at a ReLU, rounding decides whose gradient counts, and
     autograd itself is off by up to 6e-3 from double precision. So an image that misses is replaced by
@@ -127,37 +136,49 @@ def check(
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     network = _truncated(spec, weights)
-    channels = network_info(spec.network).layer(spec.layer).channels
     generator = torch.Generator().manual_seed(0)
-    least, most = TOLERANCES[spec.half]
     reached = []
-    for base, noise in ((torch.zeros(1), 1.0), (torch.zeros(1), 1.0), (_photograph(spec), 0.02)):
-        for _ in range(_ATTEMPTS):
-            progress("checking")
-            random = torch.rand(1, 3, spec.height, spec.width, generator=generator)
-            image = (base + noise * random).clamp(0.0, 1.0)
-            inputs = (image, *_other_inputs(spec, channels, generator))
-            with pools(spec.pool_gradient):
-                expected = reference(network, spec)(*inputs)
-            found = session.run(None, dict(zip(input_names(spec), (i.numpy() for i in inputs), strict=True)))
-            cosine, error = _distance(found, expected, image.numpy() if spec.steps else 0.0)
-            if cosine > least and error < most:
-                break
-        else:
-            if not spec.half and cosine > least and _traced_error(spec, network, inputs, expected) < most:
-                reached.append((cosine, error))
-                continue
-            raise NetworkError(
-                f"the exported {spec.stem} does not match autograd: cosine {cosine:.5f} (required: {least}),"
-                f" relative error {error:.2g} (required: {most:g})"
-            )
-        reached.append((cosine, error))
+    for width, height in CHECKED_SIZES:
+        photograph = _photograph(width, height)
+        for base, noise in ((torch.zeros(1), 1.0), (torch.zeros(1), 1.0), (photograph, 0.02)):
+
+            def image(base: Tensor = base, noise: float = noise, shape: Any = photograph.shape) -> Tensor:
+                progress("checking")
+                return (base + noise * torch.rand(shape, generator=generator)).clamp(0.0, 1.0)
+
+            reached.append(_compare(session, spec, network, image, generator))
     cosines, errors = zip(*reached, strict=True)
     return {"cosine": round(min(cosines), 7), "relative_error": float(f"{max(errors):.3g}")}
 
 
+def _compare(
+    session: Any,
+    spec: GraphSpec,
+    network: nn.Module,
+    image: Callable[[], Tensor],
+    generator: torch.Generator,
+) -> tuple[float, float]:
+    """Cosine and relative error on an ``image``, or on another of its kind when it misses."""
+    least, most = TOLERANCES[spec.half]
+    channels = network_info(spec.network).layer(spec.layer).channels
+    for _ in range(_ATTEMPTS):
+        inputs = (image(), *_other_inputs(spec, channels, generator))
+        with pools(spec.pool_gradient):
+            expected = reference(network, spec)(*inputs)
+        found = session.run(None, dict(zip(input_names(spec), (i.numpy() for i in inputs), strict=True)))
+        cosine, error = _distance(found, expected, inputs[0].numpy() if spec.steps else 0.0)
+        if cosine > least and error < most:
+            return cosine, error
+    if not spec.half and cosine > least and _traced_error(spec, network, inputs, expected) < most:
+        return cosine, error
+    raise NetworkError(
+        f"the exported {spec.stem} does not match autograd: cosine {cosine:.5f} (required: {least}),"
+        f" relative error {error:.2g} (required: {most:g})"
+    )
+
+
 def _traced_error(
-    spec: GraphSpec, network: nn.Module, inputs: tuple[Tensor, ...], expected: tuple[Tensor, Tensor]
+    spec: GraphSpec, network: nn.Module, inputs: tuple[Tensor, ...], expected: tuple[Tensor, ...]
 ) -> float:
     """The relative error of the traced gradient, before it is written as ONNX and run elsewhere."""
     found = trace(network, network_info(spec.network).layer(spec.layer).channels, spec)(*inputs)
@@ -166,17 +187,17 @@ def _traced_error(
 
 
 def _other_inputs(spec: GraphSpec, channels: int, generator: torch.Generator) -> list[Tensor]:
-    shape = (channels, GUIDE_FEATURES) if spec.guide else (1, channels, 1, 1)
-    second = torch.rand(shape, generator=generator)
-    return [second, torch.tensor(1.5), torch.tensor(0.4)] if spec.steps else [second]
+    shape = (channels, GUIDE_FEATURES) if spec.kind == "guide" else (1, channels, 1, 1)
+    inputs = [torch.rand(shape, generator=generator), torch.tensor(1.5), torch.tensor(0.4)]
+    return inputs[: len(input_names(spec)) - 1]
 
 
-def _photograph(spec: GraphSpec) -> Tensor:
+def _photograph(width: int, height: int) -> Tensor:
     from PIL import Image
 
     try:
         with Image.open(PHOTOGRAPH) as file:
-            pixels = resize(np.asarray(file.convert("RGB")), spec.width, spec.height)
+            pixels = resize(np.asarray(file.convert("RGB")), width, height)
     except OSError as error:
         raise NetworkError(
             f"exports are checked on {PHOTOGRAPH}, which cannot be read: {error}; install livedream again"
@@ -184,12 +205,15 @@ def _photograph(spec: GraphSpec) -> Tensor:
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
 
 
-def _distance(found: Any, expected: tuple[Tensor, Tensor], base: Any) -> tuple[float, float]:
-    """The cosine of two gradients (or changes of ``base``), and the larger relative error of both outputs."""
-    a, b = ((np.asarray(g, np.float64) - base).ravel() for g in (found[0], expected[0].numpy()))
-    strengths = float(found[1]), float(expected[1])
+def _distance(found: Any, expected: tuple[Tensor, ...], base: Any) -> tuple[float, float]:
+    """The cosine of the first outputs (or their changes of ``base``), and the largest relative error."""
+    first, *others = (
+        (np.asarray(a, np.float64).ravel(), b.numpy().astype(np.float64).ravel())
+        for a, b in zip(found, expected, strict=True)
+    )
+    a, b = (values - np.ravel(base) for values in first)
     if not (a.any() and b.any()):
         return (1.0, 0.0) if not a.any() and not b.any() else (0.0, 1.0)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    errors = float(np.linalg.norm(a - b) / np.linalg.norm(b)), abs(strengths[0] / strengths[1] - 1)
+    errors = [float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in ((a, b), *others)]
     return float(a @ b) / lengths, max(errors)

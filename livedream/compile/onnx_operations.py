@@ -9,12 +9,13 @@ import onnx
 from torch.fx import GraphModule, Node
 
 from livedream.compile.onnx_writer import OnnxWriter, Operation
+from livedream.compile.sizes import plain
 from livedream.errors import BackendError
 
 
-def shape_of(node: Node) -> list[int]:
-    """The shape of a node's value."""
-    return [int(n) for n in node.meta["val"].shape]
+def shape_of(node: Node) -> list[Any]:
+    """The shape of a node's value; sizes that depend on the image's are expressions, others are ints."""
+    return [plain(n) for n in node.meta["val"].shape]
 
 
 def arguments(node: Node, count: int = 0) -> list[Any]:
@@ -66,9 +67,10 @@ def _without_zero_border(node: Any) -> tuple[Node, list[int]] | None:
     if not isinstance(node, Node) or str(node.target) != "aten.constant_pad_nd.default":
         return None
     x, pads, *value = arguments(node)
-    if len(pads) != 4 or any(value) or min(pads) < 0:
+    sizes = [plain(pad) for pad in pads]
+    if len(pads) != 4 or any(value) or not all(isinstance(size, int) and size >= 0 for size in sizes):
         return None
-    left, right, top, bottom = pads
+    left, right, top, bottom = sizes
     return x, [top, left, bottom, right]
 
 
@@ -96,11 +98,11 @@ def _depth_to_space(writer: OnnxWriter, node: Node) -> str:
     name = writer.value(x, node)
     if rows == columns:
         return writer.emit("DepthToSpace", [name], blocksize=rows, mode="DCR")
-    b, c, h, w = shape_of(x)
+    b, c, h, w = x.meta["val"].shape
     c //= rows * columns
     name = writer.emit("Reshape", [name, writer.integers([b, rows, columns, c, h, w])])
     name = writer.emit("Transpose", [name], perm=[0, 3, 4, 1, 5, 2])
-    return writer.emit("Reshape", [name, writer.integers([b, c, rows * h, columns * w])])
+    return writer.emit("Reshape", [name, writer.integers(node.meta["val"].shape)])
 
 
 def _threshold_backward(writer: OnnxWriter, node: Node) -> str:
@@ -116,11 +118,12 @@ def _where(writer: OnnxWriter, node: Node) -> str:
 
 def _slice(writer: OnnxWriter, node: Node) -> str:
     x, axis, start, end, step = arguments(node, 5)
-    axis, start, step = axis or 0, start or 0, step or 1
-    end = 2**31 if end is None else min(end, 2**31)
-    if start == 0 and step == 1 and end >= shape_of(x)[axis]:
+    axis, start, step = axis or 0, plain(start or 0), step or 1
+    end = 2**31 if end is None else plain(end)
+    if step == 1 and shape_of(x)[axis] == shape_of(node)[axis]:
         return writer.value(x, node)
-    bounds = [writer.integers([n]) for n in (start, end, axis, step)]
+    end = min(end, 2**31) if isinstance(end, int) else arguments(node)[3]
+    bounds = [writer.integers([n]) for n in (arguments(node)[2] or 0, end, axis, step)]
     return writer.emit("Slice", [writer.value(x, node), *bounds])
 
 
@@ -133,8 +136,8 @@ def _flip(writer: OnnxWriter, node: Node) -> str:
     x, axes = arguments(node)
     name = writer.value(x, node)
     for axis in axes:
-        count = shape_of(node)[axis]
-        name = writer.emit("Gather", [name, writer.integers(range(count - 1, -1, -1))], axis=axis)
+        bounds = [writer.integers([n]) for n in (-1, -(2**31), axis, -1)]
+        name = writer.emit("Slice", [name, *bounds])
     return name
 
 
@@ -155,11 +158,32 @@ def _reduction(kind: str) -> Operation:
 
 
 def _reshape(writer: OnnxWriter, node: Node) -> str:
-    return writer.emit("Reshape", [writer.value(arguments(node)[0], node), writer.integers(shape_of(node))])
+    shape = writer.integers(node.meta["val"].shape)
+    return writer.emit("Reshape", [writer.value(arguments(node)[0], node), shape])
 
 
 def _expand(writer: OnnxWriter, node: Node) -> str:
-    return writer.emit("Expand", [writer.value(arguments(node)[0], node), writer.integers(shape_of(node))])
+    shape = writer.integers(node.meta["val"].shape)
+    return writer.emit("Expand", [writer.value(arguments(node)[0], node), shape])
+
+
+def _filled(number: float) -> Operation:
+    """A tensor with the same number everywhere."""
+
+    def write(writer: OnnxWriter, node: Node) -> str:
+        shape = writer.integers(node.meta["val"].shape)
+        return writer.emit("Expand", [writer.value(number, node), shape])
+
+    return write
+
+
+def _full(writer: OnnxWriter, node: Node) -> str:
+    return _filled(arguments(node)[1])(writer, node)
+
+
+def _range(writer: OnnxWriter, node: Node) -> str:
+    (count,) = arguments(node)
+    return writer.emit("Range", [writer.value(n, node) for n in (0, count, 1)])
 
 
 def _permute(writer: OnnxWriter, node: Node) -> str:
@@ -231,6 +255,9 @@ OPERATIONS: dict[str, Operation] = (
         "aten.sum.default": _reduction("ReduceSum"),
         "aten.sum.dim_IntList": _reduction("ReduceSum"),
         "aten.expand.default": _expand,
+        "aten.full.default": _full,
+        "aten.fill.Scalar": _full,
+        "aten.arange.default": _range,
         "aten.permute.default": _permute,
         "aten.transpose.int": _transpose,
         "aten.rsqrt.default": _reciprocal_root,
@@ -270,6 +297,9 @@ OPERATIONS: dict[str, Operation] = (
             "gt.Tensor": "Greater",
             "gt.Scalar": "Greater",
             "ge.Scalar": "GreaterOrEqual",
+            "ge.Tensor": "GreaterOrEqual",
+            "lt.Tensor": "Less",
+            "floor_divide.default": "Div",
             "lt.Scalar": "Less",
             "le.Scalar": "LessOrEqual",
             "bitwise_and.Tensor": "And",
@@ -290,6 +320,8 @@ OPERATIONS: dict[str, Operation] = (
                 "squeeze.dim",
                 "squeeze.dims",
             ),
+            _filled(0.0): ("zeros.default", "new_zeros.default", "zeros_like.default", "empty_like.default"),
+            _filled(1.0): ("ones.default", "new_ones.default", "ones_like.default"),
             _with_alpha("Add"): ("add.Tensor", "add.Scalar"),
             _with_alpha("Sub"): ("sub.Tensor", "sub.Scalar"),
             _reversed_sub: ("rsub.Scalar", "rsub.Tensor"),

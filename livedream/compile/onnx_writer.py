@@ -16,9 +16,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.fx import GraphModule, Node
 
 from livedream.compile.passes import simplify
+from livedream.compile.sizes import SizeWriter, is_size, plain
 from livedream.errors import BackendError
 
 OPSET = 18
+#: What the sizes of the image are called in a graph.
+FREE_SIZES = ("height", "width")
 
 _TYPES = {
     torch.float32: TensorProto.FLOAT,
@@ -43,6 +46,7 @@ class OnnxWriter:
         self._names: dict[Node, str] = {}
         self._made: list[onnx.NodeProto] = []
         self._initial: dict[str, onnx.TensorProto] = {}
+        self._sizes = SizeWriter(self.emit, self._plain_integers)
 
     def model(self, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
         """The trace as an ONNX model whose inputs and outputs have these names.
@@ -51,8 +55,11 @@ class OnnxWriter:
         """
         given = [node for node in self._trace.nodes if node.op == "placeholder"]
         self._names |= dict(zip(given, inputs, strict=True))
+        for node, name in zip(given, inputs, strict=True):
+            for axis, size in enumerate(node.meta["val"].shape):
+                self._sizes.define(size, name, axis)
         for node in self._trace.nodes:
-            if node.op == "call_function" and node not in self._constants:
+            if node.op == "call_function" and node not in self._constants and not _is_number(node):
                 self._names[node] = self._write(node)
         (results,) = next(node for node in self._trace.nodes if node.op == "output").args
         for node, name in zip(results, outputs, strict=True):
@@ -61,7 +68,7 @@ class OnnxWriter:
         graph = helper.make_graph(
             _needed(self._made, outputs),
             "livedream",
-            [_described(name, node) for name, node in zip(inputs, given, strict=True)],
+            [_described(name, node, FREE_SIZES) for name, node in zip(inputs, given, strict=True)],
             [_described(name, node) for name, node in zip(outputs, results, strict=True)],
             [tensor for name, tensor in self._initial.items() if name in used],
         )
@@ -94,8 +101,11 @@ class OnnxWriter:
             self._names[node] = self._initialise(node.name, array)
         return self._names[node]
 
-    def integers(self, values: Sequence[int]) -> str:
-        """A constant of 64-bit integers; its name."""
+    def integers(self, values: Sequence[Any]) -> str:
+        """64-bit integers, some of which may depend on the image's size; their name."""
+        return self._sizes.all(values)
+
+    def _plain_integers(self, values: Sequence[int]) -> str:
         return self.constant(list(values), np.int64)
 
     def _initialise(self, name: str, array: np.ndarray[Any, Any]) -> str:
@@ -105,9 +115,16 @@ class OnnxWriter:
 
     def value(self, argument: Any, like: Node) -> str:
         """The name of an argument: a node's, or a number's as a constant of ``like``'s type."""
+        if is_size(argument):
+            return self.scalar(argument, like.meta["val"].dtype)
         if isinstance(argument, Node):
             return self._name_of(argument)
         return self.constant(argument, _numpy_type(like.meta["val"].dtype))
+
+    def scalar(self, size: Any, dtype: torch.dtype) -> str:
+        """A size as a number of another type; its name."""
+        name = self.emit("Squeeze", [self.integers([size])])
+        return name if dtype == torch.int64 else self.cast(name, dtype)
 
     def cast(self, name: str, dtype: torch.dtype) -> str:
         """A value converted to another type; its name."""
@@ -115,13 +132,15 @@ class OnnxWriter:
 
     def same_type(self, node: Node, arguments: Sequence[Any]) -> list[str]:
         """The names of ``arguments``, all of the widest type among them."""
-        dtypes = [a.meta["val"].dtype for a in arguments if isinstance(a, Node)]
+        dtypes = [a.meta["val"].dtype for a in arguments if isinstance(a, Node) and not is_size(a)]
         widest = dtypes[0]
         for dtype in dtypes:
             widest = torch.promote_types(widest, dtype)
         names = []
         for argument in arguments:
-            if isinstance(argument, Node):
+            if is_size(argument):
+                names.append(self.scalar(argument, widest))
+            elif isinstance(argument, Node):
                 name = self._name_of(argument)
                 names.append(name if argument.meta["val"].dtype == widest else self.cast(name, widest))
             else:
@@ -139,9 +158,17 @@ def _needed(made: list[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.Nod
     return kept[::-1]
 
 
-def _described(name: str, node: Node) -> onnx.ValueInfoProto:
-    value = node.meta["val"]
-    return helper.make_tensor_value_info(name, _TYPES[value.dtype], list(value.shape))
+def _is_number(node: Node) -> bool:
+    """Whether a node computes with sizes: those that are needed are written from their expressions."""
+    return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool | int | float)
+
+
+def _described(name: str, node: Node, free: Sequence[str] = ()) -> onnx.ValueInfoProto:
+    """An input or output of the graph; sizes that depend on the image's get the names ``free``, in order."""
+    value, names = node.meta["val"], iter(free)
+    sizes = [plain(size) for size in value.shape]
+    shape = [size if isinstance(size, int) else next(names, None) for size in sizes]
+    return helper.make_tensor_value_info(name, _TYPES[value.dtype], shape)
 
 
 def _numpy_type(dtype: torch.dtype) -> Any:

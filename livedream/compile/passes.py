@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
-# Operations that use only the shape of their input.
-_FILLED = {
-    "aten.new_zeros.default": 0.0,
-    "aten.zeros_like.default": 0.0,
-    "aten.empty_like.default": 0.0,
-    "aten.ones_like.default": 1.0,
-}
+from livedream.compile.sizes import is_size, plain
 
 
 def simplify(module: GraphModule) -> dict[Node, Tensor]:
     """Simplify the trace ``module`` in place; returns its constant nodes and their values.
 
-    A node that depends on no input is constant, and so are zeros or ones "like" an input.
+    A node that depends on no input is constant.
     """
     module.graph.eliminate_dead_code()
     _merge_equal(module)
@@ -29,9 +22,6 @@ def simplify(module: GraphModule) -> dict[Node, Tensor]:
     for node in module.graph.nodes:
         if node.op == "get_attr":
             values[node] = getattr(module, node.target)
-        elif str(node.target) in _FILLED:
-            like = node.meta["val"]
-            values[node] = torch.full(like.shape, _FILLED[str(node.target)], dtype=like.dtype)
         elif node.op == "call_function" and all(source in values for source in node.all_input_nodes):
             values[node] = node.target(*map_arg(node.args, values.get), **map_arg(node.kwargs, values.get))
     return values
@@ -49,7 +39,9 @@ def _merge_equal(module: GraphModule) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as something hashable that distinguishes 1, 1.0 and True."""
+    """``value`` as something hashable that distinguishes 1, 1.0 and True; equal sizes are equal."""
+    if is_size(value):
+        return str(plain(value))
     if isinstance(value, list | tuple):
         return tuple(_plain(v) for v in value)
     if isinstance(value, dict):

@@ -1,65 +1,111 @@
-"""Pools and their gradients, by comparisons and convolutions: see ``decompositions``."""
+"""Pools and their gradients, by comparisons and convolutions: see ``decompositions``.
+
+Heights and widths are symbols: nothing here may branch on them, or the graph would fit one size only. So
+everything is padded as far as the least favourable size needs, and cropped to its own size at the end.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from livedream.compile.convolutions import convolution_input_gradient, depth_to_space, padded, pair
+from livedream.compile.convolutions import (
+    convolution_input_gradient,
+    cropped,
+    depth_to_space,
+    padded,
+    pair,
+    same_size,
+)
 from livedream.errors import BackendError
 
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a pool along one axis: their length, stride and padding, and how many there are.
+
+    With ``ceil_mode`` the last may reach past the padding. ``count`` is a symbol where the size is one.
+    """
+
+    kernel: int
+    stride: int
+    padding: int
+    ceil_mode: bool
+    count: Any
+
+    @property
+    def after(self) -> int:
+        """How far to pad at the end so that all windows fit, whatever the size."""
+        return self.padding + (self.stride - 1 if self.ceil_mode else 0)
+
+    @property
+    def taps(self) -> int:
+        """Into how many windows, at most, a value enters."""
+        return -(-self.kernel // self.stride)
+
+
+def _windows(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> Windows:
+    room = size + 2 * padding - kernel + (stride - 1 if ceil_mode else 0)
+    count: Any = room // stride + 1
+    if ceil_mode and kernel - padding < stride:  # the last may begin past the input, and is left out then
+        count = torch.sym_min(count, (size + padding + stride - 1) // stride)
+    return Windows(kernel, stride, padding, ceil_mode, count)
+
+
+def _both_axes(x: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -> tuple[Windows, Windows]:
+    """The windows of rows and of columns."""
+    given = zip(x.shape[2:], pair(kernel), pair(stride or kernel), pair(padding), strict=True)
+    rows, columns = (_windows(n, k, s, p, ceil_mode) for n, k, s, p in given)
+    return rows, columns
+
+
 # --- max-pools
-
-
-def _span(n: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
-    """How many windows PyTorch's pools have over ``n`` values."""
-    room = n + 2 * padding - kernel
-    count = (-(-room // stride) if ceil_mode else room // stride) + 1
-    return count - 1 if ceil_mode and (count - 1) * stride >= n + padding else count
 
 
 def _lowest(x: Tensor) -> float:
     return -65000.0 if x.dtype == torch.float16 else -3e38
 
 
-def _window_padded(x: Tensor, dim: int, kernel: int, stride: int, padding: int, windows: int) -> Tensor:
-    """``x`` padded along ``dim`` with the lowest value, so that ``windows`` fit exactly."""
-    after = (windows - 1) * stride + kernel - padding - x.shape[dim]
-    before = [padding, 0] if dim == 2 else [0, padding]
-    behind = [after, 0] if dim == 2 else [0, after]
-    return padded(x, before, behind, _lowest(x))
+def _padded_along(x: Tensor, dim: int, before: int, after: int, value: float) -> Tensor:
+    first, last = ([n, 0] if dim == 2 else [0, n] for n in (before, after))
+    return padded(x, first, last, value)
 
 
-def _pool_along(x: Tensor, dim: int, kernel: int, stride: int, padding: int, windows: int) -> Tensor:
-    x = _window_padded(x, dim, kernel, stride, padding, windows)
-    sizes = ([kernel, 1], [stride, 1]) if dim == 2 else ([1, kernel], [1, stride])
-    out: Tensor = _pool_1d(x, *sizes)
-    return out
+def _pool_along(x: Tensor, dim: int, windows: Windows) -> Tensor:
+    x = _padded_along(x, dim, windows.padding, windows.after, _lowest(x))
+    sizes = (windows.kernel, 1, windows.stride, 1) if dim == 2 else (1, windows.kernel, 1, windows.stride)
+    out: Tensor = _pool_1d(x, sizes[:2], sizes[2:])
+    return out if same_size(out.shape[dim], windows.count) else out.narrow(dim, 0, windows.count)
 
 
 @torch.library.custom_op("livedream::pool_1d", mutates_args=())
-def _pool_1d(x: Tensor, kernel: list[int], stride: list[int]) -> Tensor:
+def _pool_1d(x: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
     """A max-pool without padding; its own name keeps it from being decomposed again."""
-    return F.max_pool2d(x, kernel, stride)
+    out: Tensor = F.max_pool2d(x, [*kernel], [*stride])
+    return out
 
 
-def _gradient_phases(
-    g: Tensor, x: Tensor, dim: int, kernel: int, stride: int, padding: int, windows: int
-) -> list[Tensor]:
+@_pool_1d.register_fake
+def _(x: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    return x.new_empty(*x.shape[:2], *counts)
+
+
+def _gradient_phases(g: Tensor, x: Tensor, dim: int, windows: Windows) -> list[Tensor]:
     """Gradient of :func:`_pool_along`: each window's goes to the first of its largest values.
 
     Of the padded ``x``, phase ``i`` of the result holds what belongs to ``i``, ``i + stride``, … there.
     Values are compared with each other, not with the pool's output: a runtime that computes in another
     precision than it stores would find none equal.
     """
-    wide = _window_padded(x, dim, kernel, stride, padding, windows)
-    values = [_strided(wide, dim, offset, stride, windows) for offset in range(kernel)]
+    wide = _padded_along(x, dim, windows.padding, windows.after, _lowest(x))
+    values = [_strided(wide, dim, i, windows.stride, windows.count) for i in range(windows.kernel)]
     largest, larger = values[0], []
     for value in values[1:]:
         larger.append(value > largest)
@@ -69,14 +115,12 @@ def _gradient_phases(
         parts.append(torch.where(later, remaining, 0.0))
         remaining = torch.where(later, 0.0, remaining)
     parts = [*parts, remaining][::-1]
-    taps = -(-kernel // stride)
     phases: list[Tensor] = []
-    for phase in range(stride):
-        moved = []
-        for shift, part in enumerate(parts[phase::stride]):
-            before, after = [0, 0], [0, 0]
-            before[dim - 2], after[dim - 2] = shift, taps - 1 - shift
-            moved.append(padded(part, before, after))
+    for phase in range(windows.stride):
+        moved = [
+            _padded_along(part, dim, shift, windows.taps - 1 - shift, 0.0)
+            for shift, part in enumerate(parts[phase :: windows.stride])
+        ]
         phases.append(_total(moved) if moved else torch.zeros_like(phases[0]))
     return phases
 
@@ -91,16 +135,6 @@ def _total(parts: list[Tensor]) -> Tensor:
     return functools.reduce(torch.add, parts)
 
 
-def _pool_options(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool
-) -> list[tuple[int, int, int, int]]:
-    kernel, stride, padding = pair(kernel), pair(stride or kernel), pair(padding)
-    return [
-        (k, s, p, _span(n, k, s, p, ceil_mode))
-        for n, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
-    ]
-
-
 def max_pool(
     x: Tensor,
     kernel: Any,
@@ -111,8 +145,8 @@ def max_pool(
 ) -> tuple[Tensor, Tensor]:
     if pair(dilation) != (1, 1):
         raise BackendError("dilated pools cannot be exported")
-    rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
-    out = _pool_along(_pool_along(x, 3, *columns), 2, *rows)
+    rows, columns = _both_axes(x, kernel, stride, padding, ceil_mode)
+    out = _pool_along(_pool_along(x, 3, columns), 2, rows)
     return out, out  # the indices are never used: the gradient below finds the maxima again
 
 
@@ -126,21 +160,22 @@ def max_pool_gradient(
     ceil_mode: bool,
     indices: Tensor,
 ) -> Tensor:
-    rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
-    (_, stride_y, padding_y, _), (_, stride_x, padding_x, _) = rows, columns
-    by_row = _gradient_phases(g, _pool_along(x, 3, *columns), 2, *rows)
-    count = by_row[0].shape[2]
-    wide = padded(x, [padding_y, 0], [count * stride_y - padding_y - x.shape[2], 0], _lowest(x))
+    rows, columns = _both_axes(x, kernel, stride, padding, ceil_mode)
+    by_row = _gradient_phases(g, _pool_along(x, 3, columns), 2, rows)
+    # Phase i has a value for each of the rows i, i + stride, … of these.
+    after = max(0, rows.after + rows.taps * rows.stride - rows.kernel)
+    wide = _padded_along(x, 2, rows.padding, after, _lowest(x))
     phases: list[Tensor] = []
     for phase, part in enumerate(by_row):
-        phases += _gradient_phases(part, _strided(wide, 2, phase, stride_y, count), 3, *columns)
+        of_phase = _strided(wide, 2, phase, rows.stride, part.shape[2])
+        phases += _gradient_phases(part, of_phase, 3, columns)
     combined = phases[0]
     if len(phases) > 1:
-        combined = depth_to_space(torch.cat(phases, 1), stride_y, stride_x)
-    after = [
-        n + p - m for n, p, m in zip(x.shape[2:], (padding_y, padding_x), combined.shape[2:], strict=True)
-    ]
-    return padded(combined, [-padding_y, -padding_x], after)
+        combined = depth_to_space(torch.cat(phases, 1), rows.stride, columns.stride)
+    # Up to so many values at the end are in no window.
+    beyond = [max(0, w.kernel - w.padding - w.taps * w.stride + w.stride - 1) for w in (rows, columns)]
+    beyond = [0, 0] if ceil_mode else beyond
+    return cropped(padded(combined, [0, 0], beyond), [rows.padding, columns.padding], x.shape[2:])
 
 
 def soft_pool_gradient(
@@ -154,44 +189,40 @@ def soft_pool_gradient(
     indices: Tensor,
 ) -> Tensor:
     """The gradient of each window's average instead of its largest value's, for softer, larger forms."""
-    rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
-    return _average_gradient(g / (rows[0] * columns[0]), x.shape, rows, columns)
+    rows, columns = _both_axes(x, kernel, stride, padding, ceil_mode)
+    return _average_gradient(g / (rows.kernel * columns.kernel), x.shape, rows, columns)
 
 
 # --- average pools
 
 
-def _average_gradient(
-    g: Tensor, size: Sequence[int], rows: tuple[int, int, int, int], columns: tuple[int, int, int, int]
-) -> Tensor:
+def _average_gradient(g: Tensor, size: Sequence[int], rows: Windows, columns: Windows) -> Tensor:
     channels = size[1]
-    ones = torch.ones(channels, 1, rows[0], columns[0], dtype=g.dtype)
-    (kh, sh, ph, _), (kw, sw, pw, _) = rows, columns
-    # Windows may reach past the input (ceil mode), which is padded that far.
-    reach = [
-        (o - 1) * s + k - p for o, s, k, p in zip(g.shape[2:], (sh, sw), (kh, kw), (ph, pw), strict=True)
-    ]
-    wide = [max(n, r) for n, r in zip(size[2:], reach, strict=True)]
-    out = convolution_input_gradient(g, ones, (*size[:2], *wide), (sh, sw), (ph, pw), (1, 1), channels)
-    return out[:, :, : size[2], : size[3]]
+    ones = torch.ones(channels, 1, rows.kernel, columns.kernel, dtype=g.dtype)
+    stride, padding = (rows.stride, columns.stride), (rows.padding, columns.padding)
+    return convolution_input_gradient(g, ones, size, stride, padding, (1, 1), channels)
+
+
+def _window_lengths(size: int, windows: Windows, include_padding: bool) -> Tensor:
+    """How many values each window averages over: float (count,)."""
+    start = torch.arange(windows.count) * windows.stride - windows.padding
+    low, high = (-windows.padding, size + windows.padding) if include_padding else (0, size)
+    return (start + windows.kernel).clamp(max=high).sub(start.clamp(min=low)).float()
 
 
 def _average_counts(
-    size: Sequence[int],
-    rows: tuple[int, int, int, int],
-    columns: tuple[int, int, int, int],
-    include_padding: bool,
-    divisor: int | None,
-) -> Tensor:
-    """What each window's sum is divided by: (1, 1, rows, columns), a constant."""
+    size: Sequence[int], rows: Windows, columns: Windows, include_padding: bool, divisor: int | None
+) -> Tensor | int:
+    """What each window's sum is divided by: a number, or (rows, columns)."""
     if divisor:
-        return torch.full((1, 1, 1, 1), float(divisor))
-    counts = []
-    for n, (kernel, stride, padding, windows) in zip(size[2:], (rows, columns), strict=True):
-        start = np.arange(windows) * stride - padding
-        low, high = (-padding, n + padding) if include_padding else (0, n)
-        counts.append(np.minimum(start + kernel, high) - np.maximum(start, low))
-    return torch.from_numpy(np.outer(*counts).astype(np.float32)[None, None])
+        return divisor
+    if not (rows.ceil_mode or rows.padding or columns.padding) or (include_padding and not rows.ceil_mode):
+        return rows.kernel * columns.kernel
+    by_row, by_column = (
+        _window_lengths(n, windows, include_padding)
+        for n, windows in zip(size[2:], (rows, columns), strict=True)
+    )
+    return by_row[:, None] * by_column
 
 
 def average_pool(
@@ -203,13 +234,13 @@ def average_pool(
     include_padding: bool = True,
     divisor: int | None = None,
 ) -> Tensor:
-    rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
+    rows, columns = _both_axes(x, kernel, stride, padding, ceil_mode)
     channels = x.shape[1]
-    ones = torch.ones(channels, 1, rows[0], columns[0], dtype=x.dtype)
-    after = [(o - 1) * s + k - p - n for n, (k, s, p, o) in zip(x.shape[2:], (rows, columns), strict=True)]
-    wide = padded(x, [rows[2], columns[2]], after)
-    sums = F.conv2d(wide, ones, stride=(rows[1], columns[1]), groups=channels)
-    return sums / _average_counts(x.shape, rows, columns, include_padding, divisor).to(x.dtype)
+    ones = torch.ones(channels, 1, rows.kernel, columns.kernel, dtype=x.dtype)
+    wide = padded(x, [rows.padding, columns.padding], [rows.after, columns.after])
+    sums = F.conv2d(wide, ones, stride=(rows.stride, columns.stride), groups=channels)
+    sums = cropped(sums, [0, 0], [rows.count, columns.count])
+    return _divided(sums, _average_counts(x.shape, rows, columns, include_padding, divisor))
 
 
 def average_pool_gradient(
@@ -222,18 +253,22 @@ def average_pool_gradient(
     include_padding: bool,
     divisor: int | None,
 ) -> Tensor:
-    rows, columns = _pool_options(x, kernel, stride, padding, ceil_mode)
-    counts = _average_counts(x.shape, rows, columns, include_padding, divisor).to(g.dtype)
-    return _average_gradient(g / counts, x.shape, rows, columns)
+    rows, columns = _both_axes(x, kernel, stride, padding, ceil_mode)
+    counts = _average_counts(x.shape, rows, columns, include_padding, divisor)
+    return _average_gradient(_divided(g, counts), x.shape, rows, columns)
 
 
-def _bins(n: int, bins: int, dtype: torch.dtype) -> Tensor:
-    """(bins, n): the averages of an adaptive pool along one axis as a matrix."""
-    matrix = np.zeros((bins, n), np.float32)
-    for i in range(bins):
-        start, end = i * n // bins, -(-(i + 1) * n // bins)
-        matrix[i, start:end] = 1.0 / (end - start)
-    return torch.from_numpy(matrix).to(dtype)
+def _divided(x: Tensor, counts: Tensor | int) -> Tensor:
+    return x / (counts.to(x.dtype) if isinstance(counts, Tensor) else counts)
+
+
+def _bins(size: int, bins: int, dtype: torch.dtype) -> Tensor:
+    """(bins, size): the averages of an adaptive pool along one axis as a matrix."""
+    index = torch.arange(bins)[:, None]
+    start, end = index * size // bins, ((index + 1) * size + bins - 1) // bins
+    place = torch.arange(size)
+    inside = (place >= start).logical_and(place < end)
+    return inside.to(dtype) / (end - start).to(dtype)
 
 
 def _between(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -10,23 +10,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from livedream.channels import RANKS, parse_channels
 from livedream.curves import decay
-from livedream.dream.ascent import classic_dream, even_shift, jittered, octave_size, quickly_resized
+from livedream.dream.ascent import PlannedStep, ascend, classic_dream, even_shift, in_range, octave_size
 from livedream.dream.feedback import Feedback
-from livedream.dream.guides import Guides
+from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
-from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix, whole
+from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
-from livedream.networks.objective import Objective, active_channels
+from livedream.networks.objective import active_channels
 from livedream.runtimes.base import Backend
 from livedream.runtimes.exported import open_backend
-from livedream.runtimes.pytorch import choose_device
 from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
@@ -52,10 +49,11 @@ class Dreamer:
     only on the frames, their times, the settings and ``seed``.
 
     ``backend``, ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`, runs the network on
-    ``threads`` threads. With ``wait`` the first tick at each layer and size waits until that is prepared;
-    without it, PyTorch dreams until then.
+    ``threads`` threads. With ``wait`` the first tick at each layer and size waits until that is prepared.
+    Without it a tick makes do with what is prepared; PyTorch dreams what has to be exported first.
 
-    Raises ``UsageError`` for an unknown network, layer or device, ``NetworkError`` for unusable weights.
+    Raises ``UsageError`` for an unknown network or layer, ``NetworkError`` for unusable weights,
+    ``BackendError`` for a device that is not here, ``MissingPackageError`` when nothing can run the network.
     """
 
     def __init__(
@@ -65,23 +63,18 @@ class Dreamer:
         weights: Path | str | None = None,
         device: str = "auto",
         seed: int = 0,
-        backend: str = "pytorch",
+        backend: str = "auto",
         threads: int = 1,
         wait: bool = True,
     ) -> None:
-        self._device = choose_device(device)
         self._open = functools.partial(
-            open_backend, device=self._device, runtime=backend, threads=threads, wait=wait
+            open_backend, device=device, runtime=backend, threads=threads, wait=wait
         )
-        self._backends: dict[str, Backend] = {}
-        #: Layers by (network, name): those that work, and what is wrong with those that gave NaN, which are
-        #: not dreamt until they are removed from here.
-        self.sound: set[LayerKey] = set()
-        self.faults: dict[LayerKey, str] = {}
+        self._wait = wait
+        self._gradients = Gradients()
         self.default_network = network
         self.add_network(network, self.load(network, weights))
-        self._generator = torch.Generator().manual_seed(seed)
-        self._guides = Guides()
+        self._rng = np.random.default_rng(seed)
         self.timer = SectionTimer()
         self.reset()
 
@@ -95,12 +88,13 @@ class Dreamer:
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
         self._octave = 0
-        self._first_shift = tuple(torch.rand(2, generator=self._generator).tolist())
+        self._first_shift = tuple(self._rng.random(2).tolist())
+        self._begun = False
         self._now_s: float | None = None
 
     def close(self) -> None:
         """Stop background work, such as preparing neighbouring layers."""
-        for backend in self._backends.values():
+        for backend in self._gradients.backends.values():
             backend.close()
 
     def load(self, network: str, weights: Path | str | None = None) -> Backend:
@@ -109,20 +103,39 @@ class Dreamer:
 
     def add_network(self, name: str, backend: Backend) -> None:
         """Make a loaded network available to the settings."""
-        self._backends[name] = backend
+        self._gradients.backends[name] = backend
 
     @property
     def networks(self) -> tuple[str, ...]:
         """The networks that are loaded."""
-        return tuple(self._backends)
+        return tuple(self._gradients.backends)
 
     def add_guide(self, path: str, image: Image) -> None:
         """Keep a guide image (``guides.load_guide``) for the settings; others are loaded in the tick."""
-        self._guides.add(path, image)
+        self._gradients.guides.add(path, image)
+
+    def prepare(self, settings: Settings, aspect: float | None) -> None:
+        """Begin to open what the first tick will need, before there is a frame; returns at once.
+
+        ``aspect`` (width / height) is that of the visible part, None when it is not known.
+        """
+        width, height = working_size(round(1000 * (aspect or 16 / 9)), 1000, settings.working_px)
+        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
+        self._gradients.prepare(target_mix(settings), sizes)
 
     def has_guide(self, path: str) -> bool:
         """Whether a guide image is loaded."""
-        return path in self._guides
+        return path in self._gradients.guides
+
+    @property
+    def sound(self) -> set[LayerKey]:
+        """The layers that were dreamt, by their network's name and their own, and that work."""
+        return self._gradients.sound
+
+    @property
+    def faults(self) -> dict[LayerKey, str]:
+        """What is wrong with layers that do not work; one that is removed from here is tried again."""
+        return self._gradients.faults
 
     @property
     def shown(self) -> Mix:
@@ -139,7 +152,7 @@ class Dreamer:
     @property
     def backend(self) -> Backend:
         """What runs the network that dreamt last."""
-        return self._backends[self._heaviest.network if self._fade.shown else self.default_network]
+        return self._gradients.backends[self._heaviest.network if self._fade.shown else self.default_network]
 
     @property
     def _heaviest(self) -> Target:
@@ -186,7 +199,11 @@ class Dreamer:
         residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps and self._dreamt:
             with self.timer.section("ascent"):
-                residual, momentum = self._ascend(frame, settings, elapsed_s)
+                try:
+                    residual, momentum = self._ascend(frame, settings, elapsed_s)
+                except CANNOT_RUN:
+                    if self._wait:
+                        raise
         with self.timer.section("settle"):
             return self._feedback.settle(residual, momentum, settings, elapsed_s)
 
@@ -196,12 +213,12 @@ class Dreamer:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
         self._aim(image, settings, 0.0, transition_s=0.0)
         dreamt = classic_dream(
-            _tensor(np.asarray(image, np.float32) / 255, self._device),
-            self._direction,
-            self._generator,
+            image.astype(np.float32) / 255,
+            lambda x: self._gradients.direction(x, self._dreamt),
+            self._rng,
             progress=progress,
         )
-        return np.asarray((_array(dreamt) * 255).round(), np.uint8)
+        return np.asarray((dreamt * 255).round(), np.uint8)
 
     def _elapsed_s(self, time_s: float | None) -> float:
         """How long this tick lasts: the time since the last one."""
@@ -230,92 +247,86 @@ class Dreamer:
             now_s = self._now_s or 0.0
             if changed and now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, now_s
+            if self._begun and any(self._cannot_be_ranked(frame, target) for target in goal):
+                return  # in a moment
             goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
         fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
         self._fade.step(goal_key, goal, elapsed_s, fade_s)
 
+    def _cannot_be_ranked(self, frame: Image, target: Target) -> bool:
+        """Whether finding a target's most active channels would have to wait."""
+        try:
+            return target not in self._ranking and self._gradients.is_opening(target, frame.shape[:2])
+        except CANNOT_RUN:
+            if self._wait:
+                raise
+            return False
+
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
         """``target`` with only the ``rank``-th most active channel in the camera's ``frame``."""
         if target not in self._ranking:
-            seen = self._backends[target.network].activation(_tensor(frame, self._device) / 255, target.layer)
-            self._ranking[target] = active_channels(seen, RANKS)
+            try:
+                seen = self._gradients.step(target, frame.astype(np.float32) / 255)
+            except CANNOT_RUN:
+                if self._wait:
+                    raise
+                return target
+            self._ranking[target] = active_channels(seen.activity, RANKS)
         return replace(target, channels=(self._ranking[target][rank - 1],))
 
     @property
     def _dreamt(self) -> Mix:
-        """What is dreamt now, without the layers that gave NaN."""
-        if not self.faults:
-            return self._fade.shown
-        shown = self._fade.shown.items()
-        return whole({t: weight for t, weight in shown if weight and (t.network, t.layer) not in self.faults})
-
-    def _direction(self, image: Tensor) -> Tensor:
-        """The weighted sum of the normalised gradients of all current targets."""
-        weighted = [weight * self._gradient_of(target, image) for target, weight in self._dreamt.items()]
-        return torch.stack(weighted).sum(0) if len(weighted) > 1 else weighted[0]
-
-    def _find_faults(self, image: Tensor) -> None:
-        """Disable whatever gives NaN on ``image``: a runtime where there is another, or else a layer."""
-        suspects = list(self._dreamt)
-        guilty = [t for t in suspects if not self._gradient_of(t, image).isfinite().all()]
-        for target in guilty or suspects:
-            if not self._backends[target.network].drop("it produced NaN"):
-                fault = f"{target.network} {target.layer} produces NaN; its weights may be damaged"
-                log.error("%s", fault)
-                self.faults[target.network, target.layer] = fault
-                self.sound.discard((target.network, target.layer))
-
-    def _gradient_of(self, target: Target, image: Tensor) -> Tensor:
-        backend = self._backends[target.network]
-        guide = None
-        if target.guide:
-            guide = self._guides.guide(target.guide, target.network, target.layer, backend)
-        return backend.gradient(image, target.layer, Objective(target.channels, guide, target.pool_gradient))
+        """What is dreamt now, without the layers that do not work."""
+        return self._gradients.without_faults(self._fade.shown)
 
     def _ascend(self, frame: Image, settings: Settings, elapsed_s: float) -> tuple[Residual, Array]:
         """The residual and the momentum after this tick's steps on ``frame``."""
         feedback = self._feedback
-        base = _tensor(frame.astype(np.float32), self._device) / 255
-        x = base + _tensor(feedback.residual, self._device) / 255
-        momentum = _tensor(feedback.momentum, self._device)
+        height, width = frame.shape[:2]
+        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
+        mix, octaves = self._gradients.at_once(self._dreamt, sizes)
+        if not mix:
+            if self._begun:
+                return feedback.residual, feedback.momentum
+            mix = self._dreamt  # the first waits
         # Where a dream is new it attacks: steps are longer, and no old momentum slows them down.
         lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
-        lengths *= np.float32(settings.step_size / 255)
+        lengths *= np.float32(settings.step_size)
         step_s = elapsed_s / settings.steps
         kept: Array = cv2.pow(1 - feedback.novelty**2, step_s / _UNLEARN_S)
         kept *= np.float32(decay(settings.momentum_s, step_s))
-        step, keep = (_tensor(cv2.merge([a, a, a]), self._device) for a in (lengths, kept))
+        strokes = sum(weight for target, weight in mix.items() if sees_strokes(target))
+        residual, momentum = ascend(
+            frame,
+            feedback.residual,
+            feedback.momentum,
+            self._plan(sizes, octaves, settings, strokes),
+            lambda image: self._gradients.direction(image, mix),
+            lambda direction, size: shaped(direction, settings.gradient_shaping, strokes, size),
+            lengths=lengths,
+            kept=kept,
+        )
+        if np.isfinite(residual.sum()):
+            self._begun = True
+            self._gradients.sound.update(target.key for target in mix)
+            return residual, momentum
+        self._gradients.find_faults(in_range(frame, feedback.residual), mix)
+        return feedback.residual, feedback.momentum
+
+    def _plan(
+        self, sizes: list[tuple[int, int]], there: list[int], settings: Settings, strokes: float
+    ) -> list[PlannedStep]:
+        """This tick's steps: at which of ``sizes``, of the octaves that are ``there``, and how far."""
         # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
-        octaves = min(settings.octaves, 2) if feedback.novelty.mean() > _NEW else settings.octaves
-        strokes = sum(weight for target, weight in self._dreamt.items() if sees_strokes(target))
-        height, width = frame.shape[:2]
-        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
+        octaves = min(len(sizes), 2) if self._feedback.novelty.mean() > _NEW else len(sizes)
         # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
         # have enough of it.
         mean_side = sum(side for side, _ in sizes) / len(sizes)
+        plan = []
         for _ in range(settings.steps):
             turn, octave = divmod(self._octave, octaves)
-            size = sizes[octave]
-            self._octave += 1
+            size = sizes[min(there, key=lambda n: abs(n - octave))]
             shift = even_shift(settings.jitter, turn, self._first_shift)
-            direction = jittered(self._direction, quickly_resized(x, size), shift)
-            reach = strokes + (1 - strokes) * size[0] / mean_side
-            direction = shaped(direction, settings.gradient_shaping, strokes) * reach
-            momentum = torch.lerp(quickly_resized(direction, (height, width)), momentum, keep)
-            x = torch.addcmul(x, step, momentum)
-        dreamt = _array((x - base) * 255)
-        if np.isfinite(dreamt.sum()):
-            self.sound.update((target.network, target.layer) for target in self._dreamt)
-            return dreamt, _array(momentum)
-        self._find_faults(base + _tensor(feedback.residual, self._device) / 255)
-        return feedback.residual, feedback.momentum
-
-
-def _tensor(array: Residual, device: torch.device) -> Tensor:
-    """(h, w, C) float32 as (1, C, h, w) on the device."""
-    return torch.from_numpy(array).to(device).permute(2, 0, 1).unsqueeze(0)
-
-
-def _array(tensor: Tensor) -> Residual:
-    """(1, C, h, w) as contiguous (h, w, C) float32 NumPy."""
-    return np.ascontiguousarray(tensor.detach()[0].permute(1, 2, 0).cpu().numpy(), dtype=np.float32)
+            plan.append(PlannedStep(size, shift, strokes + (1 - strokes) * size[0] / mean_side))
+            self._octave += 1
+        return plan

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from livedream.errors import UsageError
 from livedream.frame import Image, resize, working_size
@@ -78,13 +77,16 @@ class Guides:
         _forget(self._images)
 
     def guide(self, path: str, network: str, layer: str, backend: Backend) -> Guide:
-        """What the layer sees in the image; computed once. Raises ``UsageError`` if it cannot be loaded."""
+        """What the layer sees in the image; computed once.
+
+        Raises ``UsageError`` if it cannot be loaded, and as ``backend.features`` does.
+        """
         key = (path, network, layer)
         if key not in self._features:
             if path not in self:
                 self.add(path, load_guide(path))
-            x = torch.from_numpy(self._images[path]).to(backend.device).permute(2, 0, 1)[None].float() / 255
-            self._features[key] = Guide(backend.activation(x, layer).flatten(2)[0])
+            image = self._images[path].astype(np.float32) / 255
+            self._features[key] = Guide(backend.features(image, layer))
             _forget(self._features)
         self._features.move_to_end(key)
         return self._features[key]

@@ -1,4 +1,7 @@
-"""The dream process: the newest frame in, the residual out, until it is terminated. It alone uses the GPU."""
+"""The dream process: the newest frame in, the residual out, until it is terminated. It alone uses the GPU.
+
+PyTorch is loaded only for what no other runtime can run: see :mod:`livedream.runtimes.exported`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from livedream.ipc.child import set_up_child
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
+from livedream.settings import Settings
 from livedream.timing import Pacer, RateMeter, now_s
 
 if TYPE_CHECKING:
@@ -35,14 +39,15 @@ _ORDER_WAIT_S = 10.0
 class DreamJob:
     """What the dream process is started with: its slots by name, and how to run networks.
 
-    What to dream is in the newest order; ``weights`` is the file of ``network``, if one was named.
+    What to dream is in the newest order. Until the first comes, what ``settings`` name is opened; ``weights``
+    is the file of their network, if one was named.
     """
 
     frames: str
     orders: str
     residuals: str
     status: str
-    network: str
+    settings: Settings
     weights: str | None
     device: str
     backend: str
@@ -65,8 +70,10 @@ def run_dream(job: DreamJob) -> None:
         )
         sender: Sender[DreamStatus] = Sender(status)
         try:
-            order = _first_order(received := Receiver(orders, Order))
-            _Loop(_dreamer(job, order, sender), order, received, frames, residuals, sender, job).run()
+            received = Receiver(orders, Order)
+            dreamer = _dreamer(job, order := received.newer(), sender)
+            order = received.newer() or order or _first_order(received)
+            _Loop(dreamer, order, received, frames, residuals, sender, job).run()
         except LivedreamError as error:
             log.error("%s", error)
             sender.send(DreamStatus(phase="failed", error=str(error)))
@@ -79,31 +86,32 @@ def run_dream(job: DreamJob) -> None:
 
 
 def _first_order(orders: Receiver[Order]) -> Order:
-    """The newest order, which the show gives before it starts this process. Raises ``LivedreamError``."""
+    """The newest order, which the show gives once it knows its screen. Raises ``LivedreamError``."""
     deadline = now_s() + _ORDER_WAIT_S
     while (order := orders.newer()) is None:
         if now_s() > deadline:
             raise LivedreamError(f"the dream process got no order within {_ORDER_WAIT_S:.0f} s")
-        time.sleep(0.01)
+        time.sleep(0.005)
     return order
 
 
-def _dreamer(job: DreamJob, order: Order, status: Sender[DreamStatus]) -> Dreamer:
-    """A dreamer with the network of the newest order: a restarted process goes on with what is wanted now."""
-    network = order.settings.network
-    weights = job.weights if network == job.network else None
-    message, started = loading_message(network, weights), now_s()
-    status.send(DreamStatus(phase="importing", message=message, order=order.number))
-    os.environ["OMP_NUM_THREADS"] = str(dream_threads())
-    import torch
+def _dreamer(job: DreamJob, order: Order | None, status: Sender[DreamStatus]) -> Dreamer:
+    """A dreamer with the network that is wanted, which begins to open what its first tick needs.
 
-    torch.set_num_threads(dream_threads())
+    A restarted process finds an order, and goes on with what is wanted now.
+    """
+    settings = job.settings if order is None else order.settings
+    number, aspect = (0, None) if order is None else (order.number, order.aspect)
+    network = settings.network
+    weights = job.weights if network == job.settings.network else None
+    message, started = loading_message(network, weights), now_s()
+    status.send(DreamStatus(phase="importing", message=message, order=number))
     from livedream.dream.dreamer import Dreamer
 
     phase: Literal["loading", "downloading"] = (
         "downloading" if needs_download(network, weights) else "loading"
     )
-    status.send(DreamStatus(phase=phase, message=message, order=order.number))
+    status.send(DreamStatus(phase=phase, message=message, order=number))
     dreamer = Dreamer(
         network,
         weights=weights,
@@ -112,7 +120,8 @@ def _dreamer(job: DreamJob, order: Order, status: Sender[DreamStatus]) -> Dreame
         threads=dream_threads(),
         wait=False,
     )
-    log.info("%s on %s, ready after %.1f s", network, dreamer.backend.name, now_s() - started)
+    dreamer.prepare(settings, aspect)
+    log.info("%s on %s after %.1f s", network, dreamer.backend.name, now_s() - started)
     return dreamer
 
 
@@ -132,7 +141,7 @@ class _Loop:
         self._dreamer = dreamer
         self._order, self._orders = order, orders
         self._frames, self._residuals, self._status = frames, residuals, status
-        self._loader = Loader(dreamer, {job.network: job.weights})
+        self._loader = Loader(dreamer, {job.settings.network: job.weights})
         self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
         self._tick_ms = 0.0

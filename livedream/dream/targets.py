@@ -15,6 +15,10 @@ _LEAST_WEIGHT = 0.01
 _MOST_OLD = 3
 
 
+#: The names of a network and one of its layers.
+LayerKey = tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Target:
     """One thing to dream of: a layer of a network, some of its channels (none means all) or a guide image,
@@ -26,14 +30,16 @@ class Target:
     guide: str = ""
     pool_gradient: str = "exact"
 
+    @property
+    def key(self) -> LayerKey:
+        """Its layer, whatever is raised there."""
+        return self.network, self.layer
+
 
 def sees_strokes(target: Target) -> bool:
     """Whether its layer is so low that it sees strokes and no forms: a stride of at most 4 pixels."""
     return network_info(target.network).layer(target.layer).stride <= 4
 
-
-#: The names of a network and one of its layers.
-LayerKey = tuple[str, str]
 
 #: Targets and their weights, which sum to 1.
 Mix = dict[Target, float]

@@ -30,6 +30,9 @@ WORDS = ("edges", "textures", "patterns", "parts", "objects")
 #: The folder of the shipped networks; it is only read.
 MODELS_DIR = shipped("models")
 
+#: Larger than any classifier that could dream live, and the most that protobuf (Caffe's format) allows.
+LARGEST_BYTES = 2**31
+
 #: How the names of torchvision's vision transformers begin.
 TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 

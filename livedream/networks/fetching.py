@@ -20,9 +20,8 @@ from tqdm import tqdm
 
 from livedream.errors import NetworkError, OutputError, UsageError
 from livedream.files import file_hash
-from livedream.networks.catalogue import NetworkInfo, network_info
+from livedream.networks.catalogue import LARGEST_BYTES, NetworkInfo, network_info
 from livedream.networks.importing import Imported, import_weights, require_importable
-from livedream.networks.weights import LARGEST_BYTES
 from livedream.places import create, downloads_dir
 
 _TIMEOUT_S = 30.0
@@ -71,7 +70,7 @@ def fetch_weights(name: str, *, force: bool = False) -> Imported:
 
     Raises ``UsageError`` for a network that is unknown or not published, ``NetworkError`` when the download
     fails (and says what to copy where), ``OutputError`` when the network is already installed (unless
-    ``force``) or cannot be written.
+    ``force``) or cannot be written, and ``MissingPackageError`` without PyTorch.
     """
     source = official_download(network_info(name))
     require_importable(name, force=force)

@@ -1,7 +1,7 @@
 """Exported graphs on disk: their file names, their sidecars, and how many are kept.
 
-A graph computes the gradient of one layer at one size. Each ``.onnx`` file has a sidecar of the same name
-ending in ``.json``. No torch here.
+A graph computes the gradient or the features of one layer, for images of any size. Each ``.onnx`` file has a
+sidecar of the same name ending in ``.json``; several may share one file of kernels. No torch here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,50 +18,74 @@ from typing import Any
 from livedream import places
 from livedream.errors import NetworkError
 from livedream.files import file_hash, replace_file
-from livedream.networks.catalogue import find_weights, network_info
+from livedream.networks.catalogue import MODELS_DIR, find_weights, network_info
 
 log = logging.getLogger(__name__)
 
 #: Incremented whenever graphs are written differently, so that older files are exported again.
-EXPORTER = 1
+EXPORTER = 2
 #: How many features of a guide a graph takes; fewer are repeated, and of more some are left out.
 GUIDE_FEATURES = 256
 #: The files that the mirror exported itself take no more than this; those unused for the longest go first.
 CACHE_BYTES = 4 << 30
 _SIDECAR_BYTES = 1 << 16
+#: The graphs that livedream brings along; this folder is only read.
+SHIPPED_DIR = MODELS_DIR / "graphs"
+#: What a graph can compute.
+KINDS = ("gradient", "guide", "features")
+#: Whose gradient a max-pool has: its own, or that of an average.
+POOL_GRADIENTS = ("exact", "soft")
 
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """What a graph computes: the gradient of which layer, at which image size, in which form.
+    """What a graph computes, of which layer, and in which form; one graph serves every image size.
 
-    With ``steps`` it is that many ascent steps in one graph, at 0 a single gradient. ``pool_gradient`` is
-    ``exact`` or ``soft``; with ``guide`` the second input is a guide's features instead of channel weights.
+    ``kind`` is ``gradient``, whose second input is the channels' weights; ``guide``, the gradient whose
+    second input is a guide's features; or ``features``, the activation alone. ``pool_gradient`` is ``exact``
+    or ``soft``. ``half`` is half precision inside, for GPUs. With ``steps`` the graph makes that many ascent
+    steps, at 0 it gives a single gradient.
+
+    Raises ``ValueError`` for values that do not exist or do not go together.
     """
 
     network: str
     layer: str
-    width: int
-    height: int
+    kind: str = "gradient"
+    pool_gradient: str = "exact"
     half: bool = False
     steps: int = 0
-    pool_gradient: str = "exact"
-    guide: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; possible: {', '.join(KINDS)}")
+        if self.pool_gradient not in POOL_GRADIENTS:
+            raise ValueError(
+                f"pool_gradient is {self.pool_gradient!r}; possible: {', '.join(POOL_GRADIENTS)}"
+            )
+        if type(self.steps) is not int or not 0 <= self.steps <= 1000:
+            raise ValueError(f"steps is {self.steps!r}; possible: 0 to 1000")
+        if self.kind == "features" and (self.steps or self.pool_gradient != "exact"):
+            raise ValueError("features take no steps and have no gradient of pools")
 
     @property
     def stem(self) -> str:
-        """The file's name without its suffix: ``bvlc_googlenet-inception_4c-320x180``."""
-        parts = [self.network, self.layer, f"{self.width}x{self.height}"]
-        parts += [f"steps{self.steps}"] if self.steps else []
+        """The file's name without its suffix: ``dreamnet-parts``, ``dreamnet-parts-soft-guide``."""
+        parts = [self.network, self.layer]
         parts += ["soft"] if self.pool_gradient == "soft" else []
-        parts += ["guide"] if self.guide else []
+        parts += [self.kind] if self.kind != "gradient" else []
+        parts += [f"steps{self.steps}"] if self.steps else []
         parts += ["half"] if self.half else []
         return "-".join(parts)
 
 
 @dataclass(frozen=True)
 class GraphSidecar:
-    """What the file beside a graph records of it."""
+    """What the file beside a graph records of it.
+
+    ``kernels`` names the file in the same folder that holds the graph's kernels, and ``kernels_sha256`` is
+    its hash; both are empty when the graph holds them itself.
+    """
 
     spec: GraphSpec
     channels: int
@@ -70,6 +95,8 @@ class GraphSidecar:
     tolerance: dict[str, float]
     made_by: str = "command"
     exporter: int = EXPORTER
+    kernels: str = ""
+    kernels_sha256: str = ""
 
     def write(self, path: Path) -> None:
         """Write it beside ``path`` (the ``.onnx`` file), atomically."""
@@ -108,8 +135,8 @@ def _checked(values: Any) -> GraphSidecar:
             value, kind = getattr(part, f.name), str(f.type).split("[")[0]
             if kind in _KINDS and type(value) is not _KINDS[kind]:
                 raise ValueError(f"{f.name} is {value!r}")
-    if not (0 < spec.width <= 8192 and 0 < spec.height <= 8192 and 0 <= spec.steps <= 1000):
-        raise ValueError(f"invalid size {spec.width}x{spec.height} or steps {spec.steps}")
+    if sidecar.kernels != Path(sidecar.kernels).name:
+        raise ValueError(f"kernels is {sidecar.kernels!r}, not a file beside it")
     if not all(type(v) in (int, float) for v in sidecar.tolerance.values()):
         raise ValueError(f"tolerance is {sidecar.tolerance!r}")
     return sidecar
@@ -124,22 +151,48 @@ def graphs_dir() -> Path:
 
 
 def find_graph(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:
-    """The graph of ``spec`` exported from these weights; None when there is none or it is out of date."""
+    """The graph of ``spec`` exported from these weights, in ``folder`` or else among the shipped ones.
+
+    None when there is none, or when it is out of date or damaged; damage is logged.
+    """
+    path = _find(spec, weights_sha256, folder)
+    if path is not None:
+        with suppress(OSError):  # a folder that can only be read
+            path.touch()  # used just now, for prune
+        return path
+    return None if folder == SHIPPED_DIR else _find(spec, weights_sha256, SHIPPED_DIR)
+
+
+def _find(spec: GraphSpec, weights_sha256: str, folder: Path) -> Path | None:
     path = folder / f"{spec.stem}.onnx"
     if not path.is_file():
         return None
     try:
         sidecar = GraphSidecar.read(path)
+        if sidecar.spec != spec or sidecar.weights_sha256 != weights_sha256 or sidecar.exporter != EXPORTER:
+            return None
+        check_files(path, sidecar)
     except NetworkError as error:
         log.warning("%s; exporting it again", error)
         return None
-    if sidecar.spec != spec or sidecar.weights_sha256 != weights_sha256 or sidecar.exporter != EXPORTER:
-        return None
-    if sidecar.sha256 != file_hash(path):
-        log.warning("%s is damaged; exporting it again", path)
-        return None
-    path.touch()  # used just now, for prune
     return path
+
+
+def check_files(path: Path, sidecar: GraphSidecar) -> None:
+    """Compare a graph and its kernels with the hashes of its sidecar.
+
+    Raises ``NetworkError`` when a file is missing, cannot be read or is another.
+    """
+    expected = {path: sidecar.sha256}
+    if sidecar.kernels:
+        expected[path.with_name(sidecar.kernels)] = sidecar.kernels_sha256
+    for file, sha256 in expected.items():
+        try:
+            found = file_hash(file)
+        except OSError as error:
+            raise NetworkError(f"{file} cannot be read: {error.strerror or error}") from error
+        if found != sha256:
+            raise NetworkError(f"{file} is damaged: its hash is not the sidecar's")
 
 
 def prune(folder: Path, limit_bytes: int = CACHE_BYTES) -> None:

@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save
-
 from livedream.errors import OutputError
+from livedream.extras import require
 from livedream.files import file_hash, replace_file, require_different, require_writable
 from livedream.networks.catalogue import imported_weights, network_info
 from livedream.networks.load import read_weights
@@ -29,13 +28,16 @@ def import_weights(file: Path, name: str, *, force: bool = False, url: str | Non
 
     It is written to the user's networks, with ``NAME.json`` beside it, which says where it came from; ``url``
     is added to that. Nothing is written unless every tensor fits, and an existing file is only ever replaced
-    as a whole. Raises ``UsageError`` for an unknown network, ``NetworkError`` for a file that does not fit,
-    ``OutputError`` when there is one already (unless ``force``) or nothing can be written.
+    as a whole. Raises ``UsageError`` for an unknown network, ``MissingPackageError`` without PyTorch,
+    ``NetworkError`` for a file that does not fit, ``OutputError`` when there is one already (unless
+    ``force``) or nothing can be written.
     """
     info = network_info(name)
     path = require_importable(name, force=force)
     require_different(str(file), path)
     tensors = read_weights(name, file)
+    from safetensors.torch import save
+
     replace_file(path, save(tensors))
     sha256 = file_hash(path)
     source = {"file": file.name, "sha256": file_hash(file)} | ({"url": url} if url else {})
@@ -55,9 +57,11 @@ def import_weights(file: Path, name: str, *, force: bool = False, url: str | Non
 def require_importable(name: str, *, force: bool) -> Path:
     """Where a network's weights will be written; its folder is created.
 
-    Raises ``OutputError`` when they cannot be written, or are there and may not be replaced.
+    Raises ``OutputError`` when they cannot be written, or are there and may not be replaced, and
+    ``MissingPackageError`` without PyTorch, which checks them.
     """
     path = imported_weights(name)
+    require("torch", f"installing the weights of {name}")
     if path.exists() and not force:
         raise OutputError(f"{path} already exists; --force replaces it")
     create(path.parent)

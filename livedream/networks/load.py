@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Protocol
 
 from livedream.errors import NetworkError
+from livedream.extras import require
 from livedream.networks.catalogue import NetworkInfo, find_weights, network_info
 from livedream.networks.provenance import require_undamaged
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Trunk(Protocol):
@@ -68,10 +70,12 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
     """The network called ``name`` with its weights, on the CPU in fp32, ready to be truncated.
 
     ``weights`` names the file; without it the one on this machine is used, and torchvision's networks are
-    downloaded. Raises ``UsageError`` for an unknown name and ``NetworkError`` for weights that are missing,
-    damaged, of another network, or not those of the sidecar beside them.
+    downloaded. Raises ``UsageError`` for an unknown name, ``MissingPackageError`` without PyTorch, and
+    ``NetworkError`` for weights that are missing, damaged, of another network, or not those of the sidecar
+    beside them.
     """
     info = network_info(name)
+    require("torch", f"loading {name}")
     provider = PROVIDERS[info.provider]()
     path = find_weights(name, weights)
     if path is not None:
@@ -85,7 +89,9 @@ def load_network(name: str, weights: Path | None = None) -> Trunk:
 def read_weights(name: str, path: Path) -> dict[str, Tensor]:
     """The tensors in a weight file that the network called ``name`` uses: fp32, by their names in the file.
 
-    Raises ``NetworkError`` when the file is missing, damaged or of another network.
+    Raises ``NetworkError`` when the file is missing, damaged or of another network, and
+    ``MissingPackageError`` without PyTorch.
     """
     info = network_info(name)
+    require("torch", f"reading the weights of {name}")
     return PROVIDERS[info.provider]().tensors(info, path)

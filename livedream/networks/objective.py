@@ -1,28 +1,25 @@
-"""Objectives: what the dream raises, as data, so that every backend can follow them.
+"""Objectives: what the dream raises, as data, so that every backend can follow them. No torch here.
 
 Source: google/deepdream, dream.ipynb (``objective_L2``, ``objective_guide``).
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
-from torch.overrides import TorchFunctionMode
+import numpy as np
+
+from livedream.frame import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Guide:
-    """Features that a layer's activation is pulled to: float (C, M), one column for each place of a picture.
+    """Features that a layer's activation is pulled to: float32 (C, M), a column for each place of a picture.
 
     Each position of the activation goes towards the column that matches it best.
     """
 
-    features: Tensor
+    features: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,64 +38,21 @@ class Objective:
     guide: Guide | None = None
     pool_gradient: str = "exact"
 
-    def weights(self, channels: int) -> Tensor:
-        """The weight of each of a layer's ``channels`` in the squared norm: (1, C, 1, 1), 0 or 1."""
-        if not self.channels:
-            return torch.ones(1, channels, 1, 1)
-        weights = torch.zeros(1, channels, 1, 1)
+    def weights(self, channels: int) -> Array:
+        """The weight of each of a layer's ``channels`` in the squared norm: float32 (1, C, 1, 1), 0 or 1."""
+        weights = np.full((1, channels, 1, 1), 0.0 if self.channels else 1.0, np.float32)
         weights[:, [channel % channels for channel in self.channels]] = 1.0
         return weights
-
-    def value(self, activation: Tensor) -> Tensor:
-        """The scalar that the dream raises, for an activation (1, C, h, w)."""
-        if self.guide is not None:
-            return _guide_value(activation, self.guide)
-        if self.channels:
-            count = activation.shape[1]
-            activation = activation[:, [channel % count for channel in self.channels]]
-        return 0.5 * activation.float().square().sum()
 
 
 #: More of the whole layer: the objective of the original notebook.
 LAYER_L2 = Objective()
 
 
-class SoftPools(TorchFunctionMode):
-    """While it is active, max-pools pass gradients on as averages over their windows would."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        out = function(*args, **(kwargs or {}))
-        if function not in (max_pool2d, torch.max_pool2d):
-            return out
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-        given = dict(zip(names, args, strict=False)) | (kwargs or {})
-        kernel, stride = given["kernel_size"], given.get("stride")
-        count = kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[-1]
-        padding, ceil_mode = given.get("padding", 0), given.get("ceil_mode", False)
-        average = avg_pool2d(
-            given["input"], kernel, stride or kernel, padding, ceil_mode, divisor_override=count
-        )
-        return average + (out - average).detach()
-
-
-def pools(kind: str) -> AbstractContextManager[Any]:
-    """A context in which the gradient of max-pools is of this kind: ``exact`` or ``soft``."""
-    return SoftPools() if kind == "soft" else nullcontext()
-
-
-def active_channels(activation: Tensor, count: int) -> list[int]:
-    """The ``count`` channels of an activation (1, C, h, w) with the largest norm, the largest first.
+def active_channels(activity: Array, count: int) -> list[int]:
+    """The ``count`` channels with the largest mean squared activation (C,), the largest first.
 
     A layer with fewer begins again.
     """
-    order: list[int] = activation.float().square().sum((0, 2, 3)).argsort(descending=True).tolist()
+    order: list[int] = np.argsort(-np.asarray(activity, np.float64), kind="stable").tolist()
     return [order[n % len(order)] for n in range(count)]
-
-
-def _guide_value(activation: Tensor, guide: Guide) -> Tensor:
-    x = activation.flatten(2)[0]  # (C, h·w)
-    y = guide.features.to(x.dtype)
-    best = (x.detach().T @ y).argmax(1)
-    return (x.float() * y[:, best].float()).sum()

@@ -19,9 +19,7 @@ from torch import Tensor
 
 from livedream.errors import NetworkError
 from livedream.networks.caffe import read_caffe
-
-#: Larger than any classifier that could dream live, and the most that protobuf (Caffe's format) allows.
-LARGEST_BYTES = 2**31
+from livedream.networks.catalogue import LARGEST_BYTES
 
 # A state dict needs about thirty per tensor; each can put an object into memory.
 _MOST_OPERATIONS = 1_000_000

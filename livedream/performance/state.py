@@ -10,12 +10,16 @@ from typing import Any
 from livedream.channels import CHOICES, channels_text, parse_channels
 from livedream.controls.actions import Action, apply
 from livedream.errors import NetworkError, UsageError
-from livedream.networks.catalogue import LayerInfo, find_weights, installed_networks, network_info
+from livedream.networks.catalogue import LayerInfo, find_weights, network_info
+from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
 from livedream.networks.provenance import require_undamaged
 from livedream.settings import Settings
 
 #: Larger weights are checked where they are loaded: hashing them would delay the first picture by a second.
 _HASHED_AT_ONCE_BYTES = 200 << 20
+
+#: The settings that say which graph is needed.
+DREAMT = ("network", "layer", "pool_gradient", "guide")
 
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
@@ -33,7 +37,7 @@ def consistent(settings: Settings, before: Settings | None = None) -> Settings:
 
 
 def require_weights(name: str, networks: Collection[str]) -> None:
-    """Raise ``UsageError`` when a network is not among ``networks``, whose weights are installed.
+    """Raise ``UsageError`` when a network is not among ``networks``, which can be dreamt here.
 
     A running show never starts a download: it may be half a gigabyte, in front of an audience.
     """
@@ -41,6 +45,14 @@ def require_weights(name: str, networks: Collection[str]) -> None:
     if name not in networks:
         how = info.how_to_get if info.provider == "livedream" else f"run: livedream models fetch {name}"
         raise UsageError(f"{name} has no weights on this machine; {how}")
+
+
+def require_exported(settings: Settings) -> None:
+    """Raise ``MissingPackageError`` when only PyTorch could dream these settings, and it is not there."""
+    layers = [layer.name for layer, _ in network_info(settings.network).blend(settings.layer)]
+    require_dreamable(
+        settings.network, layers, pool_gradient=settings.pool_gradient, guide=bool(settings.guide)
+    )
 
 
 def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
@@ -62,7 +74,7 @@ class Dreamt:
 class PlayState:
     """The settings now, and the networks that a control or a scene may change to.
 
-    ``networks`` are those whose weights are on this machine, and the one that the show began with.
+    ``networks`` are those that this machine can dream, and the one that the show began with.
     """
 
     settings: Settings
@@ -70,7 +82,10 @@ class PlayState:
 
     @classmethod
     def begin(cls, settings: Settings, weights: Path | None) -> PlayState:
-        """The state to start with. Raises ``UsageError`` or ``NetworkError`` when it is not possible."""
+        """The state to start with.
+
+        Raises ``UsageError``, ``NetworkError`` or ``MissingPackageError`` when it is not possible.
+        """
         settings = consistent(settings)
         info = network_info(settings.network)
         for layer, _ in info.blend(settings.layer):
@@ -80,13 +95,14 @@ class PlayState:
                     f"layer {layer.name} of {info.name} has no channel {missing[0]};"
                     f" expected 0–{layer.channels - 1}"
                 )
+        require_exported(settings)
         # torchvision's networks may still be downloaded; the others must be files.
         path = find_weights(settings.network, weights)
         if path is None and info.provider != "torchvision":
             raise NetworkError(f"{settings.network} has no weights on this machine; {info.how_to_get}")
         if path is not None and path.stat().st_size <= _HASHED_AT_ONCE_BYTES:
             require_undamaged(settings.network, path)
-        here = installed_networks()
+        here = dreamable_networks()
         return cls(settings, here if info.name in here else (*here, info.name))
 
     def with_networks(self, names: Sequence[str]) -> PlayState:
@@ -98,17 +114,21 @@ class PlayState:
         return replace(self, settings=self.settings.replace(**dreamt))
 
     def after(self, action: Action, guides: Sequence[str] = ()) -> PlayState:
-        """The state after a control's action. Raises ``UsageError`` when that is not possible.
+        """The state after a control's action.
 
-        ``guides`` are the images that a control can step through; before the first of them there is none.
+        Raises ``UsageError`` or ``MissingPackageError`` when that is not possible. ``guides`` are
+        the images that a control can step through; before the first of them there is none.
         """
         lists: dict[str, Sequence[Any]] = {
             "network": self.networks,
-            "layer": [layer.name for layer in network_info(self.settings.network).layers],
+            "layer": dreamable_layers(self.settings.network),
             "channels": CHOICES,
             "guide": ("", *guides),
         }
         changed = apply(self.settings, action, lists=lists)
-        if changed.network != self.settings.network:
-            require_weights(changed.network, self.networks)
-        return replace(self, settings=consistent(changed, self.settings))
+        settings = consistent(changed, self.settings)
+        if any(getattr(settings, name) != getattr(self.settings, name) for name in DREAMT):
+            require_exported(settings)
+        if settings.network != self.settings.network:
+            require_weights(settings.network, self.networks)
+        return replace(self, settings=settings)

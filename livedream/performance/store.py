@@ -14,12 +14,19 @@ from pathlib import Path
 from livedream.controls.actions import Action, Cycle, Recall, RecallKey, Store, Toggle
 from livedream.controls.port import Change
 from livedream.curves import half_life_s
-from livedream.errors import LivedreamError, UsageError
-from livedream.networks.catalogue import installed_networks
+from livedream.errors import LivedreamError, MissingPackageError, UsageError
+from livedream.networks.dreamable import dreamable_networks
 from livedream.performance.attract import ATTRACT_SCENE, RETURN_S, Attract
 from livedream.performance.fade import Fade
 from livedream.performance.scenes import Scene, Scenes
-from livedream.performance.state import Dreamt, PlayState, consistent, require_weights
+from livedream.performance.state import (
+    DREAMT,
+    Dreamt,
+    PlayState,
+    consistent,
+    require_exported,
+    require_weights,
+)
 from livedream.settings import SPECS, Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +38,7 @@ _UNKNOWN = Dreamt()
 #: How much of the attract dream is left when the mirror is back.
 _LEFT = 0.05
 
-_Found = tuple[Scene, tuple[str, ...]]  # a scene, and the networks whose weights are installed
+_Found = tuple[Scene, tuple[str, ...]]  # a scene, and the networks that can be dreamt
 News = tuple[str, bool]  # a line for the operator, and whether it is an alarm
 
 
@@ -53,7 +60,8 @@ def possible(
 ) -> tuple[Settings, tuple[str, ...]]:
     """All settings when ``scene`` is recalled from ``base``, and which parts of the scene could not be used.
 
-    The network stays unless the new one is among ``networks``; None stands for all that there are.
+    The network stays unless the new one is among ``networks``; None stands for all that there are. What is
+    dreamt stays where only PyTorch could dream the new layer, and is not there.
     """
     problems = list(scene.problems)
     # These can be wrong without being out of range; each depends on the one before.
@@ -68,6 +76,11 @@ def possible(
             settings = changed
         except UsageError as error:
             problems.append(f"scene {scene.name}: {name}: {error}")
+    try:
+        require_exported(settings)
+    except MissingPackageError as error:
+        problems.append(f"scene {scene.name}: {error}")
+        settings = settings.replace(**{n: getattr(base, n) for n in (*DREAMT, "channels")})
     return settings, tuple(problems)
 
 
@@ -116,7 +129,8 @@ class Performance:
     def act(self, action: Action, now: float, dreamt: Dreamt = _UNKNOWN, origin: str = "") -> None:
         """Let the control called ``origin`` change a setting, or recall or store a scene.
 
-        ``dreamt`` is what the dream process does now. Raises ``UsageError`` when that is not possible.
+        ``dreamt`` is what the dream process does now. Raises ``UsageError`` or ``MissingPackageError`` when
+        that is not possible.
         """
         match action:
             case Recall(name):
@@ -201,7 +215,7 @@ class Performance:
     def _start_reading(
         self, read: Callable[[], Scene], name: str, asked: Recall | RecallKey | None, origin: str
     ) -> None:
-        future = self._disk.submit(lambda: (read(), installed_networks()))
+        future = self._disk.submit(lambda: (read(), dreamable_networks()))
         self._reading.append((future, name, asked, origin))
 
     def _read(self, now: float) -> list[News]:

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
+from livedream.frame import Array
 from livedream.networks.objective import Objective
 
 
+@dataclass(frozen=True)
+class Step:
+    """What one run of a gradient found.
+
+    ``gradient`` is float32 (h, w, 3), divided by its mean absolute value; ``strength`` the weighted norm of
+    the layer's activation; ``activity`` the mean squared activation of each channel, (C,).
+    """
+
+    gradient: Array
+    strength: float
+    activity: Array
+
+
 class Session(Protocol):
-    """One exported graph, opened in a runtime and ready to run at its size."""
+    """One exported graph, opened in a runtime for one image size."""
 
     @property
     def name(self) -> str:
         """What the HUD shows: ``OpenVINO cpu bf16``."""
 
-    def __call__(self, image: Tensor, second: Tensor) -> Tensor:
-        """The gradient for ``image``, fp32 (1, 3, H, W).
+    def __call__(self, image: Array, second: Array) -> Step:
+        """The gradient for ``image``, RGB float32 (h, w, 3) in [0, 1].
 
-        ``second`` is the graph's second input: channel weights (1, C, 1, 1), or a guide's features. The
-        result belongs to the caller.
+        ``second`` is the graph's second input: channel weights (1, C, 1, 1), or a guide's features (C, 256).
+        The result belongs to the caller.
         """
+
+    def features(self, image: Array) -> Array:
+        """The layer's activation for ``image``, (C, h·w): of a graph of features, which has no gradient."""
 
 
 class Backend(Protocol):
     """One network on one device: what the dreamer needs of it.
 
-    ``image`` is RGB float32 (1, 3, H, W) in [0, 1] on :attr:`device`; ``size`` is (width, height); ``layer``
-    is a name from the catalogue's table.
+    ``image`` is RGB float32 (h, w, 3) in [0, 1]; ``size`` is (width, height); ``layer`` is a name from the
+    catalogue's table.
     """
-
-    device: torch.device
 
     @property
     def name(self) -> str:
@@ -42,15 +55,21 @@ class Backend(Protocol):
     def message(self) -> str:
         """What it is busy with, or what went wrong; empty when there is nothing to report."""
 
-    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
-        """The direction in which ``image`` raises the objective, fp32 of the same shape, divided by its mean
-        absolute value; zero where the activation is dead."""
+    def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
+        """The direction in which ``image`` raises the objective; zero where the activation is dead.
 
-    def activation(self, image: Tensor, layer: str) -> Tensor:
-        """The layer's activation, fp32 (1, C, h, w)."""
+        Raises ``BackendError`` or ``MissingPackageError`` when nothing on this machine can run it.
+        """
+
+    def features(self, image: Array, layer: str) -> Array:
+        """The layer's activation, float32 (C, h·w). Raises as :meth:`gradient` does."""
 
     def ready(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
         """Whether this gradient would run now as fast as it ever will on this machine."""
+
+    def opening(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
+        """Whether this gradient is better not asked for yet: it will be there in a moment, and until then
+        :meth:`gradient` waits for it. Begins to prepare it where needed."""
 
     def prepare(self, layer: str, size: tuple[int, int], objective: Objective) -> None:
         """Make this gradient ready in the background; returns at once."""

@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 MOST_GRAPHS = 16
 _WARM_UPS = 3
 
-Step = Callable[[Tensor], Tensor]
+#: From an image to what was found in it.
+Function = Callable[[Tensor], tuple[Tensor, ...]]
 
 
-def capture(x: Tensor, step: Step) -> Step:
+def capture(x: Tensor, step: Function) -> Function:
     """``step`` as a CUDA graph for inputs like ``x``, on the GPU. Raises ``RuntimeError`` if that fails."""
     given = x.detach().clone()
     side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -33,12 +34,12 @@ def capture(x: Tensor, step: Step) -> Step:
     torch.cuda.current_stream().wait_stream(side_stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = step(given)
+        results = step(given)
 
-    def replay(x: Tensor) -> Tensor:
+    def replay(x: Tensor) -> tuple[Tensor, ...]:
         given.copy_(x)
         graph.replay()
-        return result.clone()
+        return tuple(result.clone() for result in results)
 
     return replay
 
@@ -46,22 +47,22 @@ def capture(x: Tensor, step: Step) -> Step:
 class CudaGraphs:
     """Captures each step on its first run and replays it from then on; plain calls if that fails."""
 
-    def __init__(self, capture: Callable[[Tensor, Step], Step] = capture) -> None:
+    def __init__(self, capture: Callable[[Tensor, Function], Function] = capture) -> None:
         self._capture = capture
-        self._captured: OrderedDict[Hashable, Step] = OrderedDict()
+        self._captured: OrderedDict[Hashable, Function] = OrderedDict()
         self._lock = threading.Lock()
         self.working = True
 
-    def __call__(self, key: Hashable, x: Tensor, step: Step) -> Tensor:
+    def __call__(self, key: Hashable, x: Tensor, step: Function) -> tuple[Tensor, ...]:
         """``step(x)``, captured under ``key``: a step of the same key must do the same to any ``x``.
 
         A CUDA graph goes on reading the tensors that its step read, so ``key`` must keep them alive.
-        ``x`` and the result are on the GPU; the result belongs to the caller.
+        ``x`` and the results are on the GPU; the results belong to the caller.
         """
         with self._lock:  # a CUDA graph has one input and one output, for all threads
             return self._run(key, x, step) if self.working else step(x)
 
-    def _run(self, key: Hashable, x: Tensor, step: Step) -> Tensor:
+    def _run(self, key: Hashable, x: Tensor, step: Function) -> tuple[Tensor, ...]:
         if key not in self._captured:
             try:
                 self._captured[key] = self._capture(x, step)

@@ -1,53 +1,61 @@
-"""A backend that runs exported graphs where they are ready, and PyTorch where they are not yet.
+"""A backend that runs exported graphs, and PyTorch only for what has not been exported yet.
 
-Graphs are exported and opened in the background, first those of the current layer and sizes, then those of
-its neighbours in the layer list. The dream does not wait for them.
+A graph that is shipped or in the user's cache is opened when it is first wanted, in less time than a fade
+takes; for others PyTorch dreams while they are exported. All that happens in the background.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
+import time
 from pathlib import Path
+from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from livedream.errors import LivedreamError, UsageError
-from livedream.networks.catalogue import network_info
+from livedream import places
+from livedream.errors import BackendError, LivedreamError, MissingPackageError, UsageError
+from livedream.extras import full_command, installed
+from livedream.frame import Array
+from livedream.networks.catalogue import find_weights, network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec, graphs_dir, weights_hash
-from livedream.networks.load import load_network
 from livedream.networks.objective import Guide, Objective
-from livedream.runtimes import registry
-from livedream.runtimes.base import Backend
+from livedream.networks.provenance import require_undamaged
+from livedream.runtimes import calibration, registry
+from livedream.runtimes.base import Backend, Session, Step
+from livedream.runtimes.devices import choose_device
 from livedream.runtimes.exporter import Exporter, GraphFiles
 from livedream.runtimes.names import BACKENDS
-from livedream.runtimes.opening import GraphOpener, Sample
+from livedream.runtimes.opening import GraphOpener
 from livedream.runtimes.preparing import Preparer
-from livedream.runtimes.pytorch import TorchBackend
-from livedream.runtimes.store import OpenedGraph, SessionStore
+from livedream.runtimes.reference import Reference, load_reference
+from livedream.runtimes.store import Key, OpenedGraph, SessionStore
 
 log = logging.getLogger(__name__)
 
-#: A layer's neighbours are prepared at as many sizes as there are octaves at most, the latest first.
-_NEIGHBOUR_SIZES = 8
+#: Runtimes are compared this long after the first of them runs, when the show has started.
+COMPARE_AFTER_S = 8.0
+
+Job = Literal["open", "export", "compare"]
 
 
 class ExportedBackend:
     """One network, run by the fastest runtime of this machine.
 
     ``runtime`` is ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`. With ``wait`` the first
-    gradient of each layer and size waits for its graph, so that results do not depend on timing.
+    gradient of each layer and size waits for its graph, so that results do not depend on timing; runtimes
+    are then compared before the first.
     """
 
     def __init__(
         self,
-        reference: TorchBackend,
+        reference: Reference,
         network: str,
         weights: Path | None,
         weights_sha256: str,
         *,
+        device: str = "cpu",
         runtime: str = "auto",
         threads: int = 1,
         wait: bool = False,
@@ -55,75 +63,97 @@ class ExportedBackend:
         store: SessionStore | None = None,
         exporter: Exporter | None = None,
     ) -> None:
-        self.device = reference.device
+        self.device = device
         self.message = ""
-        self._reference = reference
-        self._network = network
-        self._wait = wait
+        self._reference, self._network, self._wait = reference, network, wait
         self._store = SessionStore() if store is None else store
         self._exporter = Exporter() if exporter is None else exporter
-        self._runtimes = registry.Runtimes(
-            registry.candidates(self.device) if runtime == "auto" else [runtime]
-        )
+        self._orders = places.measured_dir() / "runtimes.json"
+        self._what = f"{network} on {device}, {threads} threads"
+        names, self._compared = [runtime], True
+        if runtime == "auto":
+            names = registry.candidates(device)
+            possible = {*names, *registry.SLOW}
+            order = [name for name in calibration.remembered(self._orders, self._what) if name in possible]
+            self._compared = bool(order) or (device == "cpu" and len(names) < 2)
+            names = list(dict.fromkeys([*order, *names]))
+        self._runtimes = registry.Runtimes(names)
         folder = graphs_dir() if folder is None else folder
+        self.files = GraphFiles(network, weights, weights_sha256, folder, self._exporter, self._report)
         self._opener = GraphOpener(
-            GraphFiles(network, weights, weights_sha256, folder, self._exporter),
-            self._runtimes,
-            reference,
-            threads=threads,
-            calibrated=runtime != "auto",
-            report=self._report,
+            self.files, self._runtimes, reference, device=device, threads=threads, report=self._report
         )
-        self._preparer: Preparer[GraphSpec, Sample | None] = Preparer(
-            self._make_ready, self._neighbour, self._give_up, self._exporter.stop
+        self._preparer: Preparer[Key, Job] = Preparer(
+            self._work, self._spare, self._give_up, self._exporter.stop
         )
         # Written by the preparing thread only, a key at a time.
         self._given_up: dict[GraphSpec, str] = {}
-        self._neighbours_fit = True
-        self._guide_features: tuple[Guide, Tensor] | None = None
+        self._opened_s: float | None = None
+        self._guide_features: tuple[Guide, Array] | None = None
         self._ran: OpenedGraph | None = None
+        self._looked: tuple[Key, Session] | None = None
 
     @property
     def name(self) -> str:
         """What ran the last gradient, and whether something faster is on its way."""
         if self._ran is not None:
             return self._ran.session.name
-        return self._reference.name + (", preparing a faster one" if self._preparer.busy else "")
+        if self._reference.loaded is not None:
+            return self._reference.loaded.name + (", preparing a faster one" if self._preparer.busy else "")
+        return "starting"
 
-    def activation(self, image: Tensor, layer: str) -> Tensor:
-        """See :class:`livedream.runtimes.base.Backend`; always PyTorch's."""
-        return self._reference.activation(image, layer)
-
-    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
+    def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
         """See :class:`livedream.runtimes.base.Backend`."""
-        spec = self._spec(layer, (image.shape[-1], image.shape[-2]), objective)
-        second = self._second_input(layer, objective)
-        self._ran = self._store.use(spec)
-        if self._ran is None and not self._settled(spec):
-            self._preparer.request(spec, Sample(image.detach().clone(), objective, second))
-            if self._wait:
-                log.info("preparing %s", spec.stem)
-                self._preparer.wait_until(lambda: self._settled(spec))
-                self._ran = self._store.use(spec)
-        if self._ran is not None:
-            try:
-                return self._ran.session(image, second)
-            except Exception as error:  # each runtime has exceptions of its own
-                self.drop(f"it stopped running: {error}")
-                self._ran = None
-        return self._reference.gradient(image, layer, objective)
+        key = self._key(layer, (image.shape[1], image.shape[0]), objective)
+        self._ran = self._store.use(key)
+        if self._ran is None and not self._settled(key):
+            self._preparer.request(key, "open")
+            if self._wait or self.files.find(key[0]) is not None:
+                self._preparer.wait_until(lambda: self._settled(key))
+                self._ran = self._store.use(key)
+        if self._ran is None:
+            return self._reference.get().gradient(image, layer, objective)
+        try:
+            step = self._ran.session(image, self._second_input(layer, objective))
+            if step.gradient.shape != image.shape:
+                raise BackendError(f"its gradient has the shape {step.gradient.shape}")
+        except Exception as error:  # each runtime has exceptions of its own
+            self.drop(f"it stopped running: {error}")
+            return self.gradient(image, layer, objective)  # there is one runtime less: this ends
+        return step
+
+    def features(self, image: Array, layer: str) -> Array:
+        """See :class:`livedream.runtimes.base.Backend`."""
+        spec = GraphSpec(self._network, layer, "features")
+        key = spec, (image.shape[1], image.shape[0])
+        if self.device == "cpu" and self.files.find(spec) is not None:
+            if self._looked is None or self._looked[0] != key:
+                opened = self._opener.open(key)
+                self._looked = None if opened is None else (key, opened.session)
+            if self._looked is not None:
+                return self._looked[1].features(image)
+        return self._reference.get().features(image, layer)
 
     def ready(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
         """See :class:`livedream.runtimes.base.Backend`."""
-        return self._settled(self._spec(layer, size, objective))
+        return self._settled(self._key(layer, size, objective))
+
+    def opening(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
+        """See :class:`livedream.runtimes.base.Backend`; never with ``wait``."""
+        key = self._key(layer, size, objective)
+        if self._wait or key in self._store:
+            return False
+        if not self._settled(key):
+            self._preparer.request(key, "open")
+            if self.files.find(key[0]) is not None:
+                return True
+        return self._reference.pending()
 
     def prepare(self, layer: str, size: tuple[int, int], objective: Objective) -> None:
         """See :class:`livedream.runtimes.base.Backend`."""
-        spec = self._spec(layer, size, objective)
-        if not self._settled(spec):
-            image = torch.rand(1, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
-            second = self._second_input(layer, objective)
-            self._preparer.request(spec, Sample(image.to(self.device), objective, second))
+        key = self._key(layer, size, objective)
+        if not self._settled(key):
+            self._preparer.request(key, "open")
 
     def drop(self, reason: str) -> bool:
         """Stop using the runtime that ran last; the next one takes over, or PyTorch."""
@@ -133,6 +163,7 @@ class ExportedBackend:
         if self._runtimes.drop(runtime):
             self._report(f"{runtime} disabled: {reason}", logging.ERROR)
         self._store.remove_runtime(runtime)
+        self._ran = None
         return True
 
     def close(self) -> None:
@@ -141,62 +172,90 @@ class ExportedBackend:
         self._exporter.close()
         self._preparer.close()
 
-    def _spec(self, layer: str, size: tuple[int, int], objective: Objective) -> GraphSpec:
-        return GraphSpec(
-            self._network,
-            layer,
-            *size,
-            half=self.device.type == "cuda",
-            pool_gradient=objective.pool_gradient,
-            guide=objective.guide is not None,
-        )
+    def _key(self, layer: str, size: tuple[int, int], objective: Objective) -> Key:
+        kind = "gradient" if objective.guide is None else "guide"
+        half = self.device.startswith("cuda")
+        return GraphSpec(self._network, layer, kind, objective.pool_gradient, half), size
 
-    def _second_input(self, layer: str, objective: Objective) -> Tensor:
+    def _second_input(self, layer: str, objective: Objective) -> Array:
         guide = objective.guide
         if guide is None:
             channels = network_info(self._network).layer(layer).channels
-            return _channel_weights(channels, objective.channels, self.device)
+            return _channel_weights(channels, objective.channels)
         if self._guide_features is None or self._guide_features[0] is not guide:
-            features = guide.features.float()
-            chosen = torch.linspace(0, features.shape[1] - 1, GUIDE_FEATURES).round().long()
-            self._guide_features = guide, features[:, chosen.to(features.device)]
+            chosen = np.linspace(0, guide.features.shape[1] - 1, GUIDE_FEATURES).round().astype(int)
+            self._guide_features = guide, np.ascontiguousarray(guide.features[:, chosen], np.float32)
         return self._guide_features[1]
 
-    def _settled(self, spec: GraphSpec) -> bool:
+    def _settled(self, key: Key) -> bool:
         """Whether a graph is ready, or never will be."""
-        return spec in self._store or spec in self._given_up or not self._runtimes.names()
+        return key in self._store or key[0] in self._given_up or not self._runtimes.names()
 
     # --- in the preparing thread
 
-    def _make_ready(self, spec: GraphSpec, sample: Sample | None) -> None:
-        """Open a graph; one without a ``sample`` is spare."""
-        while not self._settled(spec):
-            opened = self._opener.open(spec, sample)
+    def _work(self, key: Key, job: Job) -> None:
+        if job == "export":
+            self.files.path(key[0])
+        elif job == "compare":
+            self._compare(key)
+        else:
+            self._open(key)
+
+    def _open(self, key: Key) -> None:
+        if not self._compared and (self._wait or self.device != "cpu"):
+            self._compare(key)
+        while not self._settled(key):
+            opened = self._opener.open(key)
             if opened is None:
                 return
-            if sample is None:
-                self._neighbours_fit = self._store.add_spare(spec, opened)
-            else:
-                self._store.add(spec, opened)
-                self._neighbours_fit = True
+            self._store.add(key, opened)
+            if self._opened_s is None:
+                self._opened_s = time.monotonic()
             if opened.runtime in self._runtimes:
                 return
             self._store.remove_runtime(opened.runtime)  # dropped while it opened: the next one
 
-    def _neighbour(self) -> tuple[GraphSpec, None] | None:
-        if self._wait or not self._neighbours_fit or not self._store.has_room():
+    def _compare(self, key: Key) -> None:
+        """Find the fastest runtime, and open in it what is open in another."""
+        self._compared = True
+        self._opener.calibrate(key)
+        order = self._runtimes.names()
+        if order:
+            calibration.remember(self._orders, self._what, order)
+        for open_key in self._store.opened():
+            current = self._store.peek(open_key)
+            if order and current is not None and current.runtime != order[0]:
+                opened = self._opener.open(open_key)
+                if opened is not None:
+                    self._store.add(open_key, opened)  # the dream has the other until now
+
+    def _spare(self) -> tuple[Key, Job] | None:
+        """What to do when nothing is wanted: compare the runtimes, then export the neighbouring layers."""
+        keys = self._store.opened()
+        if self._wait or not keys or self._opened_s is None:
             return None
+        if not self._compared:
+            due = time.monotonic() - self._opened_s > COMPARE_AFTER_S
+            # A small image takes the least memory; a graphics chip shows what it can do on a large one.
+            if not due:
+                return None
+            choose = max if registry.slow_candidates(self.device) else min
+            return choose(keys, key=lambda key: key[1]), "compare"
         layers = [layer.name for layer in network_info(self._network).layers]
-        for spec in neighbours(self._store.specs(), layers):
-            if not self._settled(spec):
-                return spec, None
+        for spec in neighbours(keys[-1][0], layers):
+            if spec not in self._given_up and self.files.find(spec) is None:
+                return (spec, keys[-1][1]), "export"
         return None
 
-    def _give_up(self, spec: GraphSpec, error: Exception) -> None:
+    def _give_up(self, key: Key, error: Exception) -> None:
         if not isinstance(error, LivedreamError):
-            log.error("preparing %s failed", spec.stem, exc_info=error)
-        self._given_up[spec] = str(error)
-        self._report(f"{spec.layer} runs in PyTorch: {error}", logging.WARNING)
+            log.error("preparing %s failed", key[0].stem, exc_info=error)
+        if key in self._store:  # it was a comparison, and what is there goes on
+            self._report(f"the runtimes were not compared: {error}", logging.WARNING)
+            return
+        self._given_up[key[0]] = str(error)
+        runs = f"{key[0].layer} runs in PyTorch" if installed("torch") else f"{key[0].layer} cannot be dreamt"
+        self._report(f"{runs}: {error}", logging.WARNING)
 
     def _report(self, text: str, level: int) -> None:
         self.message = text
@@ -204,41 +263,60 @@ class ExportedBackend:
 
 
 @functools.lru_cache(maxsize=256)
-def _channel_weights(count: int, channels: tuple[int, ...], device: torch.device) -> Tensor:
-    return Objective(channels).weights(count).to(device)
+def _channel_weights(count: int, channels: tuple[int, ...]) -> Array:
+    return Objective(channels).weights(count)
 
 
-def neighbours(specs: list[GraphSpec], layers: list[str]) -> list[GraphSpec]:
-    """What to prepare next: the layers above and below the one used last, at the sizes of that one.
-
-    ``specs`` are the graphs that are ready, the one used last at the end.
-    """
-    if not specs or specs[-1].layer not in layers:
+def neighbours(spec: GraphSpec, layers: list[str]) -> list[GraphSpec]:
+    """The graphs of the layers above and below, in the same form: what may be wanted next."""
+    if spec.layer not in layers:
         return []
-    last = specs[-1]
-    used = [s for s in reversed(specs) if s == dataclasses.replace(last, width=s.width, height=s.height)]
-    at = layers.index(last.layer)
+    at = layers.index(spec.layer)
     near = dict.fromkeys((layers[(at + 1) % len(layers)], layers[at - 1]))
-    return [dataclasses.replace(spec, layer=layer) for layer in near for spec in used[:_NEIGHBOUR_SIZES]]
+    return [
+        GraphSpec(spec.network, layer, spec.kind, spec.pool_gradient, spec.half)
+        for layer in near
+        if layer != spec.layer
+    ]
 
 
 def open_backend(
     network: str,
     weights: Path | None,
-    device: torch.device,
     *,
+    device: str = "auto",
     runtime: str = "auto",
     threads: int = 1,
     wait: bool = False,
 ) -> Backend:
     """A network on the device and runtime asked for; see :class:`ExportedBackend`.
 
-    Raises ``UsageError`` for an unknown network or runtime, ``NetworkError`` for unusable weights.
+    PyTorch is loaded at once only where it is needed at once. Raises ``UsageError`` for an unknown network or
+    runtime, ``NetworkError`` for unusable weights, ``BackendError`` for a device that is not here,
+    ``MissingPackageError`` when nothing that is installed can run the network.
     """
     if runtime != "auto" and runtime not in BACKENDS:
         raise UsageError(f"unknown backend {runtime!r}; possible: auto, {', '.join(BACKENDS)}")
-    reference = TorchBackend(load_network(network, weights), device)
-    if runtime == "pytorch":
-        return reference
+    info = network_info(network)
+    device = choose_device(device)
+    reference = Reference(functools.partial(load_reference, network, weights, device, threads))
+    path = find_weights(network, weights)
+    if runtime == "pytorch" or path is None:
+        eager = reference.get()  # downloads the weights, or says how to get them
+        if runtime == "pytorch":
+            return eager
+    else:
+        require_undamaged(network, path)
+    if runtime == "auto" and not registry.candidates(device) and not installed("torch"):
+        raise MissingPackageError(
+            f"dreaming {network} needs OpenVINO, ONNX Runtime or PyTorch, and none is installed;"
+            f" to add them: {full_command()}"
+        )
     sha256 = weights_hash(network, weights)
-    return ExportedBackend(reference, network, weights, sha256, runtime=runtime, threads=threads, wait=wait)
+    backend = ExportedBackend(
+        reference, network, weights, sha256, device=device, runtime=runtime, threads=threads, wait=wait
+    )
+    specs = (GraphSpec(network, layer.name) for layer in info.layers)
+    if device != "cpu" or not any(backend.files.find(spec) for spec in specs):
+        reference.get()
+    return backend

@@ -12,15 +12,16 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from livedream.errors import BackendError
+from livedream.errors import BackendError, MissingPackageError, NetworkError
+from livedream.extras import full_command, installed
 from livedream.ipc.supervised import exit_reason
-from livedream.networks.graphs import GraphSpec, find_graph
+from livedream.networks import graphs
+from livedream.networks.graphs import GraphSidecar, GraphSpec, find_graph
 
 log = logging.getLogger(__name__)
 
@@ -196,21 +197,55 @@ def _default_command() -> list[str]:
     return [sys.executable, "-m", "livedream.runtimes.export_process", str(level)]
 
 
-@dataclass(frozen=True)
 class GraphFiles:
-    """The graph files of one network in a folder; missing ones are exported when needed."""
+    """The graph files of one network, in a folder or shipped; missing ones are exported when needed."""
 
-    network: str
-    weights: Path | None
-    weights_sha256: str
-    folder: Path
-    exporter: Exporter
+    def __init__(
+        self,
+        network: str,
+        weights: Path | None,
+        weights_sha256: str,
+        folder: Path,
+        exporter: Exporter,
+        report: Callable[[str, int], None] = lambda text, level: log.log(level, text),
+    ) -> None:
+        self._network, self._weights, self._weights_sha256 = network, weights, weights_sha256
+        self._folder, self._exporter, self._report = folder, exporter, report
+        self._found: dict[GraphSpec, Path | None] = {}
+
+    def find(self, spec: GraphSpec) -> Path | None:
+        """The file of ``spec`` if there is one; it is looked for once, and one that is useless reported."""
+        if spec not in self._found:
+            self._found[spec] = found = find_graph(spec, self._weights_sha256, self._folder)
+            for folder in (self._folder, graphs.SHIPPED_DIR) if found is None else ():
+                path = folder / f"{spec.stem}.onnx"
+                if path.is_file() and self._should_be_right(path):
+                    self._report(f"{path} is damaged or out of date; it is made anew", logging.WARNING)
+        return self._found[spec]
+
+    def _should_be_right(self, path: Path) -> bool:
+        """Whether a graph was made from these weights, as far as can be told."""
+        try:
+            return GraphSidecar.read(path).weights_sha256 == self._weights_sha256
+        except NetworkError:
+            return True
 
     def path(self, spec: GraphSpec) -> Path:
-        """The file of ``spec``, exported if there is none yet. Raises ``BackendError`` if that fails."""
-        found = find_graph(spec, self.weights_sha256, self.folder)
+        """The file of ``spec``, exported if there is none yet.
+
+        Raises ``BackendError`` if that fails, ``MissingPackageError`` where nothing can be exported.
+        """
+        found = self.find(spec)
         if found is not None:
             return found
+        missing = [package for package in ("torch", "onnx") if not installed(package)]
+        if missing:
+            raise MissingPackageError(
+                f"exporting {self._network} {spec.layer} needs {' and '.join(missing)}, not installed here;"
+                f" to add it: {full_command()}"
+            )
         log.debug("exporting %s", spec.stem)
-        weights = None if self.weights is None else str(self.weights)
-        return self.exporter.export(ExportRequest(spec=spec, folder=str(self.folder), weights=weights))
+        weights = None if self._weights is None else str(self._weights)
+        request = ExportRequest(spec=spec, folder=str(self._folder), weights=weights)
+        self._found[spec] = path = self._exporter.export(request)
+        return path

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
+from livedream import places
 from livedream.errors import BackendError
+from livedream.frame import Array
 from livedream.networks.graphs import GraphSidecar
+from livedream.runtimes.base import Step
 
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_OUTPUTS = ("gradient", "strength", "activity")
 
 
 class OnnxRuntimeSession:
-    """An exported graph in ONNX Runtime on the CPU."""
+    """An exported graph in ONNX Runtime on the CPU, for images of ``size`` (width, height)."""
 
     name = "ONNX Runtime cpu"
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._session = _inference_session(path, threads, [("CPUExecutionProvider", {})])
+    def __init__(self, path: Path, size: tuple[int, int], threads: int) -> None:
+        self._session = _inference_session(path, size, threads, [("CPUExecutionProvider", {})])
         self._names = [given.name for given in self._session.get_inputs()]
+        self._image = np.zeros((1, 3, size[1], size[0]), np.float32)
+        self._planes = list(self._image[0])
 
-    def __call__(self, image: Tensor, second: Tensor) -> Tensor:
-        inputs = [image.contiguous().numpy(), second.contiguous().numpy()]
-        (gradient,) = self._session.run(["gradient"], dict(zip(self._names, inputs, strict=True)))
-        return torch.from_numpy(gradient)
+    def __call__(self, image: Array, second: Array) -> Step:
+        """See :class:`livedream.runtimes.base.Session`."""
+        cv2.split(image, self._planes)
+        given = dict(zip(self._names, (self._image, second), strict=True))
+        gradient, strength, activity = self._session.run(_OUTPUTS, given)
+        return Step(cv2.merge(list(gradient[0])), float(strength), activity)
+
+    def features(self, image: Array) -> Array:
+        """See :class:`livedream.runtimes.base.Session`."""
+        cv2.split(image, self._planes)
+        (features,) = self._session.run(["features"], {"image": self._image})
+        found: Array = features
+        return found
 
 
 class OnnxRuntimeGpuSession:
-    """An exported graph on an NVIDIA GPU, by CUDA (as a CUDA graph) or TensorRT; tensors stay on the GPU.
+    """An exported graph on an NVIDIA GPU, by CUDA (as a CUDA graph) or TensorRT.
 
     Source: onnxruntime.ai, "CUDA Execution Provider", "Using CUDA Graphs". Raises ``BackendError`` where
     ``provider`` is missing or does not start.
     """
 
-    def __init__(self, path: Path, threads: int, provider: str) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], threads: int, provider: str) -> None:
         import onnxruntime
+        import torch
 
         if provider not in onnxruntime.get_available_providers() or not torch.cuda.is_available():
             raise BackendError(f"this ONNX Runtime or this machine has no {provider}")
@@ -56,38 +70,43 @@ class OnnxRuntimeGpuSession:
             "trt_fp16_enable": True,
             "trt_cuda_graph_enable": True,
             "trt_engine_cache_enable": True,  # an engine takes minutes to build
-            "trt_engine_cache_path": str(path.parent / "tensorrt"),
+            "trt_engine_cache_path": str(places.graphs_dir() / "tensorrt"),
         }
         options = {CUDA: cuda, TENSORRT: tensorrt}[provider]
-        self._session = _inference_session(path, threads, [(provider, options)])
+        self._session = _inference_session(path, size, threads, [(provider, options)])
         if provider not in self._session.get_providers():
             raise BackendError(f"{provider} does not start; see the log above")
         # A CUDA graph replays on the same addresses: inputs are copied into these tensors.
-        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        sidecar = GraphSidecar.read(path)
+        shapes = {given.name: given.shape for given in self._session.get_inputs()}
+        shapes["image"] = [1, 3, size[1], size[0]]
         self._inputs = [torch.zeros(shape, device="cuda") for shape in shapes.values()]
-        self._gradient = torch.zeros_like(self._inputs[0])
-        self._strength = torch.zeros((), device="cuda")
+        outputs: list[list[int]] = [shapes["image"], [], [sidecar.channels]]
+        self._outputs = [torch.zeros(shape, device="cuda") for shape in outputs]
         self._binding = self._session.io_binding()
         for name, tensor in zip(shapes, self._inputs, strict=True):
             self._binding.bind_input(name, "cuda", device, np.float32, tuple(tensor.shape), tensor.data_ptr())
-        for name, tensor in (("gradient", self._gradient), ("strength", self._strength)):
+        for name, tensor in zip(_OUTPUTS, self._outputs, strict=True):
             self._binding.bind_output(
                 name, "cuda", device, np.float32, tuple(tensor.shape), tensor.data_ptr()
             )
-        half = GraphSidecar.read(path).spec.half
-        self.name = "TensorRT fp16" if provider == TENSORRT else "ONNX Runtime cuda" + " fp16" * half
+        precision = " fp16" * sidecar.spec.half
+        self.name = "TensorRT fp16" if provider == TENSORRT else f"ONNX Runtime cuda{precision}"
 
-    def __call__(self, image: Tensor, second: Tensor) -> Tensor:
-        for bound, given in zip(self._inputs, (image, second), strict=True):
-            bound.copy_(given)
+    def __call__(self, image: Array, second: Array) -> Step:
+        """See :class:`livedream.runtimes.base.Session`."""
+        import torch
+
+        self._inputs[0].copy_(torch.from_numpy(image).permute(2, 0, 1)[None])
+        self._inputs[1].copy_(torch.from_numpy(second))
         torch.cuda.current_stream().synchronize()  # ONNX Runtime runs on a stream of its own
         self._session.run_with_iobinding(self._binding)
-        return self._gradient.clone()
+        gradient, strength, activity = (output.cpu().numpy() for output in self._outputs)
+        return Step(cv2.merge(list(gradient[0])), float(strength), activity)
 
-
-def installed() -> bool:
-    """Whether the package is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+    def features(self, image: Array) -> Array:
+        """Features are taken once for a guide: there is no need for a GPU."""
+        raise NotImplementedError
 
 
 def has_cuda() -> bool:
@@ -97,13 +116,15 @@ def has_cuda() -> bool:
     return CUDA in onnxruntime.get_available_providers()
 
 
-def _inference_session(path: Path, threads: int, providers: list[Any]) -> Any:
+def _inference_session(path: Path, size: tuple[int, int], threads: int, providers: list[Any]) -> Any:
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # Windows builds log their use
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    for name, side in zip(("width", "height"), size, strict=True):
+        options.add_free_dimension_override_by_name(name, side)
     # Idle threads sleep: a spinning one takes its core from the display.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path, options, providers=providers)

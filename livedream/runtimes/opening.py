@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
+import ctypes
 import functools
 import logging
+import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-import psutil
-import torch
-from torch import Tensor
+import numpy as np
 
 from livedream.errors import BackendError
+from livedream.frame import Array
 from livedream.networks.catalogue import network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
 from livedream.networks.objective import Guide, Objective
 from livedream.runtimes import registry
+from livedream.runtimes.base import Session
 from livedream.runtimes.calibration import Run, measure, rank
 from livedream.runtimes.exporter import GraphFiles
-from livedream.runtimes.pytorch import TorchBackend
+from livedream.runtimes.reference import Reference
 from livedream.runtimes.registry import Runtimes
-from livedream.runtimes.store import OpenedGraph
+from livedream.runtimes.store import Key, OpenedGraph
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Sample:
-    """An input to compare runtimes on: an image (1, 3, H, W), an objective and its second input."""
-
-    image: Tensor
-    objective: Objective
-    second: Tensor
+_PAGE_BYTES = 4096 if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE")
 
 
 class GraphOpener:
-    """Opens graphs in the first of ``runtimes`` that starts; the first call puts these in order.
+    """Opens graphs in the first of ``runtimes`` that starts, and puts these in order.
 
     Runtimes that cannot start are dropped, and each is reported: ``report(text, log level)``.
     """
@@ -46,93 +41,126 @@ class GraphOpener:
         self,
         files: GraphFiles,
         runtimes: Runtimes,
-        reference: TorchBackend,
+        reference: Reference,
         *,
+        device: str,
         threads: int,
-        calibrated: bool,
         report: Callable[[str, int], None],
     ) -> None:
         self._files, self._runtimes, self._reference = files, runtimes, reference
-        self._threads, self._calibrated, self._report = threads, calibrated, report
+        self._device, self._threads, self._report = device, threads, report
 
-    def open(self, spec: GraphSpec, sample: Sample | None) -> OpenedGraph | None:
-        """The graph, opened; None when PyTorch is faster than every runtime.
+    def open(self, key: Key) -> OpenedGraph | None:
+        """The graph, opened for its size; None when no runtime can run it.
 
-        The first call with a ``sample`` compares the runtimes on it. Raises ``BackendError`` when there is no
-        graph.
+        Raises ``BackendError`` or ``MissingPackageError`` when there is no graph.
         """
-        path = self._files.path(spec)
-        if not self._calibrated and sample is not None:
-            fastest = self._calibrate(spec, path, sample)
-            if fastest is not None:
-                return fastest
+        path = self._files.path(key[0])
         for runtime in self._runtimes.names():
             try:
-                return self._opened(runtime, spec, path, tried=sample is not None)
+                return self._opened(runtime, key, path)
             except BackendError as error:
                 self._drop(runtime, str(error))
         return None
 
-    def _opened(self, runtime: str, spec: GraphSpec, path: Path, *, tried: bool = True) -> OpenedGraph:
-        """Open a graph and measure its memory.
+    def calibrate(self, key: Key) -> None:
+        """Put the runtimes in order by their speed on this graph.
 
-        ``tried``: after a first run, which packs weights and allocates activations; a spare graph, which may
-        never be used, does without them. Other threads allocate and free meanwhile, so a graph counts for its
-        file's size at least.
+        None stays when PyTorch, which is only compared where it is loaded, is faster. Raises as :meth:`open`.
         """
-        device = self._reference.device
-        before = _memory_in_use(device)
-        session = registry.open_session(runtime, path, self._threads)
-        if (
-            tried and device.type != "cuda"
-        ):  # there the first run captures a CUDA graph, which belongs to its thread
-            try:
-                session(*_neutral_inputs(spec))
-            except Exception as error:  # each runtime has exceptions of its own
-                raise BackendError(f"it does not run {spec.stem}: {error}") from error
-        return OpenedGraph(session, runtime, max(path.stat().st_size, _memory_in_use(device) - before))
+        path = self._files.path(key[0])
+        self._runtimes.add(registry.slow_candidates(self._device))
+        image, second = trial(key)
 
-    def _calibrate(self, spec: GraphSpec, path: Path, sample: Sample) -> OpenedGraph | None:
-        """Put the runtimes in order; the graph in the fastest of them, None when PyTorch is faster."""
-        opened: dict[str, OpenedGraph] = {}
-        for runtime in self._runtimes.names():
-            try:
-                opened[runtime] = self._opened(runtime, spec, path)
-            except BackendError as error:
-                self._drop(runtime, str(error))
-        runs: dict[str, Run] = {
-            runtime: functools.partial(graph.session, sample.image, sample.second)
-            for runtime, graph in opened.items()
+        def opening(runtime: str) -> Run:
+            session = self._opened(runtime, key, path).session
+            return lambda: session(image, second).gradient
+
+        openings: dict[str, Callable[[], Run]] = {
+            runtime: functools.partial(opening, runtime) for runtime in self._runtimes.names()
         }
-        objective = sample.objective
-        if objective.guide is not None:  # the graph takes only some of its features
-            objective = dataclasses.replace(objective, guide=Guide(sample.second))
-        pytorch = functools.partial(self._reference.gradient, sample.image, spec.layer, objective)
-        wait_for_gpu = torch.cuda.synchronize if self._reference.device.type == "cuda" else lambda: None
-        pytorch_s, measured = measure(pytorch, runs, wait_for_gpu)
-        ranking = rank(pytorch_s, measured)
+        reference = self._reference.loaded
+        if reference is not None:
+            objective = _objective(key[0], second)
+            openings["pytorch"] = lambda: lambda: reference.gradient(image, key[0].layer, objective).gradient
+        measured = measure(openings)
+        _trim()
+        ranking = rank(measured)
         for runtime, reason in ranking.excluded.items():
             self._drop(runtime, reason)
         self._runtimes.keep(ranking.order)
-        self._calibrated = True
-        times = {"pytorch": pytorch_s} | {name: found.time_s for name, found in measured.items()}
-        log.info("%s: %s", spec.stem, ", ".join(f"{name} {s * 1e3:.1f} ms" for name, s in times.items()))
-        return next((opened[runtime] for runtime in self._runtimes.names()), None)
+        times = ", ".join(f"{name} {found.time_s * 1e3:.1f} ms" for name, found in measured.items())
+        log.info("%s at %dx%d: %s", key[0].stem, *key[1], times)
+
+    def _opened(self, runtime: str, key: Key, path: Path) -> OpenedGraph:
+        """Open a graph, run it once, and measure its memory.
+
+        The first run packs weights and allocates activations. Other threads allocate and free meanwhile, so a
+        graph counts for its file's size at least.
+        """
+        before = self._memory_in_use()
+        session = registry.open_session(runtime, path, key[1], self._threads)
+        if self._device == "cpu":  # on a GPU the first run captures a CUDA graph, which belongs to its thread
+            try:
+                check(session, key)
+            except BackendError:
+                raise
+            except Exception as error:  # each runtime has exceptions of its own
+                raise BackendError(f"it does not run {key[0].stem}: {error}") from error
+        _trim()
+        return OpenedGraph(session, runtime, max(path.stat().st_size, self._memory_in_use() - before))
 
     def _drop(self, runtime: str, reason: str) -> None:
         if self._runtimes.drop(runtime):
             self._report(f"{runtime} disabled: {reason}", logging.ERROR)
 
+    def _memory_in_use(self) -> int:
+        """In bytes: of the whole GPU, or of this process."""
+        if self._device.startswith("cuda"):
+            import torch
 
-def _neutral_inputs(spec: GraphSpec) -> tuple[Tensor, Tensor]:
+            free, total = torch.cuda.mem_get_info()
+            return int(total - free)
+        try:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+        except OSError:  # not Linux
+            import psutil
+
+            return int(psutil.Process().memory_info().rss)
+        return pages * _PAGE_BYTES
+
+
+def trial(key: Key) -> tuple[Array, Array]:
+    """An image and a second input to try a graph on; the same each time."""
+    (spec, (width, height)), rng = key, np.random.default_rng(0)
     channels = network_info(spec.network).layer(spec.layer).channels
-    shape = (channels, GUIDE_FEATURES) if spec.guide else (1, channels, 1, 1)
-    return torch.full((1, 3, spec.height, spec.width), 0.5), torch.ones(shape)
+    image = rng.random((height, width, 3), np.float32)
+    if spec.kind == "guide":
+        return image, rng.random((channels, GUIDE_FEATURES), np.float32)
+    return image, np.ones((1, channels, 1, 1), np.float32)
 
 
-def _memory_in_use(device: torch.device) -> int:
-    """In bytes: of the whole GPU, or of this process."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        return int(total - free)
-    return int(psutil.Process().memory_info().rss)
+def check(session: Session, key: Key) -> None:
+    """Run a session once. Raises ``BackendError`` when what it gives has another shape or is not finite."""
+    image, second = trial(key)
+    if key[0].kind == "features":
+        found = session.features(image)
+        right = found.ndim == 2 and len(found) == second.shape[1]
+    else:
+        found = session(image, second).gradient
+        right = found.shape == image.shape
+    if not right:
+        raise BackendError(f"it gives {key[0].stem} the shape {found.shape} for an image of {image.shape}")
+    if not np.isfinite(found.sum()):
+        raise BackendError(f"it gives NaN for {key[0].stem}")
+
+
+def _objective(spec: GraphSpec, second: Array) -> Objective:
+    return Objective(guide=Guide(second) if spec.kind == "guide" else None, pool_gradient=spec.pool_gradient)
+
+
+def _trim() -> None:
+    """Give memory that compiling has freed back to the system, where the C library (glibc) would keep it."""
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livedream.errors import BackendError
-from livedream.networks.load import Trunk
-from livedream.networks.objective import Objective, pools
+from livedream.frame import Array
+from livedream.networks.autograd import guide_value, pools, value
+from livedream.networks.load import Trunk, load_network
+from livedream.networks.objective import Guide, Objective
+from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import CudaGraphs
-
-
-def choose_device(wanted: str = "auto") -> torch.device:
-    """The fastest device, or the one asked for: ``auto``, ``cuda``, ``cuda:1``, ``mps``, ``cpu``.
-
-    Raises ``BackendError`` when this machine does not have it.
-    """
-    possible = ["cpu"]
-    if torch.backends.mps.is_available():
-        possible.insert(0, "mps")
-    if torch.cuda.is_available():
-        possible = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *possible]
-    if wanted == "auto":
-        return torch.device(possible[0])
-    if wanted not in possible:
-        raise BackendError(f"device {wanted!r} is not on this machine; possible: auto, {', '.join(possible)}")
-    return torch.device(wanted)
 
 
 def choose_precision(device: torch.device) -> torch.dtype:
@@ -44,26 +31,36 @@ def choose_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if bf16 else torch.float32
 
 
+def load_torch_backend(network: str, weights: Path | None, device: str, threads: int) -> TorchBackend:
+    """The network on a device of PyTorch, which from now on computes on ``threads`` threads on a CPU.
+
+    Raises ``UsageError`` for an unknown network, ``NetworkError`` for unusable weights.
+    """
+    torch.set_num_threads(threads)
+    return TorchBackend(load_network(network, weights), torch.device(device))
+
+
 class TorchBackend:
     """One network on one device.
 
-    ``gradient`` never synchronises with the device; the image state stays fp32 whatever the network's
-    precision is.
+    ``gradient_tensors`` never synchronises with the device; the image state stays fp32 whatever the
+    network's precision is.
     """
 
     def __init__(
         self,
         trunk: Trunk,
-        device: torch.device | None = None,
+        device: torch.device,
         precision: torch.dtype | None = None,
         *,
         cuda_graphs: bool = True,
         graphs: CudaGraphs | None = None,
     ) -> None:
-        self.device = choose_device() if device is None else device
+        self.device = device
         self.precision = choose_precision(self.device) if precision is None else precision
         self._trunk = trunk
         self._truncated: dict[str, nn.Module] = {}
+        self._guide: tuple[Guide, Tensor] | None = None
         if graphs is None and cuda_graphs and self.device.type == "cuda":
             graphs = CudaGraphs()
         self._graphs = graphs
@@ -81,6 +78,10 @@ class TorchBackend:
         """Always: PyTorch needs no preparation."""
         return True
 
+    def opening(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
+        """Never: PyTorch needs no preparation."""
+        return False
+
     def prepare(self, layer: str, size: tuple[int, int], objective: Objective) -> None:
         """PyTorch needs no preparation."""
 
@@ -91,31 +92,69 @@ class TorchBackend:
         graph = " graph" if self._graphs is not None and self._graphs.working else ""
         return f"PyTorch {self.device.type} {short[self.precision]}{graph}"
 
-    def gradient(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
-        """The direction in which ``image`` raises ``objective`` of the layer's activation.
+    def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
+        """See :class:`livedream.runtimes.base.Backend`."""
+        gradient, strength, activity = self.gradient_tensors(self._tensor(image), layer, objective)
+        array = np.ascontiguousarray(gradient[0].permute(1, 2, 0).cpu().numpy())
+        return Step(array, float(strength), activity.cpu().numpy())
 
-        ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the result is fp32 of the same shape, divided by its
-        mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
+    def features(self, image: Array, layer: str) -> Array:
+        """See :class:`livedream.runtimes.base.Backend`."""
+        with torch.no_grad():
+            activation: Tensor = self._network(layer)(self._input(self._tensor(image)))
+        return np.ascontiguousarray(activation.float().flatten(2)[0].cpu().numpy())
+
+    def gradient_tensors(
+        self, image: Tensor, layer: str, objective: Objective
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The direction in which ``image`` raises ``objective`` of the layer's activation, the activation's
+        strength, and each channel's activity, on :attr:`device`.
+
+        ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the direction is fp32 of the same shape, divided by
+        its mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
         """
+        features = self._features_of(objective.guide)
         if self._graphs is None:
-            return self._eager(image, layer, objective)
-        # The guide itself, not its id: the CUDA graph goes on reading its features.
-        key = layer, tuple(image.shape), objective.channels, objective.pool_gradient, objective.guide
-        return self._graphs(key, image, lambda x: self._eager(x, layer, objective))
+            return self._eager(image, layer, objective, features)
+        # The guide's features themselves, not their id: the CUDA graph goes on reading them.
+        key = (
+            layer,
+            tuple(image.shape),
+            objective.channels,
+            objective.pool_gradient,
+            objective.guide,
+            features,
+        )
+        gradient, strength, activity = self._graphs(
+            key, image, lambda x: self._eager(x, layer, objective, features)
+        )
+        return gradient, strength, activity
 
-    def _eager(self, image: Tensor, layer: str, objective: Objective) -> Tensor:
+    def _eager(
+        self, image: Tensor, layer: str, objective: Objective, features: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         x = self._input(image).requires_grad_(True)
         with torch.enable_grad(), pools(objective.pool_gradient):
-            value = objective.value(self._network(layer)(x))
-            (gradient,) = torch.autograd.grad(value, x)
+            activation = self._network(layer)(x)
+            raised = value(objective, activation) if features is None else guide_value(activation, features)
+            (gradient,) = torch.autograd.grad(raised, x)
         gradient = gradient.float()
-        return gradient / gradient.abs().mean().clamp_min(1e-12)
+        found = raised.detach().clamp_min(0.0)
+        strength = (found if features is not None else 2 * found).sqrt()
+        activity = activation.detach().float().square().mean((0, 2, 3))
+        return gradient / gradient.abs().mean().clamp_min(1e-12), strength, activity
 
-    def activation(self, image: Tensor, layer: str) -> Tensor:
-        """The layer's activation for ``image``: fp32 (1, C, h, w)."""
-        with torch.no_grad():
-            activation: Tensor = self._network(layer)(self._input(image))
-        return activation.float()
+    def _features_of(self, guide: Guide | None) -> Tensor | None:
+        """The guide's features on the device, in the network's precision; of the last guide they are kept."""
+        if guide is None:
+            return None
+        if self._guide is None or self._guide[0] is not guide:
+            self._guide = guide, torch.from_numpy(guide.features).to(self.device, self.precision)
+        return self._guide[1]
+
+    def _tensor(self, image: Array) -> Tensor:
+        """(h, w, 3) float32 as (1, 3, h, w) on the device, without a copy on a CPU."""
+        return torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None]
 
     def _input(self, image: Tensor) -> Tensor:
         return image.detach().to(self.precision, memory_format=torch.channels_last)

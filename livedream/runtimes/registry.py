@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from livedream.errors import BackendError
+from livedream.extras import installed
 from livedream.runtimes import onnxruntime, openvino
 from livedream.runtimes.base import Session
 
+log = logging.getLogger(__name__)
 
-def candidates(device: torch.device) -> list[str]:
-    """The runtimes worth a calibration on ``device``, the likely fastest first, without PyTorch."""
-    if device.type == "cuda":
-        return ["onnxruntime-cuda"] if onnxruntime.installed() and onnxruntime.has_cuda() else []
-    if device.type != "cpu":
+
+def candidates(device: str) -> list[str]:
+    """The runtimes that can run on ``device`` (``cpu``, ``cuda:0``, ``mps``), the likely fastest first.
+
+    PyTorch, which is not among them, can run on each. None is imported for a CPU.
+    """
+    if device.startswith("cuda"):
+        return ["onnxruntime-cuda"] if installed("onnxruntime") and onnxruntime.has_cuda() else []
+    if device != "cpu":
         return []
-    found = []
-    if openvino.installed():
-        found += ["openvino-gpu"] * openvino.has_gpu() + ["openvino"]
-    if onnxruntime.installed():
-        found.append("onnxruntime")
-    return found
+    return [name for name in ("openvino", "onnxruntime") if installed(name)]
 
 
-def open_session(runtime: str, path: Path, threads: int) -> Session:
-    """Open an exported graph in a runtime of :data:`livedream.runtimes.names.BACKENDS`.
+#: Worth a comparison, but they take too long to open for a first dream: Intel's graphics.
+SLOW = ("openvino-gpu",)
+
+
+def slow_candidates(device: str) -> list[str]:
+    """Those of :data:`SLOW` that can run on ``device``."""
+    if device != "cpu" or not installed("openvino"):
+        return []
+    try:
+        return list(SLOW) if openvino.has_gpu() else []
+    except Exception as error:  # OpenVINO is damaged, which is reported when it opens a graph
+        log.info("OpenVINO does not start: %s", error)
+        return []
+
+
+def open_session(runtime: str, path: Path, size: tuple[int, int], threads: int) -> Session:
+    """Open an exported graph for images of ``size`` (width, height) in a runtime of
+    :data:`livedream.runtimes.names.BACKENDS`.
 
     Raises ``BackendError`` when the runtime cannot start or cannot run this graph.
     """
     try:
         match runtime:
             case "openvino":
-                return openvino.OpenVINOSession(path, threads)
+                return openvino.OpenVINOSession(path, size, threads)
             case "openvino-fp32":
-                return openvino.OpenVINOSession(path, threads, half=False)
+                return openvino.OpenVINOSession(path, size, threads, half=False)
             case "openvino-gpu":
-                return openvino.OpenVINOSession(path, threads, "GPU")
+                return openvino.OpenVINOSession(path, size, threads, "GPU")
             case "onnxruntime":
-                return onnxruntime.OnnxRuntimeSession(path, threads)
+                return onnxruntime.OnnxRuntimeSession(path, size, threads)
             case "onnxruntime-cuda":
-                return onnxruntime.OnnxRuntimeGpuSession(path, threads, onnxruntime.CUDA)
+                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.CUDA)
             case "tensorrt":
-                return onnxruntime.OnnxRuntimeGpuSession(path, threads, onnxruntime.TENSORRT)
+                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.TENSORRT)
     except ImportError as error:
         raise BackendError(f"{runtime} is not installed: {error}") from error
     except BackendError:
@@ -60,6 +76,7 @@ class Runtimes:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
+        self._dropped: set[str] = set()
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -71,11 +88,17 @@ class Runtimes:
         with self._lock:
             return name in self._names
 
+    def add(self, names: Iterable[str]) -> None:
+        """Use these too, if the others fail."""
+        with self._lock:
+            self._names += [name for name in names if name not in {*self._names, *self._dropped}]
+
     def drop(self, name: str) -> bool:
-        """Stop using a runtime; whether it was in use."""
+        """Stop using a runtime, for good; whether it was in use."""
         with self._lock:
             used = name in self._names
             self._names = [other for other in self._names if other != name]
+            self._dropped.add(name)
             return used
 
     def keep(self, order: Iterable[str]) -> None:

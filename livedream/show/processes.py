@@ -19,6 +19,7 @@ from livedream.ipc.protocol import DreamStatus, Order, SourceStatus, Status
 from livedream.ipc.slots import Slot, Value
 from livedream.ipc.supervised import Supervised
 from livedream.resource import Resource
+from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
 from livedream.sources.process import run_source
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Status)
 
-#: Loading torch takes a core for seconds: the camera and the window go first, but no longer than this.
-_HEAD_START_S = 1.5
 #: Patience until a new child says anything: a slow disk, or many programs starting after the boot.
 _STARTING_S = 60.0
 #: The camera process reports twice a second; silent for this long, it hangs.
@@ -69,16 +68,16 @@ class Processes(Resource):
     when the system has no shared memory or no process for them.
     """
 
-    def __init__(self, options: MirrorOptions, network: str, died: Callable[[], None]) -> None:
+    def __init__(self, options: MirrorOptions, settings: Settings, died: Callable[[], None]) -> None:
         self._died = died
         self._stack = ExitStack()
         try:
-            self._start(options, network)
+            self._start(options, settings)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, options: MirrorOptions, network: str) -> None:
+    def _start(self, options: MirrorOptions, settings: Settings) -> None:
         _ensure_tracker()
         others = [_RESIDUAL_BYTES, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES]
         capacity_bytes, self._warning = frame_capacity(others)
@@ -95,7 +94,7 @@ class Processes(Resource):
             orders=orders.name,
             residuals=self._residuals.name,
             status=dream.name,
-            network=network,
+            settings=settings,
             weights=None if options.weights is None else str(options.weights),
             device=options.device,
             backend=options.backend,
@@ -118,7 +117,7 @@ class Processes(Resource):
         )
         for child in (self._camera, self._dream):
             self._stack.callback(child.close)
-        self._dream_due_s = now_s() + _HEAD_START_S
+        self._dream.start(now_s())  # it takes the longest
         self._camera.start(now_s())
 
     @property
@@ -162,9 +161,7 @@ class Processes(Resource):
         self._dream_board.update(now)
 
     def check(self, now: float) -> list[str]:
-        """Start the dream when it is due, restart what died or hangs; what went wrong just now."""
-        if self._dream.started_s is None and (self._frames.seq or now >= self._dream_due_s):
-            self._dream.start(now)
+        """Restart what died or hangs; what went wrong just now."""
         warning, self._warning = self._warning, ""
         camera, dream = self._camera.check(now), self._dream.check(now)
         if dream:

@@ -33,7 +33,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
         orders = Orders()
-        processes = stack.enter_context(Processes(options, state.settings.network, orders.died))
+        processes = stack.enter_context(Processes(options, state.settings, orders.died))
         # Loaded while the camera starts, too: that takes as long.
         from livedream.controls.keyboard import Keyboard
         from livedream.controls.port import Controls

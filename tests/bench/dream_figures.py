@@ -30,7 +30,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from livedream.dream.ascent import classic_dream
 from livedream.dream.dreamer import Dreamer
@@ -64,7 +63,7 @@ class Bench:
         self.live: list[Image] = []
         self.classic: dict[int, Image] = {}
         self.rated: dict[int, Rated] = {}
-        self._generator = torch.Generator().manual_seed(1)
+        self._rng = np.random.default_rng(1)
 
     def tick(self, n: int, settings: Settings) -> None:
         """Dream live on frame number ``n``."""
@@ -74,10 +73,9 @@ class Bench:
     def classic_of(self, n: int, layer: str) -> Image:
         """Frame number ``n``, dreamt by the original algorithm."""
         backend = self.dreamer.backend
-        image = torch.from_numpy(self.frames[n]).to(backend.device).permute(2, 0, 1)[None].float() / 255
-        dreamt = classic_dream(image, lambda x: backend.gradient(x, layer, LAYER_L2), self._generator)
-        array = dreamt[0].permute(1, 2, 0).cpu().numpy()
-        return np.asarray((array * 255).round(), np.uint8)
+        image = self.frames[n].astype(np.float32) / 255
+        dreamt = classic_dream(image, lambda x: backend.gradient(x, layer, LAYER_L2).gradient, self._rng)
+        return np.asarray((dreamt * 255).round(), np.uint8)
 
     def strength(self, dreamt: Image, n: int, layer: str) -> float:
         """Strength of a dream of frame number ``n``."""
@@ -227,7 +225,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="OUT")
     parser.add_argument("--sheet", type=Path, metavar="OUT.png")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     try:
         settings = Settings(network=options.network, layer=options.layer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
 
 from livedream.frame import Array, Image
 from livedream.runtimes.base import Backend
@@ -26,10 +25,10 @@ def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: i
     total = 0.0
     for shift in rng.integers(-_JITTER_PX, _JITTER_PX + 1, (_SHIFTS, 2)).tolist():
         norms = [
-            backend.activation(_tensor(image, backend.device).roll(shift, (2, 3)), layer).norm()
+            np.linalg.norm(backend.features(np.roll(_float(image) / 255, shift, (0, 1)), layer))
             for image in (dreamt, camera)
         ]
-        total += float((norms[0] / norms[1]).log())
+        total += float(np.log(norms[0] / norms[1]))
     return total / _SHIFTS
 
 
@@ -101,7 +100,3 @@ def clipped(dreamt: Image, camera: Image) -> float:
     """The fraction of the image where the worst channel is clipped and the camera's is not."""
     ends = ((dreamt == 0) & (camera > 0)) | ((dreamt == 255) & (camera < 255))
     return float(ends.mean((0, 1)).max())
-
-
-def _tensor(image: Image, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from livedream.dream.dreamer import Dreamer
 from livedream.frame import Frame, Image, crop_to_aspect
@@ -139,7 +138,6 @@ def main() -> None:
     p.add_argument("--out", type=Path, default=DOCS, metavar="DIR")
     p.add_argument("--only", nargs="+", metavar="NAME", help="some of them: mirror, feedback, scenes/eyes…")
     options = p.parse_args()
-    torch.set_num_threads(1)
     pictures = Pictures(options.data)
     makers: dict[str, Callable[[], Image]] = {
         "mirror": pictures.mirror,

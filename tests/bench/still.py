@@ -16,7 +16,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from livedream.dream.dreamer import Dreamer
 from livedream.frame import Image, resize, working_size
@@ -40,7 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
     settings = Settings(network=options.network, layer=options.layer)
     for text in options.set:

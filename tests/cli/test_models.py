@@ -42,6 +42,15 @@ def test_an_import_says_what_it_did_and_the_list_shows_it(
         (["models", "import", "README.md", "--as", "bvlc_googlenet"], 1, "possible: .npz, .safetensors"),
         (["models", "fetch"], 2, "required: NAME"),
         (["models", "fetch", "x"], 2, "unknown network 'x'"),
+        (["models", "export", "x"], 2, "unknown network 'x'"),
+        (["models", "export", "dreamnet", "--layer", "x"], 2, "'x'"),
+        (["models", "export", "dreamnet", "--features", "--steps", "2"], 2, "features take no steps"),
+        (["models", "export", "dreamnet", "--features", "--guide"], 2, "not allowed with argument"),
+        (
+            ["models", "export", "dreamnet", "--shipped"],
+            2,
+            "--shipped writes all graphs of a network to --out",
+        ),
         (["models", "fetch", "dreamnet"], 2, "dreamnet cannot be downloaded"),
     ],
 )
@@ -54,6 +63,18 @@ def test_what_cannot_be_is_said_in_one_line(
     assert says in said
     assert said.count("\n") == 1
     assert not list(models.iterdir())
+
+
+def test_an_export_serves_every_size_and_says_so_to_who_names_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["models", "export", "dreamnet", "--layer", "edges", "--features", "--out", str(tmp_path)]
+    assert main([*words, "--size", "320x180"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "livedream: one file serves every image size now; --size changes nothing\n"
+    assert f"wrote {tmp_path / 'dreamnet-edges-features.onnx'} (0.2 MB): cosine" in said.out
+    assert main(["models", "verify", str(tmp_path / "dreamnet-edges-features.onnx")]) == 0
+    assert "ok      dreamnet-edges-features.onnx" in capsys.readouterr().out
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,7 @@ def test_a_video_is_not_rendered_onto_itself(video):
     assert video.read_bytes() == before
 
 
+@pytest.mark.full
 def test_a_start_that_fails_leaves_an_old_output_alone(video, tmp_path):
     out, weights = tmp_path / "out.mp4", tmp_path / "weights.npz"
     out.write_text("precious")

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from livedream.compile import tracing
 from livedream.compile.onnx_operations import write_onnx
 from livedream.compile.tracing import input_names, output_names, reference, trace
 from livedream.errors import BackendError
+from livedream.networks.autograd import pools
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
-from livedream.networks.objective import pools
 
 FORBIDDEN = {"ScatterElements", "ScatterND", "ConvTranspose", "MaxUnpool", "Loop", "If", "Scan"}
 CHANNELS = 8
@@ -110,23 +111,29 @@ def frozen(network: nn.Module) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("size", [(20, 24), (33, 47)], ids=str)
+#: Landscape and portrait, even and odd, and both remainders of what strides divide.
+SIZES = ((20, 24), (33, 47), (46, 35), (25, 18))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_graph_is_the_gradient_of_autograd(name, size):
+def test_the_graph_is_the_gradient_of_autograd_at_every_size(name):
     network = frozen(NETWORKS[name])
-    run = exported(network, GraphSpec("test", "test", size[1], size[0]))
-    image, weights = torch.rand(1, 3, *size), torch.rand(1, CHANNELS, 1, 1)
-    gradient, strength = run(image, weights)
-    x = image.clone().requires_grad_()
-    a = network(x)
-    (0.5 * (weights * a * a).sum()).backward()
-    torch.testing.assert_close(gradient, x.grad / x.grad.abs().mean(), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(strength, (weights * a * a).sum().sqrt().detach(), rtol=1e-4, atol=1e-6)
+    run = exported(network, GraphSpec("test", "test"))
+    for size in SIZES:
+        image, weights = torch.rand(1, 3, *size), torch.rand(1, CHANNELS, 1, 1)
+        gradient, strength, activity = run(image, weights)
+        x = image.clone().requires_grad_()
+        a = network(x)
+        (0.5 * (weights * a * a).sum()).backward()
+        torch.testing.assert_close(gradient, x.grad / x.grad.abs().mean(), rtol=1e-3, atol=1e-4)
+        a = a.detach()
+        torch.testing.assert_close(strength, (weights * a * a).sum().sqrt(), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(activity, (a * a).mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
 
 
 def test_weights_choose_a_channel_without_a_new_export():
     network = frozen(after_a_conv(nn.ReLU()))
-    run = exported(network, GraphSpec("test", "test", 24, 20))
+    run = exported(network, GraphSpec("test", "test"))
     image = torch.rand(1, 3, 20, 24)
     for channel in (2, 5):
         x = image.clone().requires_grad_()
@@ -139,16 +146,17 @@ def test_weights_choose_a_channel_without_a_new_export():
 def test_a_dead_layer_gives_zeros():
     network = frozen(nn.Sequential(conv(3, 8, 3), nn.ReLU()))
     network[0].bias.fill_(-100.0)
-    gradient, strength = exported(network, GraphSpec("test", "test", 24, 20))(
+    gradient, strength, activity = exported(network, GraphSpec("test", "test"))(
         torch.rand(1, 3, 20, 24), torch.ones(1, CHANNELS, 1, 1)
     )
     assert not gradient.any()
     assert strength == 0
+    assert not activity.any()
 
 
 def test_a_guide_pulls_each_position_to_its_best_match():
     network = frozen(after_a_conv(nn.ReLU()))
-    run = exported(network, GraphSpec("test", "test", 24, 20, guide=True))
+    run = exported(network, GraphSpec("test", "test", "guide"))
     image, features = torch.rand(1, 3, 20, 24), torch.rand(CHANNELS, GUIDE_FEATURES)
     x = image.clone().requires_grad_()
     a = network(x).flatten(2)[0]
@@ -159,14 +167,14 @@ def test_a_guide_pulls_each_position_to_its_best_match():
 def test_unrolled_steps_are_the_steps_one_by_one():
     network = frozen(nn.Sequential(conv(3, 8, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True)))
     image, weights = torch.rand(1, 3, 21, 30), torch.ones(1, CHANNELS, 1, 1)
-    step = exported(network, GraphSpec("test", "test", 30, 21))
+    step = exported(network, GraphSpec("test", "test"))
     x = image
     for _ in range(3):
         x = (x + 2 / 255 * step(x, weights)[0]).clamp(0, 1)
-    run = exported(network, GraphSpec("test", "test", 30, 21, steps=3))
-    dream, _ = run(image, weights, torch.tensor(2.0), torch.tensor(1.0))
+    run = exported(network, GraphSpec("test", "test", steps=3))
+    dream, *_ = run(image, weights, torch.tensor(2.0), torch.tensor(1.0))
     torch.testing.assert_close(dream, x, rtol=0, atol=1e-4)
-    limited, _ = run(image, weights, torch.tensor(2.0), torch.tensor(0.02))
+    limited, *_ = run(image, weights, torch.tensor(2.0), torch.tensor(0.02))
     assert (limited - image).abs().max() <= 0.02 + 1e-6
     assert (x - image).abs().max() > 0.02
 
@@ -177,10 +185,10 @@ def test_half_precision_points_the_same_way():
             conv(3, 8, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2), nn.LocalResponseNorm(5), conv(8, 8, 3)
         )
     )
-    spec = GraphSpec("test", "test", 64, 48, half=True)
+    spec = GraphSpec("test", "test", half=True)
     image, weights = torch.rand(1, 3, 48, 64), torch.ones(1, CHANNELS, 1, 1)
-    gradient, _ = exported(network, spec)(image, weights)
-    expected, _ = reference(network, GraphSpec("test", "test", 64, 48))(image, weights)
+    gradient, *_ = exported(network, spec)(image, weights)
+    expected, *_ = reference(network, GraphSpec("test", "test"))(image, weights)
     assert torch.cosine_similarity(gradient.flatten(), expected.flatten(), 0) > 0.99
     assert next(network.parameters()).dtype == torch.float32  # the network that was given is left alone
 
@@ -188,18 +196,33 @@ def test_half_precision_points_the_same_way():
 def test_the_soft_pool_gradient_is_an_averages():
     network = frozen(nn.Sequential(conv(3, 8, 3), nn.MaxPool2d(3, 2, 1)))
     image, weights = torch.rand(1, 3, 20, 24), torch.ones(1, CHANNELS, 1, 1)
-    gradient, _ = exported(network, GraphSpec("test", "test", 24, 20, pool_gradient="soft"))(image, weights)
+    gradient, *_ = exported(network, GraphSpec("test", "test", pool_gradient="soft"))(image, weights)
     x = image.clone().requires_grad_()
     features = network[0](x)
     seed = network[1](features).detach()
     (seed * F.avg_pool2d(features, 3, 2, 1)).sum().backward()
     torch.testing.assert_close(gradient, x.grad / x.grad.abs().mean(), rtol=1e-3, atol=1e-4)
     with pools("soft"):
-        eager, _ = reference(network, GraphSpec("test", "test", 24, 20))(image, weights)
+        eager, *_ = reference(network, GraphSpec("test", "test"))(image, weights)
     torch.testing.assert_close(gradient, eager, rtol=1e-3, atol=1e-4)
 
 
 def test_an_operation_without_counterpart_is_refused_by_name():
-    network = frozen(nn.Sequential(conv(3, 8, 3), nn.Upsample(scale_factor=2, mode="bicubic")))
-    with pytest.raises(BackendError, match=r"upsample_bicubic2d.* cannot be exported"):
-        exported(network, GraphSpec("test", "test", 24, 20))
+    class Unusual(nn.Module):
+        def forward(self, x):
+            return x.cumsum(1)
+
+    with pytest.raises(BackendError, match=r"cumsum.* cannot be exported"):
+        exported(frozen(after_a_conv(Unusual())), GraphSpec("test", "test"))
+
+
+class SquareOnly(nn.Module):
+    """Behaves differently on pictures of one height."""
+
+    def forward(self, x):
+        return x * 2 if x.shape[2] == tracing._TRACED_HEIGHT - 2 else x
+
+
+def test_a_network_that_knows_one_size_only_is_refused():
+    with pytest.raises(BackendError, match="test of test cannot be exported for every size"):
+        exported(frozen(after_a_conv(SquareOnly())), GraphSpec("test", "test"))

@@ -7,13 +7,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.guides import Guides
 from livedream.errors import BackendError, NetworkError, UsageError
 from livedream.frame import Image, resize
-from livedream.networks.objective import LAYER_L2, Objective
 from livedream.settings import Settings
 
 FAST = Settings(working_px=128, layer="textures", jitter=4)
@@ -21,7 +19,7 @@ FAST = Settings(working_px=128, layer="textures", jitter=4)
 
 @pytest.fixture(scope="module")
 def dreamer() -> Dreamer:
-    return Dreamer("dreamnet", device="cpu")
+    return Dreamer("dreamnet", device="cpu", backend="pytorch")
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +28,8 @@ def _fresh(dreamer: Dreamer) -> None:
 
 
 def activation(dreamer: Dreamer, image: Image, layer: str, channel: int = -1) -> float:
-    x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
-    objective = LAYER_L2 if channel < 0 else Objective((channel,))
-    return float(objective.value(dreamer.backend.activation(x, layer)))
+    features = dreamer.backend.features(image.astype(np.float32) / 255, layer)
+    return float(np.square(features if channel < 0 else features[channel]).sum() / 2)
 
 
 def test_pictures_go_in_and_come_out_in_their_own_size(dreamer, picture):
@@ -125,9 +122,8 @@ def test_a_set_of_channels_is_raised(dreamer, picture):
 
 
 def test_the_most_active_channels_of_the_image_are_found(dreamer, picture):
-    x = torch.from_numpy(resize(picture, 128, 96)).permute(2, 0, 1)[None] / 255
-    energy = dreamer.backend.activation(x, "textures").square().sum((0, 2, 3))
-    best = energy.argsort(descending=True).tolist()
+    features = dreamer.backend.features(resize(picture, 128, 96).astype(np.float32) / 255, "textures")
+    best = np.argsort(-np.square(features).sum(1)).tolist()
     found = []
     for rank in (1, 2, 3):
         dreamer.tick(picture, FAST.replace(channels=f"top {rank}", crossfade_s=0.0))
@@ -144,8 +140,8 @@ def test_a_guide_draws_the_dream_to_what_it_shows(dreamer, picture, tmp_path):
     guide = Guides().guide(str(path), "dreamnet", "textures", dreamer.backend)
 
     def match(image: Image) -> float:
-        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
-        return float(Objective(guide=guide).value(dreamer.backend.activation(x, "textures")))
+        features = dreamer.backend.features(image.astype(np.float32) / 255, "textures")
+        return float((features.T @ guide.features).max(1).sum())
 
     for _ in range(8):
         dreamt = dreamer(picture, settings)
@@ -275,7 +271,7 @@ def test_a_transition_takes_its_own_time_and_the_next_change_the_settings_again(
 
 
 def test_the_same_seed_dreams_the_same_dream(picture):
-    first, second = (Dreamer("dreamnet", device="cpu", seed=4) for _ in range(2))
+    first, second = (Dreamer("dreamnet", device="cpu", backend="pytorch", seed=4) for _ in range(2))
     for _ in range(3):
         np.testing.assert_array_equal(first.tick(picture, FAST), second.tick(picture, FAST))
 
@@ -313,7 +309,7 @@ def test_the_original_network_dreams_on_a_real_face(shared, bvlc_weights):
     import cv2
 
     capture = cv2.VideoCapture(str(shared / "video" / "webcam_face.mp4"))
-    dreamer = Dreamer("bvlc_googlenet", weights=bvlc_weights, device="cpu")
+    dreamer = Dreamer("bvlc_googlenet", weights=bvlc_weights, device="cpu", backend="pytorch")
     settings = Settings(network="bvlc_googlenet", layer="inception_3b", working_px=192)
     for n in range(12):
         frame = np.ascontiguousarray(capture.read()[1][..., ::-1])

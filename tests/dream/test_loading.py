@@ -133,7 +133,7 @@ def test_a_network_with_a_flipped_bit_is_refused_and_the_old_one_dreams_on(model
     small = OLD.replace(network="squeezenet1_1", layer="features.3", channels="", working_px=64)
     torch.manual_seed(0)
     torch.save(squeezenet1_1(weights=None).state_dict(), models / "own.pth")
-    dreamer = Dreamer("squeezenet1_1", weights=models / "own.pth", device="cpu")
+    dreamer = Dreamer("squeezenet1_1", weights=models / "own.pth", device="cpu", backend="pytorch")
     loader = Loader(dreamer, {})
     loader.follow(small)
     now = followed(loader, OLD.replace(working_px=64), lambda: loader.error)
@@ -172,7 +172,7 @@ def logged(caplog) -> list[str]:
 
 
 def test_a_network_that_gives_no_numbers_is_said_once_and_the_old_one_dreams_on(overflowing, picture, caplog):
-    dreamer = Dreamer("dreamnet", device="cpu")
+    dreamer = Dreamer("dreamnet", device="cpu", backend="pytorch")
     loader = Loader(dreamer, {"squeezenet1_1": str(overflowing)})
     before = dreamt(loader, dreamer, SMALL, picture)[2]
     followed(loader, FAULTY, lambda: "squeezenet1_1" in dreamer.networks)
@@ -192,7 +192,7 @@ def test_a_layer_that_gives_no_numbers_leaves_the_networks_others(tmp_path, pict
     weights = load_file(MODELS_DIR / "dreamnet.safetensors")
     huge = {name: w.float() * 1e30 if name.startswith("trunk.parts.") else w for name, w in weights.items()}
     save_file(huge, tmp_path / "own.safetensors")
-    dreamer = Dreamer("dreamnet", weights=tmp_path / "own.safetensors", device="cpu")
+    dreamer = Dreamer("dreamnet", weights=tmp_path / "own.safetensors", device="cpu", backend="pytorch")
     loader = Loader(dreamer, {})
     before = dreamt(loader, dreamer, SMALL, picture)[2]
     for layer in ("parts", "edges:1,parts:1"):
@@ -208,7 +208,7 @@ def test_a_layer_that_gives_no_numbers_leaves_the_networks_others(tmp_path, pict
 
 
 def test_when_the_only_network_gives_no_numbers_the_shipped_one_dreams(overflowing, picture, caplog):
-    dreamer = Dreamer("squeezenet1_1", weights=overflowing, device="cpu")
+    dreamer = Dreamer("squeezenet1_1", weights=overflowing, device="cpu", backend="pytorch")
     loader = Loader(dreamer, {})
     dreamt(loader, dreamer, FAULTY, picture, ticks=3)
     followed(loader, FAULTY, lambda: "dreamnet" in dreamer.networks)
@@ -223,7 +223,7 @@ def test_when_the_only_network_gives_no_numbers_the_shipped_one_dreams(overflowi
 def test_where_nothing_can_be_dreamt_that_is_said_once(tmp_path, picture, caplog):
     huge = {name: w.float() * 1e30 for name, w in load_file(MODELS_DIR / "dreamnet.safetensors").items()}
     save_file(huge, tmp_path / "own.safetensors")
-    dreamer = Dreamer("dreamnet", weights=tmp_path / "own.safetensors", device="cpu")
+    dreamer = Dreamer("dreamnet", weights=tmp_path / "own.safetensors", device="cpu", backend="pytorch")
     loader = Loader(dreamer, {})
     wanted = SMALL.replace(layer="parts")
     _, said, strength = dreamt(loader, dreamer, wanted, picture)

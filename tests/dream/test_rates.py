@@ -14,10 +14,11 @@ from livedream.sources import open_source
 from tests.bench.rates import AT_S, FPS, dreamt_at
 
 
+@pytest.mark.full
 def test_strength_and_change_are_the_same_at_15_30_and_60_ticks_a_second():
     with open_source("clouds", loop=False, realtime=False) as source:
         frames = [resize(frame.image, 112, 64) for frame in islice(source, AT_S[-1] * FPS + 1)]
-    dreamer = Dreamer("dreamnet", device="cpu")
+    dreamer = Dreamer("dreamnet", device="cpu", backend="pytorch")
     settings = Settings(layer="textures", working_px=112, octaves=2, jitter=8)
     slow, usual, fast = (dreamt_at(hz, frames, dreamer, settings, "textures") for hz in (15, 30, 60))
     for at in AT_S:

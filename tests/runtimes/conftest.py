@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
-from livedream.compile.export import export
+from livedream import places
+from livedream.networks import graphs as networks_graphs
 from livedream.networks.graphs import GraphSpec, weights_hash
 from livedream.networks.load import load_network
 from livedream.runtimes import registry
+from livedream.runtimes.base import Step
 from livedream.runtimes.exported import ExportedBackend
 from livedream.runtimes.exporter import Exporter
-from livedream.runtimes.pytorch import TorchBackend
+from livedream.runtimes.reference import Reference
 
-CPU = torch.device("cpu")
 LAYER = "textures"
 #: (height, width): odd, so that nothing divides evenly
 SIZE = (37, 51)
@@ -29,7 +30,7 @@ class FakeSession:
         self.name, self.value = name, value
 
     def __call__(self, image, second):
-        return torch.full_like(image, self.value)
+        return Step(np.full_like(image, self.value), 1.0, np.ones(second.shape[1], np.float32))
 
 
 class FakeExporter(Exporter):
@@ -42,32 +43,33 @@ class FakeExporter(Exporter):
 
 
 def cosine(a, b):
-    return float(torch.cosine_similarity(a.flatten(), b.flatten(), 0))
+    return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
 
 
 @pytest.fixture(scope="session")
-def graphs(tmp_path_factory):
-    """A folder with the graphs of the tests' layer at their size."""
-    folder = tmp_path_factory.mktemp("graphs")
-    for form in ({}, {"pool_gradient": "soft"}, {"guide": True}):
-        export(GraphSpec("dreamnet", LAYER, SIZE[1], SIZE[0], **form), folder=folder)
-    return folder
+def graphs():
+    """The folder of the shipped graphs."""
+    return networks_graphs.SHIPPED_DIR
 
 
 @pytest.fixture
 def graph(graphs):
-    return graphs / f"{GraphSpec('dreamnet', LAYER, SIZE[1], SIZE[0]).stem}.onnx"
+    return graphs / f"{GraphSpec('dreamnet', LAYER).stem}.onnx"
 
 
 @pytest.fixture(scope="session")
 def reference():
-    return TorchBackend(load_network("dreamnet"), CPU, torch.float32)
+    trunk = load_network("dreamnet")  # which says what is missing without PyTorch
+    import torch
+
+    from livedream.runtimes.pytorch import TorchBackend
+
+    return TorchBackend(trunk, torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture
 def image():
-    torch.manual_seed(1)
-    return torch.rand(1, 3, *SIZE)
+    return np.random.default_rng(1).random((*SIZE, 3), np.float32)
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def backend(reference, graphs):
 
         def make(**options):
             made = ExportedBackend(
-                reference,
+                Reference(lambda: reference),
                 "dreamnet",
                 None,
                 weights_hash("dreamnet", None),
@@ -93,9 +95,12 @@ def backend(reference, graphs):
 def fakes(monkeypatch, tmp_path):
     """Replaces all runtimes: ``fakes["name"]`` opens a session, or raises, given the graph's path.
 
-    What comes with it are the options of a backend that uses them, in this order.
+    What comes with it are the options of a backend that uses them, in this order. No graph is on disk.
     """
     found = {}
+    monkeypatch.setattr(networks_graphs, "SHIPPED_DIR", tmp_path / "nothing shipped")
+    monkeypatch.setattr(places, "measured_dir", lambda: tmp_path / "measured")
     monkeypatch.setattr(registry, "candidates", lambda device: list(found))
-    monkeypatch.setattr(registry, "open_session", lambda name, path, threads: found[name](path))
+    monkeypatch.setattr(registry, "slow_candidates", lambda device: [])
+    monkeypatch.setattr(registry, "open_session", lambda name, path, size, threads: found[name](path))
     return found, {"folder": tmp_path, "exporter": FakeExporter()}

@@ -1,23 +1,31 @@
-"""The fast backend: PyTorch until a graph is ready, then the graph; what fails is disabled and reported."""
+"""Graphs that are on disk are opened and run without PyTorch, which dreams what has to be exported first."""
 
 from __future__ import annotations
 
 import threading
 import time
 
+import numpy as np
 import pytest
-import torch
 
-from livedream.errors import BackendError, UsageError
+from livedream.errors import BackendError, MissingPackageError, UsageError
 from livedream.networks.graphs import GraphSpec
 from livedream.networks.objective import LAYER_L2, Guide, Objective
-from livedream.runtimes import opening
+from livedream.runtimes import exported, exporter, opening, registry
+from livedream.runtimes import reference as references
+from livedream.runtimes.base import Step
 from livedream.runtimes.calibration import Measurement
-from livedream.runtimes.exported import neighbours, open_backend
-from livedream.runtimes.store import SessionStore
-from tests.runtimes.conftest import CPU, LAYER, SIZE, FakeSession, cosine
+from livedream.runtimes.exported import ExportedBackend, neighbours, open_backend
+from livedream.runtimes.reference import Reference, load_reference
+from tests.runtimes.conftest import LAYER, SIZE, FakeExporter, FakeSession, cosine
 
 PATIENCE_S = 60.0
+
+
+def assert_pytorchs(found, reference, image):
+    np.testing.assert_allclose(
+        found.gradient, reference.gradient(image, LAYER, LAYER_L2).gradient, rtol=1e-4, atol=1e-4
+    )
 
 
 def until(condition):
@@ -33,45 +41,72 @@ def until(condition):
 )
 def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, objective):
     fast = backend(runtime=runtime, wait=True)
-    found = fast.gradient(image, LAYER, objective)
-    assert cosine(found, reference.gradient(image, LAYER, objective)) > 0.98  # OpenVINO may run in bf16
-    assert found.abs().mean() == pytest.approx(1, rel=0.01)
+    found, expected = fast.gradient(image, LAYER, objective), reference.gradient(image, LAYER, objective)
+    assert cosine(found.gradient, expected.gradient) > 0.98  # OpenVINO may run in bf16
+    assert np.abs(found.gradient).mean() == pytest.approx(1, rel=0.01)
+    assert cosine(found.activity, expected.activity) > 0.99
     assert fast.name.startswith({"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}[runtime])
 
 
 @pytest.mark.parametrize("count", [70, 400])
 def test_a_guide_of_any_number_of_features(reference, backend, image, count):
-    objective = Objective(guide=Guide(torch.rand(480, count)))
-    found = backend(runtime="onnxruntime", wait=True).gradient(image, LAYER, objective)
-    assert cosine(found, reference.gradient(image, LAYER, objective)) > (0.999 if count == 70 else 0.5)
+    objective = Objective(guide=Guide(np.random.default_rng(0).random((480, count), np.float32)))
+    found = backend(runtime="onnxruntime", wait=True).gradient(image, LAYER, objective).gradient
+    expected = reference.gradient(image, LAYER, objective).gradient
+    assert cosine(found, expected) > (0.999 if count == 70 else 0.5)
+
+
+def test_features_come_from_a_graph_too(reference, backend, image):
+    assert cosine(backend().features(image, LAYER), reference.features(image, LAYER)) > 0.99
 
 
 def test_auto_uses_what_is_fastest_here(reference, backend, image):
     fast = backend(wait=True)
-    found = fast.gradient(image, LAYER, LAYER_L2)
-    assert cosine(found, reference.gradient(image, LAYER, LAYER_L2)) > 0.98
+    found = fast.gradient(image, LAYER, LAYER_L2).gradient
+    assert cosine(found, reference.gradient(image, LAYER, LAYER_L2).gradient) > 0.98
     assert "preparing" not in fast.name
 
 
-def test_until_a_graph_is_ready_pytorch_dreams(reference, backend, fakes, image):
+def test_a_graph_on_disk_is_dreamt_from_the_first_gradient_on_and_without_pytorch(graphs, image):
+    def load():
+        raise AssertionError("PyTorch was loaded")
+
+    fast = ExportedBackend(
+        Reference(load), "dreamnet", None, exported.weights_hash("dreamnet", None), folder=graphs
+    )
+    try:
+        assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
+        assert np.isfinite(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
+        assert not fast.opening(LAYER, SIZE[::-1], LAYER_L2)
+        assert fast.name.startswith("OpenVINO")
+        guide = Guide(fast.features(image, LAYER))
+        assert np.isfinite(fast.gradient(image, LAYER, Objective(guide=guide)).gradient).all()
+    finally:
+        fast.close()
+
+
+def exporting_after(event):
+    class Slow(FakeExporter):
+        def export(self, request):
+            assert event.wait(PATIENCE_S)
+            return super().export(request)
+
+    return Slow()
+
+
+def test_until_a_graph_is_exported_pytorch_dreams(reference, backend, fakes, image):
     found, options = fakes
     release = threading.Event()
-
-    def slow(path):
-        assert release.wait(PATIENCE_S)
-        return FakeSession("Slow")
-
-    found["slow"] = slow
-    fast = backend(runtime="slow", **options)
-    torch.testing.assert_close(
-        fast.gradient(image, LAYER, LAYER_L2), reference.gradient(image, LAYER, LAYER_L2)
-    )
+    found["fake"] = lambda path: FakeSession("Fake")
+    fast = backend(runtime="fake", **options | {"exporter": exporting_after(release)})
+    fast.opening(LAYER, SIZE[::-1], LAYER_L2)  # loads PyTorch
+    assert_pytorchs(fast.gradient(image, LAYER, LAYER_L2), reference, image)
     assert fast.name == f"{reference.name}, preparing a faster one"
     assert not fast.ready(LAYER, SIZE[::-1], LAYER_L2)
     release.set()
     until(lambda: fast.ready(LAYER, SIZE[::-1], LAYER_L2))
-    assert fast.gradient(image, LAYER, LAYER_L2).eq(1).all()
-    assert fast.name == "Slow"
+    assert (fast.gradient(image, LAYER, LAYER_L2).gradient == 1).all()
+    assert fast.name == "Fake"
 
 
 def test_what_is_prepared_is_ready_before_its_first_gradient(backend, fakes, image):
@@ -84,51 +119,37 @@ def test_what_is_prepared_is_ready_before_its_first_gradient(backend, fakes, ima
     assert fast.name == "Fake"
 
 
-def test_neighbours_in_the_layer_list_are_prepared(backend, fakes, image):
+def test_the_neighbours_in_the_layer_list_are_exported_and_not_opened(backend, fakes, image):
     found, options = fakes
-    found["fake"] = lambda path: FakeSession("Fake")
-    fast = backend(runtime="fake", **options)
-    fast.gradient(image, LAYER, LAYER_L2)
-    until(lambda: all(fast.ready(layer, SIZE[::-1], LAYER_L2) for layer in ("edges", "patterns")))
-    assert not fast.ready("objects", SIZE[::-1], LAYER_L2)
-
-
-def test_the_neighbours_are_the_layers_above_and_below_at_the_same_sizes():
-    def spec(layer, width, **form):
-        return GraphSpec("net", layer, width, 9, **form)
-
-    held = [spec("c", 1), spec("b", 1), spec("b", 2, guide=True), spec("b", 3)]
-    found = neighbours(held, ["a", "b", "c", "d"])
-    assert found == [spec("c", 3), spec("c", 1), spec("a", 3), spec("a", 1)]
-    assert neighbours([], ["a", "b"]) == []
-
-
-def test_a_store_without_room_takes_no_neighbours(backend, fakes, image):
-    found, options = fakes
+    found["fake"] = lambda path: opened.append(path.stem) or FakeSession("Fake")
     opened = []
+    fast = backend(runtime="fake", **options)
+    fast.prepare(LAYER, SIZE[::-1], LAYER_L2)
+    folder = options["folder"]
+    until(lambda: all((folder / f"dreamnet-{layer}.onnx").exists() for layer in ("edges", "patterns")))
+    assert opened == [f"dreamnet-{LAYER}"]
+    assert not (folder / "dreamnet-objects.onnx").exists()
 
-    def fake(path):
-        opened.append(path)
-        return FakeSession("Fake")
 
-    found["fake"] = fake
-    fast = backend(runtime="fake", store=SessionStore(most_sessions=1), **options)
-    fast.gradient(image, LAYER, LAYER_L2)
-    until(lambda: fast.name == "Fake" or fast.gradient(image, LAYER, LAYER_L2) is None)
-    fast.prepare("objects", SIZE[::-1], LAYER_L2)
-    until(lambda: fast.ready("objects", SIZE[::-1], LAYER_L2))
-    fast.close()
-    assert len(opened) == 2
+def test_the_neighbours_are_the_layers_above_and_below_in_the_same_form():
+    spec = GraphSpec("net", "b", "guide", "soft")
+    found = neighbours(spec, ["a", "b", "c", "d"])
+    assert found == [GraphSpec("net", "c", "guide", "soft"), GraphSpec("net", "a", "guide", "soft")]
+    assert neighbours(GraphSpec("net", "x"), ["a", "b"]) == []
+    assert neighbours(GraphSpec("net", "a"), ["a"]) == []
 
 
 def test_what_gives_nan_later_gives_way_to_the_next(backend, fakes, image):
     found, options = fakes
-    found["first"] = lambda path: FakeSession("First", torch.nan)
+    first = FakeSession("First")
+    found["first"] = lambda path: first
     fast = backend(runtime="first", wait=True, **options)
-    assert not fast.gradient(image, LAYER, LAYER_L2).isfinite().any()
+    fast.gradient(image, LAYER, LAYER_L2)
+    first.value = np.nan
+    assert np.isnan(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
     assert fast.drop("it produced NaN")
     assert fast.message == "first disabled: it produced NaN"
-    assert fast.gradient(image, LAYER, LAYER_L2).isfinite().all()
+    assert np.isfinite(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
     assert fast.name.startswith("PyTorch")
     assert not fast.drop("it produced NaN")
 
@@ -147,10 +168,30 @@ def test_what_stops_running_gives_way_at_once(reference, backend, fakes, image):
     fast = backend(runtime="gpu", wait=True, **options)
     fast.gradient(image, LAYER, LAYER_L2)
     Lost.lost = True
-    torch.testing.assert_close(
-        fast.gradient(image, LAYER, LAYER_L2), reference.gradient(image, LAYER, LAYER_L2)
-    )
+    assert_pytorchs(fast.gradient(image, LAYER, LAYER_L2), reference, image)
     assert fast.message == "gpu disabled: it stopped running: device lost"
+
+
+def test_what_gives_another_shape_gives_way_to_the_next_at_once(backend, fakes, image):
+    class Shrinking(FakeSession):
+        small = False
+
+        def __call__(self, image, second):
+            step = super().__call__(image, second)
+            return Step(step.gradient[1:], 1.0, step.activity) if self.small else step
+
+    found, options = fakes
+    shrinking = Shrinking("A")
+    found |= {"a": lambda path: shrinking, "b": lambda path: FakeSession("B")}
+    fast = backend(**options)
+    fast.prepare(LAYER, SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready(LAYER, SIZE[::-1], LAYER_L2))
+    fast.gradient(image, LAYER, LAYER_L2)
+    assert fast.name == "A"
+    shrinking.small = True
+    assert fast.gradient(image, LAYER, LAYER_L2).gradient.shape == image.shape
+    assert fast.name == "B"
+    assert fast.message == f"a disabled: it stopped running: its gradient has the shape {(36, 51, 3)}"
 
 
 def two_runtimes(fakes, monkeypatch):
@@ -159,7 +200,7 @@ def two_runtimes(fakes, monkeypatch):
     found["a"] = lambda path: FakeSession("A")
     found["b"] = lambda path: FakeSession("B")
     times = {"a": Measurement(0.1, 1.0), "b": Measurement(0.2, 1.0)}
-    monkeypatch.setattr(opening, "measure", lambda pytorch, runs, wait: (1.0, times))
+    monkeypatch.setattr(opening, "measure", lambda runs: times)
     return found, options
 
 
@@ -207,7 +248,7 @@ def test_a_graph_that_cannot_be_exported_is_given_up_with_its_reason(reference, 
     options["exporter"].export = refuse
     fast = backend(runtime="fake", wait=True, **options)
     found = fast.gradient(image, LAYER, LAYER_L2)
-    torch.testing.assert_close(found, reference.gradient(image, LAYER, LAYER_L2))
+    assert_pytorchs(found, reference, image)
     assert fast.message == f"{LAYER} runs in PyTorch: the operation aten.fft cannot be exported"
     assert fast.ready(LAYER, SIZE[::-1], LAYER_L2)  # as fast as it will ever be
 
@@ -216,7 +257,7 @@ def test_an_error_that_nobody_expected_does_not_keep_the_dream_waiting(backend, 
     found, options = fakes
     found["fake"] = lambda path: 1 / 0
     fast = backend(runtime="fake", wait=True, **options)
-    assert fast.gradient(image, LAYER, LAYER_L2).isfinite().all()
+    assert np.isfinite(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
     assert fast.message == f"{LAYER} runs in PyTorch: division by zero"
     assert "ZeroDivisionError" in caplog.text
 
@@ -244,14 +285,90 @@ def test_closing_ends_the_wait_for_a_graph(reference, backend, fakes, image):
     fast.close()
 
 
+def test_runtimes_are_compared_when_the_show_has_started_and_never_again(backend, fakes, monkeypatch, image):
+    found, options = fakes
+    times = {"a": Measurement(0.2, 1.0), "b": Measurement(0.1, 1.0)}
+    measured = []
+    monkeypatch.setattr(opening, "measure", lambda runs: measured.append(1) or times)
+    monkeypatch.setattr(exported, "COMPARE_AFTER_S", 0.0)
+    found |= {"a": lambda path: FakeSession("A"), "b": lambda path: FakeSession("B")}
+    first = backend(**options)
+    first.prepare(LAYER, SIZE[::-1], LAYER_L2)
+
+    def dreams_with(name, fast):
+        fast.gradient(image, LAYER, LAYER_L2)
+        return fast.name == name
+
+    until(lambda: first.ready(LAYER, SIZE[::-1], LAYER_L2))
+    until(lambda: dreams_with("B", first))
+    first.close()
+    second = backend(**options)
+    second.prepare(LAYER, SIZE[::-1], LAYER_L2)
+    until(lambda: second.ready(LAYER, SIZE[::-1], LAYER_L2))
+    assert dreams_with("B", second)
+    assert len(measured) == 1
+
+
+def test_pytorch_is_loaded_in_the_background(fakes, reference, image):
+    found, options = fakes
+    loading, exporting = threading.Event(), threading.Event()
+
+    def load():
+        assert loading.wait(PATIENCE_S)
+        return reference
+
+    found["fake"] = lambda path: FakeSession("Fake")
+    options["exporter"] = exporting_after(exporting)
+    fast = ExportedBackend(Reference(load), "dreamnet", None, "none", runtime="fake", **options)
+    try:
+        assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
+        assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
+        loading.set()
+        until(lambda: not fast.opening(LAYER, SIZE[::-1], LAYER_L2))
+        assert_pytorchs(fast.gradient(image, LAYER, LAYER_L2), reference, image)
+    finally:
+        exporting.set()
+        fast.close()
+
+
+def test_without_pytorch_what_was_never_exported_is_refused_with_the_way_to_add_it(fakes, monkeypatch, image):
+    found, options = fakes
+    found["fake"] = lambda path: FakeSession("Fake")
+    monkeypatch.setattr(exporter, "installed", lambda package: False)
+
+    def missing(package, what):
+        raise MissingPackageError(f"{what} needs {package}; to add it: COMMAND")
+
+    monkeypatch.setattr(references, "require", missing)
+    lazy = Reference(lambda: load_reference("dreamnet", None, "cpu", 1))
+    fast = ExportedBackend(lazy, "dreamnet", None, "none", runtime="fake", **options)
+    try:
+        until(lambda: not fast.opening(LAYER, SIZE[::-1], LAYER_L2))
+        with pytest.raises(MissingPackageError, match="dreaming dreamnet needs torch; to add it: COMMAND"):
+            fast.gradient(image, LAYER, LAYER_L2)
+        with pytest.raises(MissingPackageError, match="dreaming dreamnet"):
+            fast.features(image, LAYER)
+    finally:
+        fast.close()
+
+
+def test_without_anything_that_dreams_one_line_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(registry, "installed", lambda package: False)
+    monkeypatch.setattr(exported, "installed", lambda package: False)
+    with pytest.raises(MissingPackageError, match="needs OpenVINO, ONNX Runtime or PyTorch, and none is"):
+        open_backend("dreamnet", None, device="cpu")
+
+
 def test_an_unknown_backend_is_refused_by_name():
     with pytest.raises(UsageError, match="unknown backend 'abacus'; possible: auto, openvino"):
-        open_backend("dreamnet", None, CPU, runtime="abacus")
+        open_backend("dreamnet", None, device="cpu", runtime="abacus")
 
 
+@pytest.mark.full
 def test_pytorch_by_name_is_always_ready(image):
-    backend = open_backend("dreamnet", None, CPU, runtime="pytorch")
+    backend = open_backend("dreamnet", None, device="cpu", runtime="pytorch")
     assert backend.ready(LAYER, SIZE[::-1], LAYER_L2)
+    assert not backend.opening(LAYER, SIZE[::-1], LAYER_L2)
     backend.prepare(LAYER, SIZE[::-1], LAYER_L2)
     assert backend.name.startswith("PyTorch cpu")
     backend.close()

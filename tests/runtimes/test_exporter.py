@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import sys
 import threading
 
 import pytest
 
-from livedream.errors import BackendError
+from livedream.errors import BackendError, MissingPackageError
 from livedream.networks.graphs import GraphSidecar, GraphSpec, weights_hash
+from livedream.runtimes import exporter as exporting
 from livedream.runtimes.exporter import Exporter, ExportRequest, GraphFiles
 
-SPEC = GraphSpec("dreamnet", "edges", 61, 35)
+SPEC = GraphSpec("dreamnet", "edges", steps=7)
 HANG = "import time; time.sleep(600)"
 PATIENCE_S = 60.0
 
@@ -50,7 +53,7 @@ RESULT = answer('{"type": "result", "path": "/made.onnx"}')
 def test_a_process_that_hangs_is_killed_and_the_export_given_up(exporter, request_):
     hanging = exporter("input()", answer('{"type": "progress", "stage": "tracing"}'), HANG, limit_s=2.0)
     with pytest.raises(
-        BackendError, match=r"61x35 failed 2 times: .*no sign of life for 2 s while (tracing|starting)"
+        BackendError, match=r"steps7 failed 2 times: .*no sign of life for 2 s while (tracing|starting)"
     ):
         hanging.export(request_)
 
@@ -119,9 +122,64 @@ def test_closing_cancels_the_export_in_progress_and_all_later_ones(exporter, req
         hanging.export(request_)
 
 
+@pytest.mark.full
 def test_a_graph_that_is_there_is_not_exported_again(graphs, graph):
     spec = GraphSidecar.read(graph).spec
     files = GraphFiles("dreamnet", None, weights_hash("dreamnet", None), graphs, Exporter(["/nowhere"]))
     assert files.path(spec) == graph
+    assert files.find(spec) == graph
+    assert files.find(SPEC) is None
     with pytest.raises(BackendError, match="cannot start"):
+        files.path(SPEC)
+
+
+@pytest.fixture
+def found(graph, tmp_path, monkeypatch):
+    """What is reported of a copy of a graph, shipped in a folder of the test's, once it is looked for."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    monkeypatch.setattr(exporting.graphs, "SHIPPED_DIR", shipped)
+    for file in graph.parent.glob(f"{graph.stem}.*"):
+        shutil.copy(file, shipped)
+
+    def find(weights_sha256):
+        reports = []
+        files = GraphFiles(
+            "dreamnet",
+            None,
+            weights_sha256,
+            tmp_path / "cache",
+            Exporter(["/nowhere"]),
+            lambda text, level: reports.append((text, level)),
+        )
+        assert files.find(GraphSidecar.read(graph).spec) is None
+        assert files.find(GraphSidecar.read(graph).spec) is None
+        return reports
+
+    return shipped / graph.name, find
+
+
+def test_a_damaged_shipped_graph_is_reported_once(found):
+    path, find = found
+    path.write_bytes(b"damaged")
+    ((text, level),) = find(weights_hash("dreamnet", None))
+    assert text == f"{path} is damaged or out of date; it is made anew"
+    assert level == logging.WARNING
+
+
+def test_a_graph_of_other_weights_is_no_fault(found):
+    _, find = found
+    assert find("of other weights") == []
+
+
+def test_a_damaged_graph_in_the_cache_gives_way_to_the_shipped_one(tmp_path, graph):
+    (tmp_path / graph.name).write_bytes(b"damaged")
+    files = GraphFiles("dreamnet", None, weights_hash("dreamnet", None), tmp_path, Exporter(["/nowhere"]))
+    assert files.find(GraphSidecar.read(graph).spec) == graph
+
+
+def test_without_what_exports_graphs_the_command_that_adds_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "installed", lambda package: package != "torch")
+    files = GraphFiles("dreamnet", None, "none", tmp_path, Exporter(["/nowhere"]))
+    with pytest.raises(MissingPackageError, match=r"exporting dreamnet edges needs torch, .*to add it: "):
         files.path(SPEC)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from livedream.errors import BackendError
 from livedream.runtimes.names import BACKENDS
 from livedream.runtimes.registry import Runtimes, candidates, open_session
-from tests.runtimes.conftest import CPU
+from tests.runtimes.conftest import SIZE
 
 
 def test_what_is_tried_on_a_cpu_opens_a_graph(graph):
-    found = candidates(CPU)
+    found = candidates("cpu")
     assert found
     assert set(found) < set(BACKENDS)
     for name in found:
-        assert open_session(name, graph, 1).name
+        assert open_session(name, graph, SIZE[::-1], 1).name
 
 
 def test_nothing_is_tried_on_mps():
-    assert candidates(torch.device("mps")) == []
+    assert candidates("mps") == []
 
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "pytorch"])
@@ -28,12 +27,12 @@ def test_every_runtime_refuses_a_file_that_is_no_graph(name, tmp_path):
     path = tmp_path / "none.onnx"
     path.write_bytes(b"not a graph")
     with pytest.raises(BackendError):
-        open_session(name, path, 1)
+        open_session(name, path, SIZE[::-1], 1)
 
 
 def test_what_runs_no_graphs_is_refused(graph):
     with pytest.raises(BackendError, match="'abacus' runs no exported graphs"):
-        open_session("abacus", graph, 1)
+        open_session("abacus", graph, SIZE[::-1], 1)
 
 
 def test_a_runtime_is_dropped_once():
@@ -48,3 +47,10 @@ def test_an_order_measured_before_a_drop_brings_nothing_back():
     runtimes.drop("b")
     runtimes.keep(["c", "b", "a"])
     assert runtimes.names() == ["c", "a"]
+
+
+def test_what_was_dropped_does_not_come_back():
+    runtimes = Runtimes(["a", "b"])
+    runtimes.drop("a")
+    runtimes.add(["a", "b", "c"])
+    assert runtimes.names() == ["b", "c"]

@@ -10,7 +10,7 @@ from tests.runtimes.conftest import FakeSession
 
 
 def spec(width):
-    return GraphSpec("dreamnet", "textures", width, 48)
+    return GraphSpec("dreamnet", "textures"), (width, 48)
 
 
 def opened(runtime="a", size_bytes=10):
@@ -18,7 +18,7 @@ def opened(runtime="a", size_bytes=10):
 
 
 def widths(store):
-    return [held.width for held in store.specs()]
+    return [size[0] for _, size in store.opened()]
 
 
 def test_the_one_unused_for_the_longest_makes_room():
@@ -45,23 +45,13 @@ def test_a_graph_larger_than_the_bound_is_held_alone():
     assert widths(store) == [2]
 
 
-def test_a_spare_graph_displaces_nothing_and_goes_first():
-    store = SessionStore(most_sessions=3, most_bytes=25)
-    store.add(spec(1), opened())
-    assert not store.add_spare(spec(9), opened(size_bytes=20))
-    assert store.add_spare(spec(2), opened())
-    assert widths(store) == [2, 1]
-    store.add(spec(3), opened())
-    assert widths(store) == [1, 3]
-
-
-def test_there_is_room_for_another_as_large_as_the_largest():
-    store = SessionStore(most_bytes=25)
-    assert store.has_room()
-    store.add(spec(1), opened(size_bytes=12))
-    assert store.has_room()
-    store.add(spec(2), opened(size_bytes=2))
-    assert not store.has_room()
+def test_a_glance_makes_none_the_latest():
+    store = SessionStore(most_sessions=2)
+    store.add(spec(1), opened("a"))
+    store.add(spec(2), opened("b"))
+    assert store.peek(spec(1)).runtime == "a"
+    assert store.peek(spec(3)) is None
+    assert widths(store) == [1, 2]
 
 
 def test_a_runtimes_sessions_are_closed_together():
@@ -82,7 +72,7 @@ def test_threads_do_not_disturb_each_other():
                 store.add(spec(width % 7), opened())
                 store.use(spec((width + 1) % 7))
                 store.remove_runtime("b")
-                assert len(store.specs()) <= 4
+                assert len(store.opened()) <= 4
         except Exception as error:
             failures.append(error)
 

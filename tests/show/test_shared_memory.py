@@ -15,6 +15,7 @@ import pytest
 from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES
 from livedream.ipc.slots import slot_bytes
+from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.processes import Processes
 from livedream.show.shared_memory import frame_capacity
@@ -70,7 +71,7 @@ def test_too_little_memory_is_an_error_that_says_how_much_is_needed_and_where(fr
 
 def test_a_show_with_little_memory_says_so_once_and_shows_pictures_that_fit(free):
     free(64 << 20)
-    with Processes(MirrorOptions(source="clouds", log_level=40), "dreamnet", print) as processes:
+    with Processes(MirrorOptions(source="clouds", log_level=40), Settings(), print) as processes:
         assert "are scaled down" in processes.check(0.0)[0]
         assert processes.check(0.0) == []
         deadline = time.monotonic() + 60

@@ -42,8 +42,12 @@ class Normalise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x * self.scale + self.shift
-        below, right = (max(0, self._smallest_px - side) for side in x.shape[-2:])
-        return F.pad(x, (0, right, 0, below)) if below or right else x
+        if self._smallest_px == 1:
+            return x
+        # For an export the size is a symbol, so how far to pad must not depend on it.
+        least = self._smallest_px
+        rows, columns = (torch.sym_max(side, least) for side in x.shape[-2:])
+        return F.pad(x, (0, least - 1, 0, least - 1))[..., :rows, :columns]
 
 
 class Classifier:
