@@ -19,6 +19,8 @@ MAX_FRAME_BYTES = 3840 * 2160 * 3
 SMALLEST_SIDE_PX = 48
 #: The largest side of the working size.
 LARGEST_SIDE_PX = 1280
+#: The longer side of the working size where ``auto`` has nothing to go by.
+USUAL_PX = 320
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,10 @@ def crop_to_aspect(image: Array, aspect: float | None) -> Array:
 def working_size(width: int, height: int, longer_px: int) -> tuple[int, int]:
     """(width, height) of this aspect with ``longer_px`` pixels on the longer side, both even.
 
+    0, a working size of ``auto``, is :data:`USUAL_PX`.
     Both are at least :data:`SMALLEST_SIDE_PX`, which makes very elongated frames larger than ``longer_px``.
     """
-    scale = max(longer_px / max(width, height), SMALLEST_SIDE_PX / min(width, height))
+    scale = max((longer_px or USUAL_PX) / max(width, height), SMALLEST_SIDE_PX / min(width, height))
 
     def even(side: int) -> int:
         return max(SMALLEST_SIDE_PX, min(LARGEST_SIDE_PX, 2 * round(side * scale / 2)))

@@ -30,8 +30,10 @@ def _number(
     scope: Scope = "scene",
     used_by: tuple[Command, ...] = _EVERYWHERE,
     curve: Literal["linear", "log"] = "linear",
+    zero: str = "",
 ) -> Any:
     data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "curve": curve}
+    data |= {"zero": zero}
     return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
 
 
@@ -73,7 +75,7 @@ class Settings:
         "only these channels of the layer; top 3 is the third most active in the camera's image",
     )
     guide: str = _text("", "a path to an image, or to a folder of images", "dream of what this image shows")
-    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each dream tick")
+    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each thirtieth of a second; no tick takes more")
     octaves: int = _number(4, 1, 6, 1, "", "scales that the steps cycle through")
     octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(
@@ -109,14 +111,16 @@ class Settings:
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
     working_px: int = _number(
-        320,
+        0,
         64,
         1280,
         32,
         "px",
-        "longer side of the image that the network sees",
+        "longer side of the image that the network sees; auto is as much as this machine can bear in the"
+        " mirror, and 320 px in render",
         scope="machine",
         curve="log",
+        zero="auto",
     )
     dream_rate_hz: float = _number(
         60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=_LIVE
@@ -267,6 +271,5 @@ def settings_table() -> str:
     """The documentation's Markdown table of all settings."""
     rows = ["| setting | default | possible | what it does |", "| --- | --- | --- | --- |"]
     for spec in SPECS.values():
-        default = {True: "on", False: "off"}[spec.default] if spec.kind is bool else spec.default
-        rows.append(f"| `{spec.name}` | {default} | {spec.possible} | {spec.help} |")
+        rows.append(f"| `{spec.name}` | {spec.word(spec.default)} | {spec.possible} | {spec.help} |")
     return "\n".join(rows)

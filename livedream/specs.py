@@ -24,7 +24,8 @@ class Spec:
     """What one setting may be: its type, range or choices, step of a control, unit and help.
 
     ``values`` says in words what a text may be. ``curve`` is how a control's 0..1 is laid over the range:
-    ``log`` gives equal ratios equal room.
+    ``log`` gives equal ratios equal room. ``zero`` is the word for a value of 0 that is not in the range:
+    ``auto``, which lies below the range on a control.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Spec:
     choices: tuple[Any, ...] = ()
     values: str = ""
     curve: Literal["linear", "log"] = "linear"
+    zero: str = ""
 
     @property
     def flag(self) -> str:
@@ -55,8 +57,15 @@ class Spec:
         if self.kind is bool:
             return "on, off"
         if self.minimum is not None:
-            return f"{self.minimum:g}–{self.maximum:g}" + (f" {self.unit}" if self.unit else "")
+            numbers = f"{self.minimum:g}–{self.maximum:g}" + (f" {self.unit}" if self.unit else "")
+            return f"{self.zero} or {numbers}" if self.zero else numbers
         return self.values
+
+    def word(self, value: Any) -> str:
+        """A value as it is written: ``on``, ``auto``, ``1.5``."""
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return self.zero if self._is_zero(value) else str(value)
 
     def check(self, value: Any) -> Any:
         """``value`` in this setting's type. Raises ``UsageError`` when it is not possible."""
@@ -68,6 +77,8 @@ class Spec:
             ok = isinstance(value, int | float) and not isinstance(value, bool)
         else:
             ok = isinstance(value, str)
+        if ok and self._is_zero(value):
+            return value
         if ok and self.choices:
             ok = value in self.choices
         if ok and self.minimum is not None and self.maximum is not None:
@@ -82,6 +93,8 @@ class Spec:
             words = {"on": True, "true": True, "yes": True, "1": True}
             words |= {"off": False, "false": False, "no": False, "0": False}
             value: Any = words.get(text.strip().lower(), text)
+        elif self.zero and text.strip().lower() == self.zero:
+            value = self.kind(0)
         elif self.kind in (int, float):
             try:
                 value = self.kind(text)
@@ -92,8 +105,15 @@ class Spec:
         return self.check(value)
 
     def nudge(self, value: Any, count: int) -> Any:
-        """``value`` moved by ``count`` control steps, held inside the range. Raises ``UsageError``."""
+        """``value`` moved by ``count`` control steps, held inside the range. Raises ``UsageError``.
+
+        A 0 that has a word moves from the middle of the range, and lies below its lower end.
+        """
         low, high, step = self._range()
+        if self._is_zero(value):
+            value = self.from_unit(0.5)
+        elif self.zero and value + count * step < low:
+            return self.kind(0)
         moved = round((value + count * step) / step) * step
         return self.check(self.kind(round(min(high, max(low, moved)), 6)))
 
@@ -109,6 +129,8 @@ class Spec:
         if listed := self._listed(values):
             return listed[min(len(listed) - 1, int(unit * len(listed)))]
         low, high, step = self._range()
+        if self.zero and unit == 0:
+            return self.kind(0)
         if self.curve == "log":
             # A range that begins at 0 begins with 0, and rises by ratios from its first step on.
             first = low or step
@@ -126,6 +148,9 @@ class Spec:
             first = low or step
             return 0.0 if value <= first else min(1.0, math.log(value / first) / math.log(high / first))
         return float((value - low) / (high - low))
+
+    def _is_zero(self, value: Any) -> bool:
+        return bool(self.zero) and not isinstance(value, bool) and value == 0
 
     def _listed(self, values: Sequence[Any]) -> Sequence[Any]:
         return values or self.choices or ((False, True) if self.kind is bool else ())

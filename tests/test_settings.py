@@ -21,7 +21,7 @@ def test_the_defaults_are_valid_and_frozen():
 def test_every_setting_has_help_and_a_range_or_a_kind(spec):
     assert spec.help
     if spec.kind in (int, float) and not spec.choices:
-        assert spec.minimum <= spec.default <= spec.maximum
+        assert spec.minimum <= spec.default <= spec.maximum or (spec.zero and spec.default == 0)
         assert spec.step > 0
 
 
@@ -30,7 +30,7 @@ def test_every_setting_has_help_and_a_range_or_a_kind(spec):
 )
 def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
     for value in (spec.minimum - 1, spec.maximum + 1):
-        with pytest.raises(UsageError, match=f"{spec.name}: invalid value .*: expected {spec.minimum:g}–"):
+        with pytest.raises(UsageError, match=f"{spec.name}: invalid value .*: expected .*{spec.minimum:g}–"):
             Settings().replace(**{spec.name: spec.kind(value)})
 
 
@@ -79,6 +79,22 @@ def test_nudges_stay_on_the_grid_and_in_the_range():
     assert isinstance(SPECS["steps"].nudge(2, 1), int)
 
 
+def test_auto_is_a_word_for_a_value_below_the_range():
+    spec = SPECS["working_px"]
+    assert Settings().working_px == spec.parse("auto") == spec.parse("AUTO") == 0
+    assert spec.possible == "auto or 64–1280 px"
+    assert (spec.word(0), spec.word(320)) == ("auto", "320")
+    assert spec.nudge(64, -1) == 0
+    assert (spec.nudge(0, 1), spec.nudge(0, -1)) == (320, 256)
+    assert spec.from_unit(0.0) == 0
+    assert spec.from_unit(0.001) == 64
+    for text in ("automatic", "-1", "32"):
+        with pytest.raises(UsageError, match="expected auto or 64–1280 px"):
+            spec.parse(text)
+    with pytest.raises(UsageError, match="expected 0–20"):
+        SPECS["steps"].parse("auto")
+
+
 def test_settings_survive_a_journey_as_a_dictionary():
     settings = Settings(layer="conv2", strength=0.5, rotate=270)
     assert Settings.from_dict(settings.as_dict()) == settings
@@ -96,7 +112,7 @@ def test_a_fader_covers_the_whole_range_and_comes_back(spec):
         return
     ends = [spec.from_unit(0.0), spec.from_unit(1.0)]
     if spec.minimum is not None:
-        assert ends == [spec.minimum, spec.maximum]
+        assert ends == [0 if spec.zero else spec.minimum, spec.maximum]
     assert [spec.to_unit(value) for value in ends] == [0.0, 1.0]
     values = [spec.from_unit(n / 50) for n in range(51)]
     units = [spec.to_unit(value) for value in values]

@@ -60,7 +60,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Collection[str]) -> Non
     """A flag for each of these settings."""
     group = parser.add_argument_group("settings")
     for spec in (SPECS[name] for name in names):
-        note = f"{spec.help} (default: {_word(spec.default)}; {spec.possible})"
+        note = f"{spec.help} (default: {spec.word(spec.default)}; {spec.possible})"
         if spec.kind is bool:
             group.add_argument(spec.flag, action=argparse.BooleanOptionalAction, help=note, default=None)
         else:
@@ -108,7 +108,3 @@ def start_logging(found: argparse.Namespace) -> int:
     level = logging.DEBUG if found.verbose else logging.INFO
     configure_logging("show", level)
     return level
-
-
-def _word(value: Any) -> str:
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

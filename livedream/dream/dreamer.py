@@ -17,6 +17,7 @@ from livedream.dream.ascent import PlannedStep, ascend, classic_dream, even_shif
 from livedream.dream.feedback import Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
+from livedream.dream.octaves import TickPlan, octave_sizes, tick_plan
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
 from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix
@@ -87,7 +88,7 @@ class Dreamer:
         self._transition_s: float | None = None
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
-        self._octave = 0
+        self._position = 0.0  # in the round of octaves
         self._first_shift = tuple(self._rng.random(2).tolist())
         self._begun = False
         self._now_s: float | None = None
@@ -114,14 +115,25 @@ class Dreamer:
         """Keep a guide image (``guides.load_guide``) for the settings; others are loaded in the tick."""
         self._gradients.guides.add(path, image)
 
+    @property
+    def fading(self) -> bool:
+        """Whether one target fades into another."""
+        return self._fade.running
+
+    def ready(self, settings: Settings, aspect: float) -> bool:
+        """Whether what is dreamt now would run at once at the working size and octaves of ``settings``.
+
+        ``aspect`` is width / height of the visible part of the frame.
+        """
+        return self._gradients.ready(self._dreamt, octave_sizes(settings, aspect))
+
     def prepare(self, settings: Settings, aspect: float | None) -> None:
-        """Begin to open what the first tick will need, before there is a frame; returns at once.
+        """Begin to open what a tick at these settings will need; returns at once.
 
         ``aspect`` (width / height) is that of the visible part, None when it is not known.
         """
-        width, height = working_size(round(1000 * (aspect or 16 / 9)), 1000, settings.working_px)
-        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
-        self._gradients.prepare(target_mix(settings), sizes)
+        mix = self._dreamt or target_mix(settings)
+        self._gradients.prepare(mix, octave_sizes(settings, aspect or 16 / 9))
 
     def has_guide(self, path: str) -> bool:
         """Whether a guide image is loaded."""
@@ -175,7 +187,9 @@ class Dreamer:
         transition_s: float | None = None,
         persistence_limit_s: float | None = None,
     ) -> Residual:
-        """Dream ``settings.steps`` ascent steps on a frame; the residual (h, w, 3), in levels of 255.
+        """Dream on a frame; the residual (h, w, 3), in levels of 255.
+
+        A tick takes ``settings.steps`` ascent steps, fewer if it is short: :mod:`livedream.dream.octaves`.
 
         ``image`` is RGB uint8 (H, W, 3); the residual has its shape at ``settings.working_px``, or the shape
         of its centre when ``aspect`` (width / height) names a visible part. ``time_s`` is the time of this
@@ -292,15 +306,18 @@ class Dreamer:
         # Where a dream is new it attacks: steps are longer, and no old momentum slows them down.
         lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
         lengths *= np.float32(settings.step_size)
-        step_s = elapsed_s / settings.steps
-        kept: Array = cv2.pow(1 - feedback.novelty**2, step_s / _UNLEARN_S)
-        kept *= np.float32(decay(settings.momentum_s, step_s))
+        # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
+        begun = sizes[:2] if feedback.novelty.mean() > _NEW else sizes
+        plan = tick_plan(begun, settings.steps, elapsed_s, self._position)
+        self._position = plan.position
+        kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / _UNLEARN_S)
+        kept *= np.float32(decay(settings.momentum_s, plan.step_s))
         strokes = sum(weight for target, weight in mix.items() if sees_strokes(target))
         residual, momentum = ascend(
             frame,
             feedback.residual,
             feedback.momentum,
-            self._plan(sizes, octaves, settings, strokes),
+            self._steps(plan, sizes, octaves, settings, strokes),
             lambda image: self._gradients.direction(image, mix),
             lambda direction, size: shaped(direction, settings.gradient_shaping, strokes, size),
             lengths=lengths,
@@ -313,20 +330,23 @@ class Dreamer:
         self._gradients.find_faults(in_range(frame, feedback.residual), mix)
         return feedback.residual, feedback.momentum
 
-    def _plan(
-        self, sizes: list[tuple[int, int]], there: list[int], settings: Settings, strokes: float
+    def _steps(
+        self,
+        plan: TickPlan,
+        sizes: list[tuple[int, int]],
+        there: list[int],
+        settings: Settings,
+        strokes: float,
     ) -> list[PlannedStep]:
         """This tick's steps: at which of ``sizes``, of the octaves that are ``there``, and how far."""
-        # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
-        octaves = min(len(sizes), 2) if self._feedback.novelty.mean() > _NEW else len(sizes)
         # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
         # have enough of it.
         mean_side = sum(side for side, _ in sizes) / len(sizes)
-        plan = []
-        for _ in range(settings.steps):
-            turn, octave = divmod(self._octave, octaves)
-            size = sizes[min(there, key=lambda n: abs(n - octave))]
-            shift = even_shift(settings.jitter, turn, self._first_shift)
-            plan.append(PlannedStep(size, shift, strokes + (1 - strokes) * size[0] / mean_side))
-            self._octave += 1
-        return plan
+        steps = []
+        for step in plan.steps:
+            octave = step.octave
+            size = sizes[min((abs(n - octave), n) for n in there)[1]]
+            shift = even_shift(settings.jitter, step.turn, self._first_shift)
+            reach = strokes + (1 - strokes) * size[0] / mean_side
+            steps.append(PlannedStep(size, shift, step.weight * reach))
+        return steps

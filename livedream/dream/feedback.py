@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.curves import decay
+from livedream.dream.resampling import resampled
 from livedream.dream.residual import Residual, flow_confidence, scene_similarity, soft_limit, within_range
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
@@ -27,6 +28,8 @@ _MOVING_NOVELTY = 0.36
 _MOVING_WIDTHS_PER_S = 0.094
 #: How much slower a dream fades at full feedback: there is no camera image to hold it against.
 _FEEDBACK_LASTS = 0.6
+#: Working sizes whose aspects differ by less than this show the same part of the image: their sides are even.
+_SAME_ASPECT = 0.03
 #: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
 _WASH_S, _WASH_GRID = 0.45, (16, 9)
 
@@ -61,16 +64,30 @@ class Feedback:
             self.residual, self.momentum = np.zeros((2, height, width, 3), np.float32)
             self.novelty = np.full((height, width), new)
         elif self._grey.shape != now.shape:
-            self.residual, self.momentum, self.novelty = (
-                resize(array, width, height) for array in (self.residual, self.momentum, self.novelty)
-            )
-            self.residual *= np.float32(decay(settings.persistence_s, elapsed_s))
-            self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
+            last = self._at_size(width, height)
+            if last is None:
+                self.residual *= np.float32(decay(settings.persistence_s, elapsed_s))
+                self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
+            else:
+                self._move(frame, now, last, settings, elapsed_s, new)
         else:
             self._move(frame, now, (self._frame, self._grey), settings, elapsed_s, new)
         if self._grey is None or not np.array_equal(now, self._grey):
             self._frame_age_s = 0.0
         self._frame, self._grey = frame, now
+
+    def _at_size(self, width: int, height: int) -> tuple[Image, Image] | None:
+        """Bring everything to another working size; the last frame and its grey there, if it shows the same
+        part of the image: then the dream goes on as if nothing had happened."""
+        assert self._frame is not None
+        before_height, before_width = self._frame.shape[:2]
+        self.residual = resampled(self.residual, width, height)
+        self.momentum = resampled(self.momentum, width, height)
+        self.novelty = resize(self.novelty, width, height).clip(0, 1)
+        if abs(width * before_height / (height * before_width) - 1) > _SAME_ASPECT:
+            return None
+        frame = np.asarray(resize(self._frame, width, height), np.uint8)
+        return frame, grey(frame)
 
     def _move(
         self,

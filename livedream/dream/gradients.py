@@ -100,13 +100,25 @@ class Gradients:
             if backend.opening(target.layer, (width, height), objective)
         }
 
+    def ready(self, mix: Mix, sizes: Sequence[tuple[int, int]]) -> bool:
+        """Whether all of ``mix`` would run at once at all of these ``sizes`` (width, height)."""
+        return all(
+            self.backends[target.network].ready(target.layer, size, self._objective(target))
+            for target in mix
+            for size in sizes
+        )
+
     def prepare(self, mix: Mix, sizes: Sequence[tuple[int, int]]) -> None:
-        """Begin to open all that ``mix`` needs, the smallest of ``sizes`` (height, width) first."""
+        """Begin to open all that ``mix`` needs at these ``sizes`` (width, height), the last of them first.
+
+        A guide that is not loaded yet opens its graphs when it is.
+        """
         for target in mix:
-            for height, width in sizes:
-                if not target.guide:
-                    objective = Objective(pool_gradient=target.pool_gradient)
-                    self.backends[target.network].prepare(target.layer, (width, height), objective)
+            if target.guide and target.guide not in self.guides:
+                continue
+            objective = self._objective(target)
+            for size in sizes:
+                self.backends[target.network].prepare(target.layer, size, objective)
 
     def find_faults(self, image: Array, mix: Mix) -> None:
         """Disable whatever gives NaN on ``image``: a runtime where there is another, or else a layer."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 from msgspec import structs
 
+from livedream.dream.governing import Governing
 from livedream.dream.loading import Loader, loading_message, needs_download
 from livedream.errors import LivedreamError
 from livedream.ipc.child import set_up_child
@@ -141,6 +142,7 @@ class _Loop:
         self._dreamer = dreamer
         self._order, self._orders = order, orders
         self._frames, self._residuals, self._status = frames, residuals, status
+        self._governing = Governing(dreamer)
         self._loader = Loader(dreamer, {job.settings.network: job.weights})
         self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
@@ -170,7 +172,7 @@ class _Loop:
         start = now_s()
         residual = self._dreamer.tick(
             frame.array,
-            order.settings,
+            self._governing.settings(order.settings),
             time_s=start,
             aspect=order.aspect,
             transition_s=order.transition_s,
@@ -180,8 +182,10 @@ class _Loop:
             residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
         )
         self._working_size = (residual.shape[1], residual.shape[0])
-        self._tick_ms = (now_s() - start) * 1e3
-        self._rate.tick(now_s())
+        ended = now_s()
+        self._tick_ms = (ended - start) * 1e3
+        self._rate.tick(ended)
+        self._governing.ticked(order, frame.array, ended - start, ended)
 
     def _tell(self, order: Order) -> None:
         settings, dreamer, loader = order.settings, self._dreamer, self._loader
@@ -206,6 +210,7 @@ class _Loop:
                 dream_fps=round(self._rate.rate(now_s()), 2),
                 tick_ms=round(self._tick_ms, 2),
                 working_size=self._working_size,
+                governor=self._governing.governed,
                 sections=dreamer.timer.summary(),
             )
         )

@@ -47,7 +47,8 @@ class Order(Message, frozen=True, kw_only=True):
     ``number`` grows with every order. ``aspect`` is width / height of the centred part of the frame that is
     visible, None for all of it. ``transition_s`` is how long what is wanted anew takes to replace what was;
     None leaves it to the settings' ``crossfade_s``. ``persistence_limit_s`` bounds the residual's half-life
-    meanwhile, to let go of an old dream sooner; None does not.
+    meanwhile, to let go of an old dream sooner; None does not. ``camera_hz`` is the camera's rate, 0.0 while
+    it is unknown, and ``late`` the fraction (0..1) of the latest pictures that the show made too late.
     """
 
     number: int
@@ -55,6 +56,8 @@ class Order(Message, frozen=True, kw_only=True):
     aspect: float | None = None
     transition_s: float | None = None
     persistence_limit_s: float | None = None
+    camera_hz: float = 0.0
+    late: float = 0.0
 
 
 class Unavailable(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +69,20 @@ class Unavailable(msgspec.Struct, frozen=True, kw_only=True):
     network: str = ""
     layer: str = ""
     guide: str = ""
+
+
+class Governed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is dreamt at: the longer side of the working size, steps a tick, octaves.
+
+    ``auto`` is whether the governor chose them, and ``path`` what it chose since it began: (seconds,
+    working_px, steps) each time.
+    """
+
+    working_px: int = 0
+    steps: int = 0
+    octaves: int = 0
+    auto: bool = False
+    path: tuple[tuple[float, int, int], ...] = ()
 
 
 class DreamStatus(Status, frozen=True, kw_only=True):
@@ -94,6 +111,7 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     dream_fps: float = 0.0
     tick_ms: float = 0.0
     working_size: tuple[int, int] = (0, 0)
+    governor: Governed = Governed()
     sections: dict[str, Percentiles] = {}
 
 

@@ -33,7 +33,8 @@ class Fade:
         changes = {}
         for name, spec in SPECS.items():
             before, goal = getattr(self.before, name), getattr(self.goal, name)
-            if spec.kind in (int, float) and not spec.choices and before != goal:
+            number = spec.kind in (int, float) and not spec.choices and not spec.zero
+            if number and before != goal:
                 value = before + alpha * (goal - before)
                 changes[name] = spec.kind(round(value, 0 if spec.kind is int else 6))
         return self.goal.replace(**changes)

@@ -77,6 +77,7 @@ class Mirror:
         self._residual: Value | None = None
         self._residual_s = 0.0  # when it came, by this process's clock
         self._picture: Image | None = None
+        self._late = 0.0  # the fraction of late pictures, as the dream was told
         self._pace, self._repaint, self._watching = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(_WATCH_HZ)
 
     def run(self) -> None:
@@ -169,7 +170,8 @@ class Mirror:
 
     def _order(self) -> None:
         """Tell the dream and the screen what has changed."""
-        order = self._orders.make(self._performance.played, self._aspect)
+        fps, late = self._feeds.source.fps, self._late
+        order = self._orders.make(self._performance.played, self._aspect, fps, late)
         if order is not None:
             self._front.follow(order.settings)
             self._feeds.order(order)
@@ -206,6 +208,7 @@ class Mirror:
             front.show(picture, overlay, stamp, now)
         if frame is not None:
             self._count(frame, self._clock())
+            self._statistics.took(self._clock() - now)
 
     def _compose(self, now: float) -> Image | None:
         played, size, residual = self._performance.played, self._front.size, self._residual
@@ -248,6 +251,7 @@ class Mirror:
             performance.restore(restored, "dream")
             text = "the dream crashed twice with these settings; back to the last that worked"
             bulletin.say(text, now, alarm=True)
+        self._late = self._statistics.late
         self._orders.watch(feeds.dream, now)
         instead = instead_of(performance.wanted, feeds.dream)
         if instead:

@@ -39,10 +39,13 @@ class Orders:
         self._deaths = 0
         self._restored: Settings | None = None
 
-    def make(self, played: Played, aspect: float | None) -> Order | None:
+    def make(
+        self, played: Played, aspect: float | None, camera_hz: float = 0.0, late: float = 0.0
+    ) -> Order | None:
         """The next order, or None when nothing has changed."""
         newest = self.newest
-        if newest is not None and played == self._played and aspect == newest.aspect:
+        wanted = (played, aspect, camera_hz, late)
+        if newest and wanted == (self._played, newest.aspect, newest.camera_hz, newest.late):
             return None
         self._played = played
         self.newest = Order(
@@ -51,6 +54,8 @@ class Orders:
             aspect=aspect,
             transition_s=played.transition_s,
             persistence_limit_s=played.persistence_limit_s,
+            camera_hz=camera_hz,
+            late=late,
         )
         self._sent.append(self.newest)
         return self.newest

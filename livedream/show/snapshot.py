@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from livedream.ipc.protocol import DreamStatus, SourceStatus
+from livedream.ipc.protocol import DreamStatus, Governed, SourceStatus
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 from livedream.stage.hud import HudState
@@ -83,6 +83,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     guide: str
     working_size: Size
     steps: int
+    governor: Governed
     tick_ms: dict[str, Percentiles]
     source: str
     message: str
@@ -115,6 +116,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         guide=dream.guide if dream.network else settings.guide,
         working_size=dream.working_size,
         steps=settings.steps,
+        governor=dream.governor,
         tick_ms=dream.sections,
         source=snapshot.source.source,
         message=" · ".join(dict.fromkeys(filter(None, snapshot.messages))),
@@ -142,9 +144,10 @@ def hud_state(snapshot: Snapshot) -> HudState:
         display_fps=snapshot.display_fps,
         dream_fps=dream.dream_fps,
         latency_ms=snapshot.latency_ms,
-        steps=settings.steps,
-        octaves=settings.octaves,
+        steps=dream.governor.steps if dream.governor.auto else settings.steps,
+        octaves=dream.governor.octaves if dream.governor.auto else settings.octaves,
         working_size=dream.working_size,
+        governed=dream.governor.auto,
         strength=settings.strength,
         faults=snapshot.faults,
         recording_s=snapshot.recording_s,

@@ -16,6 +16,11 @@ from livedream.timing import RateMeter, SectionTimer, summarise
 #: The newest latencies that the percentiles are of: five minutes at 30 fps. A show may last for weeks.
 _LATENCIES = 9000
 _RECENT = 60
+#: A picture is late when it takes longer than this from its frame to the screen: at 60 Hz it misses its
+#: refresh. The fraction of late ones is rounded to steps, so that it does not change all the time.
+_LATE_S, _LATE_STEP = 0.025, 0.05
+#: So many pictures are looked at: about two seconds.
+_PUNCTUALITY = 100
 
 
 class Statistics:
@@ -31,6 +36,7 @@ class Statistics:
         self.peak_rss_mb = 0.0
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._late: deque[bool] = deque(maxlen=_PUNCTUALITY)
         self._last_index: int | None = None
         self._since: tuple[float, int, int] | None = None
         self._now = 0.0
@@ -76,6 +82,17 @@ class Statistics:
     def latency_ms(self) -> float:
         """The median latency of the last new frames."""
         return summarise(self._recent).p50
+
+    def took(self, seconds: float) -> None:
+        """A picture took so long from the newest frame and residual to the screen."""
+        self._late.append(seconds > _LATE_S)
+
+    @property
+    def late(self) -> float:
+        """The fraction of the latest pictures that were late, 0.0 until there are enough of them."""
+        if len(self._late) < _PUNCTUALITY:
+            return 0.0
+        return round(round(sum(self._late) / len(self._late) / _LATE_STEP) * _LATE_STEP, 2)
 
     def measured(self) -> Measured:
         """What was measured since :meth:`begin`. Latency is from a frame's capture stamp to its flip."""

@@ -28,11 +28,8 @@ WIDEST = {
     "display": "000 fps",
     "dream": "000 fps",
     "latency": "0000 ms",
-    "working size": "1280 x 720",
     "strength": "0.0",
     "channels": "1-511/5",
-    "octaves": "0",
-    "steps": "00",
     "scene": "cathedral",
     "presence": "0.0",
     "mix": "luminance",
@@ -48,9 +45,10 @@ class HudState:
     """What the information plate shows. Empty and zero mean "unknown".
 
     ``layer_channels`` and ``layer_stride`` (working-size pixels per cell) describe the layer; ``channels`` is
-    empty for all of them. ``latency_ms`` is from capture to flip, ``working_size`` (width, height).
-    ``recording_s`` is how long the recording has been running, None without one. ``presence`` (0..1) is None
-    while visitors are not detected.
+    empty for all of them. ``latency_ms`` is from capture to flip, ``working_size`` (width, height);
+    ``governed`` is whether the governor chose it, and steps and octaves with it. ``recording_s`` is how long
+    the recording has been running, None without one. ``presence`` (0..1) is None while visitors are not
+    detected.
     """
 
     network: str = ""
@@ -66,6 +64,7 @@ class HudState:
     steps: int = 0
     octaves: int = 0
     working_size: Size = (0, 0)
+    governed: bool = False
     strength: float = 1.0
     faults: int = 0
     recording_s: float | None = None
@@ -76,29 +75,32 @@ class HudState:
     presence: float | None = None
     attract: bool = False
 
-    def lines(self) -> tuple[str, str, str]:
-        """The layer; the network and the layer's shape; the backend and the source."""
+    def lines(self) -> tuple[str, str, str, str]:
+        """The layer; the network and the layer's shape; what is dreamt at; the backend and the source."""
         shape = [self.network or _UNKNOWN]
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
         return (
             self.layer or _UNKNOWN,
             _dotted(shape),
+            self._dreamt_at(),
             _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN]),
         )
 
+    def _dreamt_at(self) -> str:
+        width, height = self.working_size
+        words = [f"size {width}x{height}" if width else f"size {_UNKNOWN}", _counted(self.steps, "step")]
+        words += [_counted(self.octaves, "octave")] if self.octaves else []
+        return _dotted(words) + (" (auto)" if self.governed else "")
+
     def cells(self) -> tuple[tuple[str, str], ...]:
         """(label, value) of each cell of :data:`WIDEST`, in that order; an unknown value is a dash."""
-        width, height = self.working_size
         cells = {
             "display": f"{self.display_fps:.0f} fps" if self.display_fps else "",
             "dream": f"{self.dream_fps:.0f} fps" if self.dream_fps else "",
             "latency": f"{self.latency_ms:.0f} ms" if self.latency_ms else "",
             "strength": f"{self.strength:.1f}",
-            "steps": str(self.steps),
-            "octaves": str(self.octaves or ""),
             "channels": self.channels or "all",
-            "working size": f"{width} x {height}" if width else "",
             "mix": self.mix,
             "mask": self.mask,
             "vignette": f"{self.vignette:.1f}" if self.vignette else "",
@@ -114,6 +116,10 @@ class HudState:
         if self.recording_s is None:
             return ""
         return f"{int(self.recording_s) // 60}:{int(self.recording_s) % 60:02d}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _dotted(words: Sequence[str]) -> str:

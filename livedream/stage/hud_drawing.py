@@ -33,7 +33,7 @@ def _px(canvas: Image, *fractions: float) -> list[int]:
 def draw_information(
     canvas: Image, lines: Sequence[str], cells: Sequence[tuple[str, str]], widest: Mapping[str, str]
 ) -> int:
-    """The information plate at the bottom: three lines of text, then the cells (label, value) in a grid.
+    """The information plate at the bottom: four lines of text, then the cells (label, value) in a grid.
 
     ``widest`` maps each label to the widest value its cell has room for; a wider one is shortened. The grid
     depends on that alone, so it stays the same when values change. Returns the top of the plate in pixels.
@@ -42,7 +42,7 @@ def draw_information(
         canvas, _TITLE, _VALUE, _TEXT, _LABEL, _MARGIN, _PAD
     )
     inner = canvas.width - 2 * (margin + pad)
-    styles = zip(lines, (title_px, text_px, label_px), (_ACCENT, _WHITE, _DIM), strict=True)
+    styles = zip(lines, (title_px, text_px, label_px, label_px), (_ACCENT, _WHITE, _DIM, _DIM), strict=True)
     rows = [(shorten(text, px, inner), px, colour) for text, px, colour in styles if text]
     room = [max(text_width(label, label_px), text_width(widest[label], value_px)) for label, _ in cells]
     gap = round(pad * 1.4)

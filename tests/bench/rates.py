@@ -35,10 +35,10 @@ def dreamt_at(
 ) -> Rated:
     """Dream ``rate_hz`` ticks a second, each on the newest of ``frames``, as the mirror does.
 
-    The number of steps a second is that of ``settings.steps`` at 30 ticks a second. Raises ``UsageError``
-    when that does not divide.
+    The number of steps a second is that of ``settings.steps`` at 30 ticks a second; the dreamer itself takes
+    no more of them in shorter ticks. Raises ``UsageError`` when that does not divide.
     """
-    steps, rest = divmod(settings.steps * FPS, rate_hz)
+    steps, rest = divmod(settings.steps * FPS, min(rate_hz, FPS))
     if rest:
         raise UsageError(f"{settings.steps * FPS} steps a second do not divide into {rate_hz} ticks")
     settings = settings.replace(steps=steps)

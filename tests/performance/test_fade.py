@@ -22,6 +22,11 @@ def test_numbers_move_smoothly_from_one_end_to_the_other():
     assert seen[-1] == B
 
 
+def test_auto_is_no_number_to_fade_from():
+    fade = Fade(Settings(), Settings(working_px=640, strength=2.0), 10.0, 4.0)
+    assert [fade.at(now).working_px for now in (10.0, 12.0, 14.0)] == [640, 640, 640]
+
+
 def test_names_change_at_once_and_a_scenes_own_crossfade_is_its_own():
     first = Fade(A, B, 10.0, 4.0).at(10.0)
     assert (first.layer, first.mix) == ("parts", "dream")

@@ -136,6 +136,21 @@ def test_nothing_is_ordered_while_nothing_changes(rig):
     assert [order.number for order in show.feeds.orders] == [1, 2]
 
 
+def test_a_dream_is_told_when_pictures_come_late(rig):
+    rig = rig()
+    rig.run(5)
+    assert rig.feeds.orders[-1].late == 0.0
+    show = rig.front.show
+
+    def slowly(*shown):
+        show(*shown)
+        rig.now += 0.03
+
+    rig.front.show = slowly
+    rig.run(5)
+    assert rig.feeds.orders[-1].late == 1.0
+
+
 def test_a_frozen_picture_stays(rig):
     show = rig()
     show.run(0.5, level=20.0)

@@ -29,6 +29,14 @@ def test_an_order_is_made_only_when_something_has_changed():
     assert (second.aspect, third.transition_s) == (None, 2.0)
 
 
+def test_the_dream_is_told_the_cameras_rate_and_how_late_the_pictures_are():
+    orders = Orders()
+    orders.make(Played(GOOD), None, 30.0)
+    assert orders.make(Played(GOOD), None, 30.0, 0.0) is None
+    late = orders.make(Played(GOOD), None, 30.0, 0.2)
+    assert (late.number, late.camera_hz, late.late) == (2, 30.0, 0.2)
+
+
 def test_settings_that_kill_the_dream_twice_are_taken_back_once():
     orders = Orders()
     orders.make(Played(GOOD), None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 
+import msgspec
 import pytest
 
 from livedream.errors import OutputError
+from livedream.ipc.protocol import DreamStatus, Governed
 from livedream.settings import Settings
-from livedream.show.snapshot import Measured, Snapshot, stats
+from livedream.show.snapshot import Measured, Snapshot, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
 
 
@@ -34,6 +36,30 @@ def test_a_dream_that_was_started_again_counts_on():
     for n, ticks in enumerate((0, 10, 20, 3, 8)):
         statistics.shown(float(n), n, float(n), ticks)
     assert statistics.measured().ticks == 28
+
+
+def test_pictures_that_miss_their_refresh_are_late_ones():
+    statistics = Statistics()
+    for _ in range(99):
+        statistics.took(0.03)
+    assert statistics.late == 0.0  # too few to say
+    for _ in range(100):
+        statistics.took(0.012)
+    assert statistics.late == 0.0
+    for n in range(100):
+        statistics.took(0.04 if n % 4 == 0 else 0.012)
+    assert statistics.late == 0.25
+
+
+def test_what_the_governor_did_is_in_the_statistics():
+    path = ((0.0, 320, 2), (9.5, 384, 2))
+    governed = Governed(working_px=384, steps=2, octaves=4, auto=True, path=path)
+    found = stats(Snapshot(Settings(), dream=DreamStatus(governor=governed)), Measured())
+    governor = json.loads(msgspec.json.encode(found))["governor"]
+    assert governor["path"] == [[0.0, 320, 2], [9.5, 384, 2]]
+    assert (governor["working_px"], governor["steps"], governor["octaves"]) == (384, 2, 4)
+    hud = hud_state(Snapshot(Settings(), dream=DreamStatus(governor=governed, working_size=(384, 216))))
+    assert hud.lines()[2] == "size 384x216  ·  2 steps  ·  4 octaves (auto)"
 
 
 def test_frames_that_were_never_shown_are_dropped_ones():

@@ -44,15 +44,21 @@ def test_the_information_names_the_layer_its_shape_and_the_rates():
     assert STATE.lines() == (
         "inception_4c",
         "bvlc_googlenet  ·  512 channels  ·  stride 16",
+        "size 320x180  ·  2 steps  ·  3 octaves",
         "PyTorch CPU bf16  ·  webcam_face.mp4",
     )
     cells = dict(STATE.cells())
     assert cells["display"] == "60 fps"
     assert cells["dream"] == "21 fps"
     assert cells["latency"] == "34 ms"
-    assert cells["working size"] == "320 x 180"
     assert cells["channels"] == "all"
     assert cells["faults"] == "–"
+
+
+def test_what_the_governor_chose_is_marked():
+    chosen = dataclasses.replace(STATE, governed=True, steps=1)
+    assert chosen.lines()[2] == "size 320x180  ·  1 step  ·  3 octaves (auto)"
+    assert HudState().lines()[2] == "size –  ·  0 steps"
 
 
 def test_an_unknown_value_is_a_dash_and_keeps_its_cell():
