@@ -18,6 +18,7 @@ _COMMANDS = {
     "models": "models_command",
     "scenes": "scenes_command",
     "doctor": "doctor_command",
+    "latency": "latency_command",
 }
 
 

@@ -16,6 +16,7 @@ from livedream.cli.flags import (
 )
 from livedream.cli.parser import Parser, png, seconds, size, whole
 from livedream.settings import Settings
+from livedream.show.options import RENDERERS, MirrorOptions
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -28,6 +29,7 @@ other commands, each with its own --help:
                              install a weight file from elsewhere
   livedream models export|verify
                              a layer's gradient as an ONNX file
+  livedream latency          milliseconds from the screen through the camera into the program
   livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
 """
 
@@ -68,6 +70,12 @@ def mirror_command(words: list[str], started_s: float) -> None:
         metavar="WxH",
         help="of the window, or of the picture without a screen (default: 1280x720)",
     )
+    add(
+        "--renderer",
+        choices=RENDERERS,
+        default="auto",
+        help="what composites: cpu, gl (OpenGL), or auto: gl on a graphics card, if moderngl is installed",
+    )
     add("--headless", action="store_true", help="no window: the picture is on the preview page only")
     add("--preview", action="store_true", help="show the preview page beside the window")
     add(
@@ -83,7 +91,6 @@ def mirror_command(words: list[str], started_s: float) -> None:
     found = parser.parse_args(words)
     require_backend(found)
     level = start_logging(found)
-    from livedream.show.options import MirrorOptions
     from livedream.show.run import run_mirror
 
     options = MirrorOptions(
@@ -94,6 +101,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         full_screen=not found.windowed,
         display=found.display,
         size=found.size,
+        renderer=found.renderer,
         headless=found.headless,
         preview=found.preview,
         port=found.port,

@@ -6,17 +6,16 @@ freshness.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable
-
-import numpy as np
 
 from livedream.controls.actions import Action, Command, Store
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
 from livedream.errors import LivedreamError, SourceError, UsageError
-from livedream.frame import Image
+from livedream.frame import Array
 from livedream.ipc.slots import Value
 from livedream.performance.state import Dreamt
 from livedream.performance.store import Performance
@@ -29,18 +28,20 @@ from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.snapshot import save_snapshot
-from livedream.sinks.window import Closed, KeyPressed, Resized
+from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized
 from livedream.stage.composite import Composer, freshness
 from livedream.stage.hud import Hud
+from livedream.stage.scene import Scene, black
 from livedream.timing import Pacer, now_s
 from livedream.vision.presence import PresenceDetector
 
 log = logging.getLogger(__name__)
 
-#: The picture is redrawn at most this often: what most screens and projectors show.
+#: The picture is redrawn at most this often: what most screens and projectors show. While no frame and no
+#: residual is new, settings and overlay are looked at as often.
 _MOST_HZ = 60.0
-#: …and at least this often, so that a window that was covered is painted again.
-_LEAST_HZ = 10.0
+#: The longest sleep: controls are heard this often.
+_NAP_S = 0.008
 #: Looks after the other processes and the outputs.
 _WATCH_HZ = 4.0
 #: Kinds of source in which a person stands in front of the mirror.
@@ -76,15 +77,20 @@ class Mirror:
         self._frame: Value | None = None
         self._residual: Value | None = None
         self._residual_s = 0.0  # when it came, by this process's clock
-        self._picture: Image | None = None
         self._late = 0.0  # the fraction of late pictures, as the dream was told
-        self._pace, self._repaint, self._watching = Pacer(_MOST_HZ), Pacer(_LEAST_HZ), Pacer(_WATCH_HZ)
+        self._scene: Scene | None = None
+        self._arranged: tuple[object, ...] = ()  # what the scene was made of
+        self._overlay: Array | None = None
+        self._blackout = False
+        self._exposed = True  # the screen has to be given the picture again, though it is not a new one
+        self._pace, self._checking, self._watching = Pacer(_MOST_HZ), Pacer(_MOST_HZ), Pacer(_WATCH_HZ)
 
     def run(self) -> None:
         """The loop. Raises what made the show impossible at its start."""
         while not self._stop.is_set:
             if not self.step(self._clock()):
-                self._sleep(0.001)
+                wait_s = 0.0 if self._front.has_vsync else self._pace.wait_s(self._clock())
+                self._sleep(min(max(wait_s, 0.001), _NAP_S))
         self._finish()
 
     def step(self, now: float) -> bool:
@@ -93,24 +99,37 @@ class Mirror:
         self._play(now)
         if self._watching.due(now):
             self._watch(now)
-        due = self._front.has_vsync or self._pace.wait_s(now) == 0
-        if not due or not (self._take(now) or self._repaint.due(now)):
+        if not self._front.has_vsync and self._pace.wait_s(now) > 0:
+            return False
+        if not (self._take(now) or self._exposed or self._checking.due(now)):
+            return False
+        if self._schedule.begins(now, self._residual is not None):
+            self._begin(now)
+        if not self._renew(now):
+            self._statistics.unchanged += 1
             return False
         self._pace.due(now)
-        if self._schedule.begins(now, self._residual is not None):
-            self._statistics.begin(now)
-            self._front.begin()
         self._show(now)
         if self._schedule.ended(now, self._statistics.frames):
             self._stop()
         return True
+
+    def _begin(self, now: float) -> None:
+        self._statistics.begin(now)
+        self._front.begin()
+        # What is there by now stays. Going through it again and again would cost a picture each time.
+        gc.collect()
+        gc.freeze()
 
     def _control(self, now: float) -> None:
         for event in self._front.poll():
             if isinstance(event, Closed):
                 self._stop()
             elif isinstance(event, Resized):
+                self._exposed = True
                 self._order()
+            elif isinstance(event, Exposed):
+                self._exposed = True
             elif isinstance(event, KeyPressed):
                 self._keyboard.press(event.key, event.shift, event.repeat)
         for origin, action in self._controls.poll():
@@ -137,10 +156,11 @@ class Mirror:
                 front.toggle_full_screen()
             case Command.RECORD:
                 self._bulletin.say(front.toggle_recording(), now)
+                self._exposed = True
             case Command.SNAPSHOT:
-                if self._picture is None:
+                if self._scene is None:
                     raise UsageError("no snapshot: there is no picture yet")
-                path = front.snapshot(self._picture, self._performance.settings)
+                path = front.snapshot(self._scene.picture(), self._performance.settings)
                 self._bulletin.say(f"snapshot: {path}", now)
             case _:
                 dream = self._feeds.dream
@@ -178,7 +198,7 @@ class Mirror:
 
     def _take(self, now: float) -> bool:
         """Take the newest frame and residual; whether there was anything new."""
-        if self._performance.settings.freeze and self._picture is not None:
+        if self._frozen:
             return False
         frame, residual = self._feeds.frame(), self._feeds.residual()
         if residual is not None:
@@ -190,40 +210,57 @@ class Mirror:
                 self._presence.see(self._composer.grey, frame.time_s)
         return frame is not None or residual is not None
 
-    def _show(self, now: float) -> None:
-        front, settings, timer = self._front, self._performance.settings, self._statistics.timer
-        if self._frame is not None and not (settings.freeze and self._picture is not None):
-            with timer.section("composite"):
-                self._picture = self._compose(now)
-        picture = self._picture
-        if picture is None or settings.blackout:
-            picture = np.zeros((front.size[1], front.size[0], 3), np.uint8)
-        overlay = None
+    @property
+    def _frozen(self) -> bool:
+        return self._performance.settings.freeze and self._scene is not None
+
+    def _renew(self, now: float) -> bool:
+        """Arrange the scene and draw the overlay anew if anything in them has changed; whether it has."""
+        front, settings = self._front, self._performance.settings
+        before = (self._scene, self._overlay, self._blackout)
+        self._arrange(now)
+        self._overlay, self._blackout = None, settings.blackout
         if front.hud_size is not None and not settings.blackout:
             state = hud_state(self._snapshot(now))
-            overlay = self._bulletin.hud.overlay(state, front.hud_size, now)
-        frame = self._frame
+            self._overlay = self._bulletin.hud.overlay(state, front.hud_size, now)
+        after = (self._scene, self._overlay, self._blackout)
+        exposed, self._exposed = self._exposed, False
+        return exposed or any(new is not old for new, old in zip(after, before, strict=True))
+
+    def _arrange(self, now: float) -> None:
+        """Make the scene of the newest frame, residual and settings, if it isn't that already."""
+        frame, residual, played = self._frame, self._residual, self._performance.played
+        if frame is None or self._frozen:
+            return
+        alpha = freshness(now - self._residual_s)
+        parts = (frame.seq, residual and residual.seq, alpha, played.settings, self._front.size, self._aspect)
+        if self._scene is not None and parts == self._arranged:
+            return
+        with self._statistics.timer.section("composite"):
+            self._scene = self._composer.arrange(
+                None if residual is None else residual.array,
+                0 if residual is None else residual.index,
+                self._front.size,
+                played.settings,
+                alpha,
+                residual_aspect=None if residual is None else residual.aspect,
+                presence=self._presence,
+                transition_s=played.transition_s,
+            )
+            if self._scene is not None and self._front.renderer == "cpu":
+                self._scene.picture()
+        self._arranged = parts
+        self._statistics.recomposed += 1
+
+    def _show(self, now: float) -> None:
+        front, frame = self._front, self._frame
+        scene = black(front.size) if self._scene is None or self._blackout else self._scene
         stamp = Stamp(frame.index, frame.time_s) if frame else Stamp(-1, 0.0)
-        with timer.section("show"):
-            front.show(picture, overlay, stamp, now)
+        with self._statistics.timer.section("show"):
+            front.show(scene, self._overlay, stamp, now)
         if frame is not None:
             self._count(frame, self._clock())
             self._statistics.took(self._clock() - now)
-
-    def _compose(self, now: float) -> Image | None:
-        played, size, residual = self._performance.played, self._front.size, self._residual
-        if residual is None:
-            return self._composer.compose(None, 0, size, played.settings)
-        return self._composer.compose(
-            residual.array,
-            residual.index,
-            size,
-            played.settings,
-            freshness(now - self._residual_s),
-            residual_aspect=residual.aspect,
-            presence=self._presence,
-            transition_s=played.transition_s,
-        )
 
     def _count(self, frame: Value, now: float) -> None:
         statistics, started_s = self._statistics, self._schedule.started_s
@@ -244,6 +281,7 @@ class Mirror:
             raise LivedreamError(feeds.dream.error)
         for text in feeds.check(now):  # logged where they were noticed
             bulletin.say(text, now, alarm=True, logged=True)
+        self._exposed = self._front.tend(now) or self._exposed
         for text in self._front.faults() + self._controls.faults():
             bulletin.say(text, now, alarm=True, logged=True)
         restored = self._orders.restored()
@@ -269,6 +307,8 @@ class Mirror:
             dream=feeds.dream,
             display_fps=self._statistics.display.rate(now),
             latency_ms=self._statistics.latency_ms(),
+            interval_ms=self._statistics.interval_ms(),
+            renderer=self._front.renderer,
             picture_size=self._front.size,
             scene=performance.scene,
             presence=None if self._somebody() is None else self._presence.presence,
@@ -302,6 +342,6 @@ class Mirror:
             write_stats(self._options.stats, self._stats(self._clock()))
 
     def _write_snapshot(self) -> None:
-        if self._options.snapshot is not None and self._picture is not None:
+        if self._options.snapshot is not None and self._scene is not None:
             settings = self._performance.settings.as_dict()
-            save_snapshot(self._options.snapshot, self._picture, settings)
+            save_snapshot(self._options.snapshot, self._scene.picture(), settings)

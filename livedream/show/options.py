@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+#: What may composite: ``gl`` is OpenGL, on whatever there is; ``auto`` is ``gl`` on a graphics card only.
+RENDERERS = ("auto", "cpu", "gl")
+
 
 @dataclass(frozen=True)
 class MirrorOptions:
     """The choices of the command line that are not settings.
 
     ``source`` is a spec as in :mod:`livedream.sources`, or ``auto``; ``size`` is (width, height) of the
-    window, or of the picture when ``headless``; ``frames`` and ``duration_s`` end the show, both counted
+    window, or of the picture when ``headless``; ``renderer`` is one of
+    :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
     scenes.
     """
@@ -23,6 +27,7 @@ class MirrorOptions:
     full_screen: bool = True
     display: int = 0
     size: tuple[int, int] = (1280, 720)
+    renderer: str = "auto"
     headless: bool = False
     preview: bool = False
     port: int = 8400

@@ -25,6 +25,8 @@ from livedream.sinks.recorder import Recorder, automatic_path
 from livedream.sinks.screens import screen_available
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
+from livedream.stage.renderer import Renderer
+from livedream.stage.scene import Scene
 from livedream.web.preview import Preview
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Outputs(Resource):
                 require_writable(path)
         self._options = options
         self._rotate, self._full_screen = settings.rotate, options.full_screen
+        self._renderer = options.renderer
         self._now = 0.0
         self._sinks = Sinks()
         self._window: Window | None = None
@@ -88,6 +91,8 @@ class Outputs(Resource):
             display=self._options.display,
             size=self._options.size,
             rotate=self._rotate,
+            renderer=self._renderer,
+            painter=Renderer,
         )
         self._window_changed = True
         return self._window
@@ -163,13 +168,33 @@ class Outputs(Resource):
         # Loaded now for the key R: importing it later would cost the show some frames.
         threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
-    def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
-        """Send a picture (RGB uint8, (H, W, 3), upright) with its HUD overlay to all outputs."""
+    @property
+    def renderer(self) -> str:
+        """Where the window's picture is composited: ``gl`` or ``cpu``."""
+        return self._ask_window(lambda window: window.renderer, "cpu")
+
+    def show(self, scene: Scene, overlay: Array | None, stamp: Stamp, now: float) -> None:
+        """Send a scene with its HUD overlay to all outputs.
+
+        A window on a graphics card draws it there; the other outputs get the processor's picture.
+        """
         self._now = now
         if self._recorder in self._sinks and self._recording_since_s is None:
             self._recording_since_s = now
-        self._sinks.show(picture, overlay, stamp, now)
+        window = self._window if self.renderer == "gl" else None
+        if window is not None:
+            with self._sinks.guarded(window, now):
+                window.paint(scene, overlay)
+            if window.renderer != "gl":  # it has failed, and is opened again without a card
+                self._renderer, window = "cpu", None
+        if window is None or self._sinks.watched_apart_from(window):
+            self._sinks.show(scene.picture(), overlay, stamp, now, apart_from=window)
         self._check_window()
+
+    def tend(self, now: float) -> bool:
+        """Open again what had failed; whether the last scene must be shown again, as nobody has seen it."""
+        self._now = now
+        return self._sinks.open_due(now)
 
     def follow(self, settings: Settings) -> None:
         """Apply the settings that concern the screen."""
@@ -221,7 +246,9 @@ class Outputs(Resource):
 
     def faults(self) -> list[str]:
         """What has failed or recovered since the last call, one line each; logged already."""
-        notices, self._notices = self._notices, []
+        nothing: list[str] = []
+        notices = self._notices + self._ask_window(lambda window: window.notices(), nothing)
+        self._notices = []
         ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
         self._ending = [item for item in self._ending if item[1].is_alive()]
         saved = [snapshot for snapshot in self._snapshots if snapshot.done()]

@@ -13,6 +13,7 @@ from livedream.settings import Settings
 from livedream.show.snapshot import Stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.window import Event
+from livedream.stage.scene import Scene
 
 
 class Feeds(Protocol):
@@ -74,8 +75,15 @@ class Front(Protocol):
     def begin(self) -> None:
         """The show begins."""
 
-    def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
-        """Put a picture out: RGB uint8, upright."""
+    @property
+    def renderer(self) -> str:
+        """Where the window's picture is composited: ``gl`` or ``cpu``."""
+
+    def show(self, scene: Scene, overlay: Array | None, stamp: Stamp, now: float) -> None:
+        """Put a scene out."""
+
+    def tend(self, now: float) -> bool:
+        """Open again what had failed; whether the last scene must be shown again, as nobody has seen it."""
 
     def follow(self, settings: Settings) -> None:
         """Take over the settings that are the screen's."""

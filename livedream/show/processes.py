@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing import resource_tracker
 from typing import TypeVar
@@ -36,6 +36,8 @@ _CAMERA_SILENT_S = 10.0
 #: Patience in each phase of the dream process. The slowest tick that is still work has 20 steps at 1280
 #: pixels on one slow core; a download may have 500 MB and a slow line.
 _DREAM_SILENT_S = {"importing": 180.0, "loading": 180.0, "downloading": 3600.0, "dreaming": 60.0}
+#: How much the dream stands back for the show (Unix): about a third of its share of a core that both want.
+_DREAM_NICE = 5
 _RESIDUAL_BYTES = LARGEST_SIDE_PX**2 * 3 * 4  # float32
 
 
@@ -117,6 +119,7 @@ class Processes(Resource):
         )
         for child in (self._camera, self._dream):
             self._stack.callback(child.close)
+        self._ranked: int | None = None
         self._dream.start(now_s())  # it takes the longest
         self._camera.start(now_s())
 
@@ -164,9 +167,22 @@ class Processes(Resource):
         """Restart what died or hangs; what went wrong just now."""
         warning, self._warning = self._warning, ""
         camera, dream = self._camera.check(now), self._dream.check(now)
+        self._rank()
         if dream:
             self._died()
         return [text for text in (warning, camera, dream) if text]
+
+    def _rank(self) -> None:
+        """Let the show and the camera go before the dream where they want the same core."""
+        pid = self._dream.pid
+        if pid is None or pid == self._ranked:
+            return
+        self._ranked = pid
+        import psutil
+
+        lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", _DREAM_NICE)  # a class on Windows
+        with suppress(psutil.Error, OSError):  # it has just ended, or may not be ranked
+            psutil.Process(pid).nice(lower)
 
     def close(self) -> None:
         """End the processes and free the shared memory. May be called twice."""

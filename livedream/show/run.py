@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack
 
 import cv2
@@ -17,6 +18,10 @@ from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
 
+#: How long the loop may wait for another thread of this process to let go of the interpreter: the preview and
+#: the recorder have threads, and the usual 5 ms are a third of a refresh.
+_SWITCH_S = 0.001
+
 
 def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | None = None) -> None:
     """Run the mirror until it is told to end.
@@ -26,6 +31,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     shown and logged, and the show goes on.
     """
     cv2.setNumThreads(1)
+    sys.setswitchinterval(_SWITCH_S)
     state = PlayState.begin(settings, options.weights)
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:

@@ -22,6 +22,10 @@ class Measured:
     display_fps: float = 0.0
     dream_fps: float = 0.0
     latency_ms: Percentiles = field(default_factory=Percentiles)
+    interval_ms: Percentiles = field(default_factory=Percentiles)
+    pictures: int = 0
+    recomposed: int = 0
+    unchanged: int = 0
     frame_ms: dict[str, Percentiles] = field(default_factory=dict)
     frames: int = 0
     ticks: int = 0
@@ -35,7 +39,8 @@ class Measured:
 class Snapshot:
     """Everything that is known of the show at one moment.
 
-    ``display_fps`` and ``latency_ms`` (from capture to flip) are of the last seconds. ``presence`` (0..1) is
+    ``display_fps``, ``latency_ms`` (from capture to flip) and ``interval_ms`` (between flips) are of the last
+    seconds. ``renderer`` is what composites, ``cpu`` or ``gl``. ``presence`` (0..1) is
     how surely somebody is there, None where nobody looks for visitors. ``recording_s`` is how long a
     recording has been running, or None. ``messages`` are the lines that are shown now. ``faults`` counts
     restarted processes and lost cameras.
@@ -46,6 +51,8 @@ class Snapshot:
     dream: DreamStatus = field(default_factory=DreamStatus)
     display_fps: float = 0.0
     latency_ms: float = 0.0
+    interval_ms: Percentiles = field(default_factory=Percentiles)
+    renderer: str = ""
     picture_size: Size = (0, 0)
     scene: str = ""
     presence: float | None = None
@@ -64,11 +71,21 @@ class Snapshot:
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``--stats`` writes and ``/status.json`` answers. The names are an interface: keep them, add."""
+    """What ``--stats`` writes and ``/status.json`` answers. The names are an interface: keep them, add.
+
+    ``pictures`` were shown, each ``interval_ms`` after the one before; ``recomposed`` of them were composed
+    of something new, the others were shown for their overlay, or again. ``unchanged`` times a picture was due
+    and nothing was new, so nothing was composed or shown.
+    """
 
     display_fps: float
     dream_fps: float
     latency_ms: Percentiles
+    interval_ms: Percentiles
+    renderer: str
+    pictures: int
+    recomposed: int
+    unchanged: int
     frame_ms: dict[str, Percentiles]
     frames: int
     ticks: int
@@ -102,6 +119,11 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         display_fps=measured.display_fps,
         dream_fps=measured.dream_fps,
         latency_ms=measured.latency_ms,
+        interval_ms=measured.interval_ms,
+        renderer=snapshot.renderer,
+        pictures=measured.pictures,
+        recomposed=measured.recomposed,
+        unchanged=measured.unchanged,
         frame_ms=measured.frame_ms,
         frames=measured.frames,
         ticks=measured.ticks,
@@ -144,6 +166,8 @@ def hud_state(snapshot: Snapshot) -> HudState:
         display_fps=snapshot.display_fps,
         dream_fps=dream.dream_fps,
         latency_ms=snapshot.latency_ms,
+        interval_ms=(snapshot.interval_ms.p50, snapshot.interval_ms.p99),
+        renderer=snapshot.renderer,
         steps=dream.governor.steps if dream.governor.auto else settings.steps,
         octaves=dream.governor.octaves if dream.governor.auto else settings.octaves,
         working_size=dream.working_size,

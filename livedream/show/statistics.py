@@ -11,7 +11,7 @@ import msgspec
 
 from livedream.files import replace_file
 from livedream.show.snapshot import Measured, Stats
-from livedream.timing import RateMeter, SectionTimer, summarise
+from livedream.timing import Percentiles, RateMeter, SectionTimer, summarise
 
 #: The newest latencies that the percentiles are of: five minutes at 30 fps. A show may last for weeks.
 _LATENCIES = 9000
@@ -21,6 +21,8 @@ _RECENT = 60
 _LATE_S, _LATE_STEP = 0.025, 0.05
 #: So many pictures are looked at: about two seconds.
 _PUNCTUALITY = 100
+#: As many intervals between pictures: five minutes at 60 Hz.
+_INTERVALS = 18000
 
 
 class Statistics:
@@ -34,6 +36,11 @@ class Statistics:
         self.dropped = 0
         self.frames = 0
         self.peak_rss_mb = 0.0
+        #: How often a scene was composed, and how often nothing was new when a picture was due.
+        self.recomposed = self.unchanged = 0
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._recent_intervals: deque[float] = deque(maxlen=2 * _RECENT)
+        self._shown_s: float | None = None
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._late: deque[bool] = deque(maxlen=_PUNCTUALITY)
@@ -48,6 +55,11 @@ class Statistics:
         ``ticks`` is the dream process's own count, which starts again with the process.
         """
         self._now = now
+        if self._shown_s is not None:
+            interval_ms = (now - self._shown_s) * 1e3
+            self._intervals.append(interval_ms)
+            self._recent_intervals.append(interval_ms)
+        self._shown_s = now
         self._ticks += ticks - self._counted if ticks >= self._counted else ticks
         self._counted = ticks
         self.display.tick(now)
@@ -64,7 +76,8 @@ class Statistics:
     def begin(self, now: float) -> None:
         """The dream is there: rates and ``frames`` count from here, not from the loading."""
         self._since = (now, self.display.count, self._ticks)
-        self.frames = 0
+        self.frames = self.recomposed = self.unchanged = 0
+        self._intervals.clear()
         self._last_index = None  # the frame that is shown now is the first, even if it was shown before
 
     def measure_memory(self, pids: Sequence[int]) -> None:
@@ -94,6 +107,10 @@ class Statistics:
             return 0.0
         return round(round(sum(self._late) / len(self._late) / _LATE_STEP) * _LATE_STEP, 2)
 
+    def interval_ms(self) -> Percentiles:
+        """The last intervals between pictures, two seconds of them at 60 Hz."""
+        return summarise(self._recent_intervals)
+
     def measured(self) -> Measured:
         """What was measured since :meth:`begin`. Latency is from a frame's capture stamp to its flip."""
         since_s, shown, ticks = self._since or (self._now, self.display.count, self._ticks)
@@ -102,6 +119,10 @@ class Statistics:
             display_fps=round((self.display.count - shown) / seconds, 2),
             dream_fps=round((self._ticks - ticks) / seconds, 2),
             latency_ms=summarise(self._latencies),
+            interval_ms=summarise(self._intervals),
+            pictures=self.display.count - shown,
+            recomposed=self.recomposed,
+            unchanged=self.unchanged,
             frame_ms=self.timer.summary(),
             frames=self.frames,
             ticks=self._ticks,

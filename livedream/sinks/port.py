@@ -93,12 +93,24 @@ class Sinks(Resource):
         """Send no more pictures to ``sink`` and don't open it again. Does not close it."""
         self._entries = [entry for entry in self._entries if entry.sink is not sink]
 
-    def show(self, picture: Image, overlay: Array | None, stamp: Stamp, now: float) -> None:
-        """Open what is due, then give every sink the picture."""
+    def open_due(self, now: float) -> bool:
+        """Open what is due to be opened; whether anything was."""
+        for entry in (waiting := [entry for entry in self._entries if entry.sink is None]):
+            self._open(entry, now)
+        return any(entry.sink is not None for entry in waiting)
+
+    def watched_apart_from(self, sink: Sink | None) -> bool:
+        """Whether any sink but this one wants pictures now: one says no by an attribute ``watched``."""
+        others = (entry.sink for entry in self._entries if entry.sink not in (None, sink))
+        return any(getattr(other, "watched", True) for other in others)
+
+    def show(
+        self, picture: Image, overlay: Array | None, stamp: Stamp, now: float, apart_from: Sink | None = None
+    ) -> None:
+        """Open what is due, then give every sink the picture, except ``apart_from``."""
+        self.open_due(now)
         for entry in list(self._entries):
-            if entry.sink is None:
-                self._open(entry, now)
-            if entry.sink is None:
+            if entry.sink is None or entry.sink is apart_from:
                 continue
             with self.guarded(entry.sink, now):
                 entry.sink.show(picture, overlay, stamp)

@@ -7,15 +7,16 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
+
+from livedream.sinks.sdl import gl_renderer_name, library
 
 _log = logging.getLogger(__name__)
 
 #: SDL falls back to these when no display server answers; nothing is visible there.
 _BLIND_DRIVERS = ("dummy", "offscreen", "evdev", "kmsdrm")
 _SERVERS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-_RASTERISERS = ("llvmpipe", "softpipe", "swrast", "software")
+_RASTERISERS = ("llvmpipe", "softpipe", "swrast", "software", "swiftshader", "basic render", "lavapipe")
 _HINTS = {
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS": "0",
@@ -81,22 +82,18 @@ def screen_available() -> bool:
     return start_video()
 
 
+def is_rasteriser(gl_renderer: str) -> bool:
+    """Whether an OpenGL renderer of this name (GL_RENDERER) is a program, and not a graphics card."""
+    return any(word in gl_renderer.lower() for word in _RASTERISERS)
+
+
 def software_rasteriser() -> str:
     """The software rasteriser behind the current OpenGL context, or '' on a real graphics card.
 
     Such an "accelerated" renderer runs on every core and takes many times longer than a copy.
     """
-    sdl = _sdl()
-    if sdl is None:
-        return ""
-    sdl.SDL_GL_GetProcAddress.restype = ctypes.c_void_p
-    address = sdl.SDL_GL_GetProcAddress(b"glGetString")
-    if not address:
-        return ""
-    gl_renderer = 0x1F01
-    name = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_uint)(address)(gl_renderer) or b""
-    text = name.decode(errors="replace")
-    return text if any(word in text.lower() for word in _RASTERISERS) else ""
+    name = gl_renderer_name()
+    return name if is_rasteriser(name) else ""
 
 
 class _DisplayMode(ctypes.Structure):
@@ -113,27 +110,10 @@ class _DisplayMode(ctypes.Structure):
 
 def _name_and_rate(index: int) -> tuple[str, int]:
     """Name and refresh rate of a display, for which pygame has no call."""
-    sdl = _sdl()
+    sdl = library()
     if sdl is None:
         return "display", 0
-    sdl.SDL_GetDisplayName.restype = ctypes.c_char_p
     mode = _DisplayMode()
     sdl.SDL_GetDesktopDisplayMode(index, ctypes.byref(mode))
     name = sdl.SDL_GetDisplayName(index) or b"display"
     return name.decode(errors="replace"), mode.refresh_rate
-
-
-def _sdl() -> ctypes.CDLL | None:
-    """The SDL library that pygame loaded; None if it cannot be reached."""
-    import pygame.base
-
-    module = Path(pygame.base.__file__)
-    # Elsewhere a lookup in the extension module also searches the libraries it links to.
-    library = module.parent / "SDL2.dll" if sys.platform == "win32" else module
-    try:
-        sdl = ctypes.CDLL(str(library))
-        sdl.SDL_GetDisplayName  # noqa: B018
-    except (OSError, AttributeError):
-        _log.info("cannot get the names of displays and graphics cards from SDL")
-        return None
-    return sdl

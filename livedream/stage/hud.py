@@ -45,10 +45,10 @@ class HudState:
     """What the information plate shows. Empty and zero mean "unknown".
 
     ``layer_channels`` and ``layer_stride`` (working-size pixels per cell) describe the layer; ``channels`` is
-    empty for all of them. ``latency_ms`` is from capture to flip, ``working_size`` (width, height);
-    ``governed`` is whether the governor chose it, and steps and octaves with it. ``recording_s`` is how long
-    the recording has been running, None without one. ``presence`` (0..1) is None while visitors are not
-    detected.
+    empty for all of them. ``latency_ms`` is from capture to flip, ``interval_ms`` (median, 99th percentile)
+    from flip to flip, ``working_size`` (width, height); ``governed`` is whether the governor chose it, and
+    steps and octaves with it. ``renderer`` is ``cpu`` or ``gl``. ``recording_s`` is how long the recording
+    has been running, None without one. ``presence`` (0..1) is None while visitors are not detected.
     """
 
     network: str = ""
@@ -61,6 +61,8 @@ class HudState:
     display_fps: float = 0.0
     dream_fps: float = 0.0
     latency_ms: float = 0.0
+    interval_ms: tuple[float, float] = (0.0, 0.0)
+    renderer: str = ""
     steps: int = 0
     octaves: int = 0
     working_size: Size = (0, 0)
@@ -76,7 +78,7 @@ class HudState:
     attract: bool = False
 
     def lines(self) -> tuple[str, str, str, str]:
-        """The layer; the network and the layer's shape; what is dreamt at; the backend and the source."""
+        """The layer; the network and the layer's shape; what is dreamt at; backend, source and pictures."""
         shape = [self.network or _UNKNOWN]
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
@@ -84,7 +86,7 @@ class HudState:
             self.layer or _UNKNOWN,
             _dotted(shape),
             self._dreamt_at(),
-            _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN]),
+            _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN, self.pictures()]),
         )
 
     def _dreamt_at(self) -> str:
@@ -92,6 +94,12 @@ class HudState:
         words = [f"size {width}x{height}" if width else f"size {_UNKNOWN}", _counted(self.steps, "step")]
         words += [_counted(self.octaves, "octave")] if self.octaves else []
         return _dotted(words) + (" (auto)" if self.governed else "")
+
+    def pictures(self) -> str:
+        """How regularly pictures come, and what makes them; an empty string before there are any."""
+        usual, longest = self.interval_ms
+        every = f"a picture every {usual:.0f} to {longest:.0f} ms"
+        return f"{every} ({self.renderer})" if usual else self.renderer
 
     def cells(self) -> tuple[tuple[str, str], ...]:
         """(label, value) of each cell of :data:`WIDEST`, in that order; an unknown value is a dash."""

@@ -6,6 +6,8 @@ DISOpticalFlow), with half the frame's size as its finest scale: 1 to 2 ms at 32
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -63,7 +65,6 @@ class FlowEstimator:
         self._dis.setFinestScale(1)
         self._dis.setGradientDescentIterations(_DESCENT_STEPS)
         self._dis.setPatchStride(_STRIDE_PX)
-        self._here = np.zeros((0, 0, 2), np.float32)  # each pixel's own (x, y)
 
     def __call__(self, now: Image, before: Image) -> Flow:
         """The offset of each pixel of ``now`` to its position in ``before``: (h, w, 2) in pixels.
@@ -75,11 +76,20 @@ class FlowEstimator:
             return zero
         smooth_now, smooth_before = (np.asarray(cv2.blur(grey, (3, 3)), np.uint8) for grey in (now, before))
         flow: Flow = self._dis.calc(smooth_now, smooth_before, zero)
-        return without_noise(flow, smooth_now, smooth_before, self.warp(smooth_before, flow))
+        return without_noise(flow, smooth_now, smooth_before, warp_along(smooth_before, flow))
 
     def warp(self, array: Array, flow: Flow) -> Array:
         """``array`` (h, w, …) warped: each pixel is sampled at its offset in ``flow``."""
-        if self._here.shape != flow.shape:
-            self._here = np.indices(flow.shape[:2], np.float32)[::-1].transpose(1, 2, 0).copy()
-        origin = cv2.add(self._here, flow)
-        return cv2.remap(array, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload, no-any-return]
+        return warp_along(array, flow)
+
+
+@functools.lru_cache(maxsize=4)
+def _places(height: int, width: int) -> Array:
+    """Each pixel's own (x, y)."""
+    return np.indices((height, width), np.float32)[::-1].transpose(1, 2, 0).copy()
+
+
+def warp_along(array: Array, flow: Flow) -> Array:
+    """``array`` (h, w, …) warped: each pixel is sampled at its offset in ``flow``."""
+    origin = cv2.add(_places(*flow.shape[:2]), flow)
+    return cv2.remap(array, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload, no-any-return]

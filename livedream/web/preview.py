@@ -17,6 +17,7 @@ import ipaddress
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping, Set
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: How old the picture may be that the first viewer gets.
+_UNWATCHED_S = 0.5
 _MAX_FPS = 30.0
 #: 16 viewers at 30 fps take 60 MB/s; hundreds would take the show's CPU time.
 _MAX_VIEWERS = 16
@@ -79,6 +82,7 @@ class Preview(Resource):
         self._names = {*_LOCAL_NAMES, host}
         self._viewers = 0
         self._picture: Image | None = None
+        self._pictured_s = -_UNWATCHED_S
         self._jpeg = b""
         self._count = 0
         self._status: dict[str, Any] = {}
@@ -97,6 +101,11 @@ class Preview(Resource):
         """How many viewers are connected."""
         return self._viewers
 
+    @property
+    def watched(self) -> bool:
+        """Whether pictures are wanted now: all of them by viewers, now and then one for whoever will come."""
+        return self._viewers > 0 or time.monotonic() - self._pictured_s > _UNWATCHED_S
+
     def show(self, picture: Image, overlay: Array | None = None, stamp: Stamp | None = None) -> None:
         """Make ``picture`` (RGB uint8, (H, W, 3)) the newest one. Does not block.
 
@@ -107,7 +116,7 @@ class Preview(Resource):
             raise self._error
         if self._closed:
             return
-        self._picture = picture.copy() if self._viewers else picture
+        self._picture, self._pictured_s = picture.copy() if self._viewers else picture, time.monotonic()
         if self._viewers:
             with contextlib.suppress(RuntimeError):  # the server has just crashed: the next call raises
                 self._loop.call_soon_threadsafe(self._offered.set)

@@ -81,6 +81,7 @@ class FakeFront:
     has_vsync: bool = False
     hud_size: tuple[int, int] | None = None
     recording_s: float | None = None
+    renderer: str = "cpu"
     events: list = field(default_factory=list)
     pictures: list = field(default_factory=list)
     shown_s: list[float] = field(default_factory=list)
@@ -96,9 +97,12 @@ class FakeFront:
     def begin(self):
         self.begun += 1
 
-    def show(self, picture, overlay, stamp, now):
-        self.pictures.append(picture)
+    def show(self, scene, overlay, stamp, now):
+        self.pictures.append(scene.picture())
         self.shown_s.append(now)
+
+    def tend(self, now):
+        return False
 
     def follow(self, settings):
         self.followed = settings

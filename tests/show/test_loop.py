@@ -12,7 +12,7 @@ from livedream.controls.port import Change, Refusal
 from livedream.errors import LivedreamError, OutputError, SourceError
 from livedream.ipc.protocol import DreamStatus, SourceStatus
 from livedream.show.options import MirrorOptions
-from livedream.sinks.window import Closed, KeyPressed, Resized
+from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized
 from tests.show.rig import Rig
 
 
@@ -56,14 +56,74 @@ def test_pictures_come_at_the_rate_of_the_camera_at_most_at_that_of_a_screen(rig
     assert 28 <= rate <= 60
 
 
-def test_without_anything_new_the_window_is_still_repainted(rig):
-    show = rig()
-    show.run(0.5)
-    before = len(show.front.pictures)
-    for _ in range(100):
+def wait(show, seconds=1.0):
+    """Time in which no frame and no residual comes."""
+    for _ in range(round(seconds * 100)):
         show.mirror.step(show.now)
         show.now += 0.01
-    assert 8 <= len(show.front.pictures) - before <= 12
+
+
+def test_without_anything_new_nothing_is_composed_or_shown(rig):
+    show = rig()
+    show.run(0.5)
+    wait(show, 0.3)
+    shown, before = len(show.front.pictures), show.front.told
+    wait(show)
+    assert len(show.front.pictures) == shown
+    assert show.front.told.recomposed == before.recomposed
+    assert show.front.told.pictures == before.pictures
+    assert show.front.told.unchanged - before.unchanged > 40
+
+
+@pytest.mark.parametrize("event", [Exposed(), Resized()])
+def test_a_window_that_was_covered_is_given_the_picture_again(rig, event):
+    show = rig()
+    show.run(0.5)
+    wait(show, 0.3)
+    shown, before = len(show.front.pictures), show.front.told.recomposed
+    show.front.events = [event]
+    wait(show)
+    assert len(show.front.pictures) == shown + 1
+    assert show.front.told.recomposed == before
+
+
+def test_a_setting_changes_a_picture_whose_frame_stays(rig):
+    show = rig()
+    show.run(0.5)
+    wait(show, 0.3)
+    shown = len(show.front.pictures)
+    show.hand.actions = [SetUnit("strength", 2 / 3)]
+    wait(show, 0.1)
+    assert show.brightness == pytest.approx(140, abs=1)
+    show.hand.actions = [Set("blackout", True)]
+    wait(show, 0.1)
+    assert show.brightness == 0
+    show.hand.actions = [Set("blackout", False)]
+    wait(show, 0.1)
+    assert show.brightness == pytest.approx(140, abs=1)
+    assert len(show.front.pictures) == shown + 3
+
+
+def test_an_overlay_is_shown_when_it_changes_and_not_otherwise(rig):
+    show = rig()
+    show.front.hud_size = (320, 180)
+    show.run(0.5)
+    wait(show, 8)  # the plate of the start goes away
+    shown = len(show.front.pictures)
+    wait(show)
+    assert len(show.front.pictures) == shown
+    show.hand.actions = [Command.HELP]
+    wait(show)
+    assert len(show.front.pictures) == shown + 1
+
+
+def test_how_regularly_pictures_come_is_measured(rig):
+    show = rig()
+    show.run(2.0)
+    found = show.front.told
+    assert found.interval_ms.p50 == pytest.approx(1000 / 30, abs=1)
+    assert found.renderer == "cpu"
+    assert 0 < found.recomposed <= found.pictures
 
 
 def test_a_control_changes_the_picture_and_all_controls_hear_of_it(rig):

@@ -18,6 +18,7 @@ from livedream.show.outputs import Outputs
 from livedream.show.snapshot import Measured, Snapshot, stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.window import KeyPressed, Resized
+from livedream.stage.scene import Scene, still
 
 OPTIONS = MirrorOptions(source="clouds", size=(64, 36), port=0, full_screen=False)
 PICTURE = np.full((36, 64, 3), 90, np.uint8)
@@ -28,7 +29,7 @@ class Desk:
 
     def __init__(self):
         self.windows = []
-        self.broken = self.refuses = False
+        self.broken = self.refuses = self.card_fails = False
 
 
 @pytest.fixture
@@ -39,18 +40,28 @@ def desk(monkeypatch):
     class FakeWindow:
         name = "window"
         has_vsync = True
+        renderer = "cpu"
         picture_size = output_size = (128, 72)
 
         def __init__(self, **how):
             if desk.refuses:
                 raise OutputError("no screen for a window")
             self.how, self.rotate, self.pictures, self.closed = how, how["rotate"], 0, False
+            self.scenes = []
             desk.windows.append(self)
 
         def show(self, picture, overlay, stamp):
             if desk.broken:
                 raise pygame.error("the renderer is lost")
             self.pictures += 1
+
+        def paint(self, scene, overlay):
+            self.scenes.append(scene)
+            if desk.card_fails:
+                self.renderer = "cpu"
+
+        def notices(self):
+            return ["the graphics card failed: too hot; drawing on the CPU"] if desk.card_fails else []
 
         def poll(self):
             if desk.broken:
@@ -66,8 +77,16 @@ def desk(monkeypatch):
         def close(self):
             self.closed = True
 
+    desk.window_class = FakeWindow
     monkeypatch.setattr(module, "Window", FakeWindow)
     monkeypatch.setattr(module, "screen_available", lambda: True)
+    return desk
+
+
+@pytest.fixture
+def card(desk):
+    """Fake windows that composite on a graphics card."""
+    desk.window_class.renderer = "gl"
     return desk
 
 
@@ -87,7 +106,7 @@ class Show:
     def run(self, seconds):
         for _ in range(round(seconds * 10)):
             self.events += self.outputs.poll()
-            self.outputs.show(PICTURE, None, Stamp(round(self.now * 10), self.now), self.now)
+            self.outputs.show(still(PICTURE), None, Stamp(round(self.now * 10), self.now), self.now)
             self.said += self.outputs.faults()
             self.now += 0.1
 
@@ -266,3 +285,54 @@ def test_it_closes_twice(desk):
     outputs.close()
     outputs.close()
     assert desk.windows[0].closed
+
+
+def painted(pictures):
+    """A scene that counts how often it is painted on the processor."""
+    return Scene(PICTURE, (64, 36), paint=lambda scene: pictures.append(scene) or scene.image)
+
+
+def test_a_graphics_card_gets_scenes_and_nothing_is_painted_for_nobody(card):
+    pictures = []
+    with Outputs(OPTIONS, Settings()) as outputs:
+        assert outputs.renderer == "gl"
+        for _ in range(3):
+            outputs.show(painted(pictures), None, Stamp(1, 1.0), 1.0)
+        assert len(card.windows[0].scenes) == 3
+        assert card.windows[0].pictures == 0
+        assert pictures == []
+
+
+def test_a_recording_gets_the_processors_picture_beside_a_graphics_card(card, folder):
+    pictures = []
+    with Outputs(OPTIONS, Settings()) as outputs:
+        outputs.toggle_recording()
+        for n in range(3):
+            outputs.show(painted(pictures), None, Stamp(n, 1.0 + n), 1.0 + n)
+        outputs.toggle_recording()
+    assert len(pictures) == 3
+    assert card.windows[0].pictures == 0
+    (path,) = (folder / "recordings").glob("*.mp4")
+    with av.open(str(path)) as file:
+        assert next(file.decode(video=0)).to_ndarray(format="rgb24").mean() == pytest.approx(90, abs=3)
+
+
+def test_a_graphics_card_that_fails_costs_no_picture_and_is_said(card):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        card.card_fails = True
+        outputs.show(still(PICTURE), None, Stamp(1, 1.0), 1.0)
+        assert card.windows[0].pictures == 1  # the same scene, drawn by the processor
+        assert outputs.renderer == "cpu"
+        assert outputs.faults() == ["the graphics card failed: too hot; drawing on the CPU"]
+
+
+def test_what_had_failed_is_opened_again_though_no_picture_comes(desk):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(1)
+        desk.broken = True
+        show.run(0.1)
+        desk.broken = False
+        assert not outputs.tend(show.now)
+        assert outputs.tend(show.now + 3)
+        assert len(desk.windows) == 2

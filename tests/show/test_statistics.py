@@ -69,6 +69,21 @@ def test_frames_that_were_never_shown_are_dropped_ones():
     assert statistics.measured().dropped == 2
 
 
+def test_intervals_between_pictures_count_from_the_first_dream():
+    statistics = Statistics()
+    statistics.shown(1.0, 1, 1.0, 0)
+    statistics.shown(9.0, 2, 9.0, 0)
+    statistics.recomposed = statistics.unchanged = 5
+    statistics.begin(9.0)
+    for n in range(100):
+        statistics.shown(9.02 + 0.02 * n + (0.08 if n == 99 else 0), 3 + n, 9.0, 0)
+    found = statistics.measured()
+    assert found.interval_ms.p50 == pytest.approx(20, abs=0.01)
+    assert found.interval_ms.p99 == pytest.approx(100, abs=0.01)
+    assert found.pictures == 100
+    assert (found.recomposed, found.unchanged) == (0, 0)
+
+
 def test_memory_is_that_of_all_processes_and_those_that_ended_do_not_matter():
     statistics = Statistics()
     statistics.measure_memory([])

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from livedream.errors import OutputError
-from livedream.sinks import window as module
+from livedream.sinks import gl, screens, sdl
+from livedream.sinks.presenting import fitted, rotated_box
 from livedream.sinks.screens import displays, screen_available
-from livedream.sinks.window import Closed, KeyPressed, Resized, Window, _fitted, _rotated_box
+from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized, Window
 
 needs_xdotool = pytest.mark.skipif(
     not (os.environ.get("DISPLAY") and shutil.which("xdotool")), reason="needs xdotool and an X display"
@@ -45,7 +46,7 @@ def screen(video_off):
 def drawing(request, monkeypatch):
     """Both ways of drawing, also where the card is really a rasteriser and would not be used."""
     if request.param == "graphics card":
-        monkeypatch.setattr(module, "software_rasteriser", lambda: "")
+        monkeypatch.setattr(screens, "software_rasteriser", lambda: "")
     else:
         monkeypatch.setenv("SDL_RENDER_DRIVER", "software")
 
@@ -91,9 +92,9 @@ def eventually(check, act=lambda: None):
 
 
 def test_a_picture_of_another_shape_is_centred_and_kept_whole():
-    assert _fitted(640, 480, 1280, 720) == (160, 0, 960, 720)
-    assert _fitted(320, 180, 1080, 1920) == (0, 656, 1080, 608)
-    assert _fitted(1279, 720, 1280, 720) == (0, 0, 1280, 720)
+    assert fitted(640, 480, 1280, 720) == (160, 0, 960, 720)
+    assert fitted(320, 180, 1080, 1920) == (0, 656, 1080, 608)
+    assert fitted(1279, 720, 1280, 720) == (0, 0, 1280, 720)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_picture_of_another_shape_is_centred_and_kept_whole():
     [(0, (10, 0, 20, 30)), (90, (70, 10, 30, 20)), (180, (170, 70, 20, 30)), (270, (0, 170, 30, 20))],
 )
 def test_a_box_turns_with_its_screen(degrees, expected):
-    assert _rotated_box((10, 0, 20, 30), 200, 100, degrees) == expected
+    assert rotated_box((10, 0, 20, 30), 200, 100, degrees) == expected
 
 
 @pytest.mark.usefixtures("blind")
@@ -311,3 +312,150 @@ def test_the_screen_saver_stays_away():
 
     with Window(full_screen=False, size=(320, 200)):
         assert not pygame.display.get_allow_screensaver()
+
+
+class Painter:
+    """Clears the screen to a colour, or fails."""
+
+    fails = False
+
+    def __init__(self, context):
+        self.context, self.scenes, self.closed = context, [], False
+        if Painter.fails == "at the start":
+            raise RuntimeError("the shader does not compile")
+
+    def paint(self, scene, overlay, size, rotate):
+        if Painter.fails:
+            raise RuntimeError("the card is gone")
+        self.scenes.append((scene, size, rotate))
+        self.context.clear(0.0, 0.0, 1.0)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """A painter for OpenGL; skips where there is none."""
+    pytest.importorskip("moderngl", reason="needs moderngl, which is not installed")
+    monkeypatch.setattr(Painter, "fails", False)
+    return Painter
+
+
+def window_with(painter, renderer="gl"):
+    window = Window(full_screen=True, renderer=renderer, painter=painter)
+    if renderer == "gl" and window.renderer != "gl" and not painter.fails:
+        window.close()
+        pytest.skip(f"needs OpenGL 3.3 in a window: {window.notices()}")
+    return window
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_opengl_draws_what_the_painter_paints(painter):
+    with window_with(painter, "gl") as window:
+        assert window.renderer == "gl"
+        shown = lambda: corners(screenshot()) == [BLUE] * 4  # noqa: E731
+        assert eventually(shown, lambda: (window.poll(), window.paint("a scene"))), corners(screenshot())
+        assert window.output_size == displays()[0].size
+        assert window.notices() == []
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_a_picture_is_painted_like_a_scene(painter):
+    made = []
+    with window_with(lambda context: made.append(painter(context)) or made[-1]) as window:
+        image = quarters(64, 36)
+        window.show(image)
+        assert made[0].scenes[0][0] is image
+    assert made[0].closed
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_opengl_that_fails_is_replaced_by_the_processor_and_it_is_said(painter, monkeypatch):
+    with window_with(painter) as window:
+        window.show(quarters(64, 36))
+        monkeypatch.setattr(Painter, "fails", True)
+        image = quarters(*window.picture_size)
+        window.show(image)
+        assert window.renderer == "cpu"
+        assert window.notices() == ["the graphics card failed: the card is gone; drawing on the CPU"]
+        assert Resized() in window.poll()
+        shown = lambda: corners(screenshot()) == [RED, GREEN, BLUE, WHITE]  # noqa: E731
+        assert eventually(shown, lambda: (window.poll(), window.show(image))), corners(screenshot())
+        assert window.full_screen
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_opengl_that_does_not_start_is_said_where_it_was_asked_for(painter, monkeypatch):
+    monkeypatch.setattr(Painter, "fails", "at the start")
+    with window_with(painter) as window:
+        assert window.renderer == "cpu"
+        assert window.notices() == ["no OpenGL: the shader does not compile; drawing on the CPU"]
+        window.show(quarters(64, 36))
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_a_rasteriser_is_no_graphics_card(painter, monkeypatch):
+    monkeypatch.setattr(gl, "gl_renderer_name", lambda: "llvmpipe (LLVM 15.0.6, 256 bits)")
+    with window_with(painter, "auto") as window:
+        assert (window.renderer, window.driver) == ("cpu", "software")
+        assert window.notices() == []
+    with window_with(painter, "cpu") as window:
+        assert window.renderer == "cpu"
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_a_graphics_card_is_taken_by_itself(painter, monkeypatch):
+    monkeypatch.setattr(gl, "gl_renderer_name", lambda: "a graphics card")
+    with window_with(painter, "auto") as window:
+        assert (window.renderer, window.driver) == ("gl", "a graphics card")
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen")
+def test_without_moderngl_opengl_is_not_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "moderngl", None)
+    with Window(full_screen=False, size=(320, 200), renderer="gl", painter=Painter) as window:
+        assert window.renderer == "cpu"
+        assert "moderngl" in window.notices()[0]
+    with Window(full_screen=False, size=(320, 200), painter=Painter) as window:
+        assert (window.renderer, window.notices()) == ("cpu", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("llvmpipe (LLVM 15.0.6, 256 bits)", True),
+        ("ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device), SwiftShader driver)", True),
+        ("GDI Generic Software", True),
+        ("Microsoft Basic Render Driver", True),
+        ("NVIDIA H100/PCIe/SSE2", False),
+        ("Mesa Intel(R) UHD Graphics 620 (KBL GT2)", False),
+    ],
+)
+def test_a_rasteriser_is_known_by_its_name(name, expected):
+    assert screens.is_rasteriser(name) is expected
+
+
+@pytest.mark.usefixtures("blind")
+def test_pixels_of_another_format_are_drawn_by_sdl(monkeypatch):
+    monkeypatch.setattr(sdl, "_FORMATS", {})
+    with Window(full_screen=False, size=(320, 200)) as window:
+        window.show(quarters(320, 200))
+        assert window.driver == "software"
+
+
+@pytest.mark.usefixtures("blind")
+def test_a_window_that_was_covered_says_so():
+    import pygame
+
+    with Window(full_screen=False, size=(320, 200)) as window:
+        window.poll()
+        pygame.event.post(pygame.event.Event(pygame.WINDOWEXPOSED))
+        assert Exposed() in window.poll()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from livedream.settings import SPECS, Settings
-from livedream.stage.composite import Composer, freshness, lay_over, picture_size
+from livedream.stage.composite import Composer, freshness, picture_size
+from livedream.stage.painting import lay_over
 from livedream.vision.presence import PresenceDetector
 
 PLAIN = Settings(mirror=False)
@@ -54,6 +55,61 @@ def test_keep_is_the_weight_of_the_camera(picture):
     np.testing.assert_allclose(half.astype(int), picture // 2 + 40, atol=2)
     nothing = lay_over(picture, layer, (160, 120), np.zeros((60, 80), np.float32))
     assert np.all(nothing == 40)
+
+
+def test_what_is_darker_than_black_is_black(picture):
+    layer = np.full((60, 80, 3), -40, np.float32)
+    layer[20:40, 30:50] = 200
+    nothing = np.zeros((60, 80), np.float32)
+    shown = lay_over(picture, layer, (160, 120), nothing)
+    assert shown[:20].max() == 0
+    assert shown[60, 80].min() >= 198
+
+
+def test_what_was_painted_stays_as_it_is(picture):
+    """The painter uses its memory again, but none that somebody still holds."""
+    composer = Composer()
+    residual = np.full((60, 80, 3), 20, np.float32)
+    pictures, copies = [], []
+    for n in range(6):
+        composer.see(np.roll(picture, n, 1), n, None, n / 30)
+        pictures.append(composer.compose(residual, n, (160, 120), PLAIN)[10:])  # a view keeps it, too
+        copies.append(pictures[-1].copy())
+    for kept, copy in zip(pictures, copies, strict=True):
+        np.testing.assert_array_equal(kept, copy)
+
+
+def test_while_only_the_dream_is_new_the_camera_is_not_enlarged_again(picture, monkeypatch):
+    composer = Composer()
+    composer.see(picture, 0, None, 0.0)
+    composer.compose(np.full((60, 80, 3), 20, np.float32), 0, (320, 240), PLAIN)
+    enlarged = []
+    resize = cv2.resize
+    monkeypatch.setattr(
+        cv2, "resize", lambda image, *rest, **how: enlarged.append(image.shape) or resize(image, *rest, **how)
+    )
+    shown = composer.compose(np.full((60, 80, 3), 40, np.float32), 0, (320, 240), PLAIN)
+    assert enlarged == [(60, 80, 3)]
+    fresh = Composer()
+    fresh.see(picture, 0, None, 0.0)
+    residual = np.full((60, 80, 3), 40, np.float32)
+    np.testing.assert_array_equal(shown, fresh.compose(residual, 0, (320, 240), PLAIN))
+
+
+def test_a_large_working_size_is_warped_along_the_motion_of_a_small_one():
+    noise = cv2.GaussianBlur(np.random.default_rng(7).normal(size=(720, 960, 3)), (0, 0), 8)
+    large = np.clip(128 + noise * 800, 0, 255).astype(np.uint8)
+    composer = Composer()
+    mark = np.zeros((480, 640, 3), np.float32)
+    mark[200:280, 280:360] = 100
+    composer.see(large, 0, None, 0.0)
+    composer.compose(mark, 0, (960, 720), PLAIN)
+    moved = np.roll(large, (0, 24), (0, 1))
+    composer.see(moved, 1, None, 0.1)
+    shown = composer.compose(mark, 0, (960, 720), PLAIN).astype(int) - moved
+    centre = np.average(np.arange(960), weights=np.abs(shown).sum((0, 2)))
+    assert abs(centre - (479.5 + 24)) < 4
+    assert max(composer.grey.shape) == 320
 
 
 def test_before_any_frame_there_is_no_picture():

@@ -61,6 +61,12 @@ def test_what_the_governor_chose_is_marked():
     assert HudState().lines()[2] == "size –  ·  0 steps"
 
 
+def test_it_tells_how_regularly_pictures_come_and_what_makes_them():
+    assert STATE.lines()[3] == "PyTorch CPU bf16  ·  webcam_face.mp4"
+    shown = dataclasses.replace(STATE, interval_ms=(16.7, 24.9), renderer="gl")
+    assert shown.lines()[3].endswith("  ·  a picture every 17 to 25 ms (gl)")
+
+
 def test_an_unknown_value_is_a_dash_and_keeps_its_cell():
     empty, full = HudState(), dataclasses.replace(STATE, faults=2, scene="fog", presence=0.5)
     assert [label for label, _ in empty.cells()] == [label for label, _ in full.cells()]

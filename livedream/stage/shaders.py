@@ -1,0 +1,179 @@
+"""The programs that composite a scene on a graphics card, in GLSL 3.30.
+
+They give the picture of :mod:`livedream.stage.painting`. A first pass makes the layer at working size, a
+second one sharpens it, two find its range, and the last one draws the screen, each pixel once.
+"""
+
+from __future__ import annotations
+
+#: A rectangle over the whole target; ``place`` is from the unit square to the screen, with perspective.
+VERTEX = """
+#version 330
+uniform mat3 place;
+out vec2 at;
+void main() {
+    at = vec2(gl_VertexID & 1, gl_VertexID >> 1);
+    vec3 there = place * vec3(at, 1.0);
+    gl_Position = vec4(there.xy, 0.0, there.z);
+}
+"""
+
+#: The layer in grey levels, and the camera's weight: see :func:`livedream.stage.look.overlay_of`.
+LAYER = """
+#version 330
+uniform sampler2D residual;  // grey levels
+uniform sampler2D flow;  // pixels
+uniform sampler2D under;  // the camera at working size, 0 to 1
+uniform sampler2D mask;
+uniform bool moves, masked;
+uniform float feedback, saturation, strength, hidden;
+in vec2 at;
+out vec4 layer;
+
+vec3 texel(ivec2 p) {
+    ivec2 size = textureSize(residual, 0);
+    p = abs(p);  // the border is a mirror
+    p = size - 1 - abs(size - 1 - p);
+    return texelFetch(residual, clamp(p, ivec2(0), size - 1), 0).rgb;
+}
+
+vec3 linear(vec2 p) {
+    vec2 corner = floor(p), part = p - corner;
+    ivec2 i = ivec2(corner);
+    return mix(mix(texel(i), texel(i + ivec2(1, 0)), part.x),
+               mix(texel(i + ivec2(0, 1)), texel(i + ivec2(1, 1)), part.x), part.y);
+}
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy);
+    vec3 dream = texelFetch(residual, here, 0).rgb;
+    if (moves)
+        dream = mix(linear(vec2(here) + texelFetch(flow, here, 0).xy), dream, feedback);
+    float luminance = dot(dream, vec3(0.299, 0.587, 0.114));
+    float where = masked ? texelFetch(mask, here, 0).r : 1.0;
+    dream = mix(vec3(luminance), dream, saturation) * strength * where;
+    float covered = where * hidden;
+    layer = vec4(dream + 255.0 * texelFetch(under, here, 0).rgb * covered, 1.0 - covered);
+}
+"""
+
+#: Unsharp masking with a Gaussian of five by five pixels, whose border is a mirror, within ±255.
+SHARPEN = """
+#version 330
+uniform sampler2D layer;
+uniform float weights[3];
+uniform float amount;
+out vec4 sharp;
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy), last = textureSize(layer, 0) - 1;
+    vec3 blurred = vec3(0.0);
+    for (int y = -2; y <= 2; y++)
+        for (int x = -2; x <= 2; x++) {
+            ivec2 p = abs(here + ivec2(x, y));
+            p = last - abs(last - p);
+            blurred += weights[abs(x)] * weights[abs(y)] * texelFetch(layer, clamp(p, ivec2(0), last), 0).rgb;
+        }
+    vec4 own = texelFetch(layer, here, 0);
+    sharp = vec4(clamp(own.rgb + amount * (own.rgb - blurred), -255.0, 255.0), own.a);
+}
+"""
+
+#: The least and the greatest value of a texture: of each column at first, then of the row of these.
+RANGE = """
+#version 330
+uniform sampler2D image;
+uniform bool columns;
+out vec4 range;
+
+void main() {
+    ivec2 size = textureSize(image, 0);
+    float low = 1e9, high = -1e9;
+    for (int i = 0; i < (columns ? size.y : size.x); i++) {
+        vec4 texel = texelFetch(image, columns ? ivec2(int(gl_FragCoord.x), i) : ivec2(i, 0), 0);
+        low = min(low, columns ? min(texel.r, min(texel.g, texel.b)) : texel.r);
+        high = max(high, columns ? max(texel.r, max(texel.g, texel.b)) : texel.g);
+    }
+    range = vec4(low, high, 0.0, 0.0);
+}
+"""
+
+#: The picture, as OpenCV has it: the camera averaged when it shrinks and bicubic when it grows, the layer
+#: bicubic.
+PICTURE = """
+#version 330
+uniform sampler2D camera;  // 0 to 1
+uniform sampler2D layer;  // grey levels, and the camera's weight
+uniform sampler2D range;  // of the layer: an enlarged one does not leave it
+uniform vec2 size;  // of the picture in pixels
+uniform bool mirrored, dreams;
+uniform float gamma;
+in vec2 at;
+out vec4 colour;
+
+vec4 cubic(float t) {  // the weights of four pixels, with OpenCV's a = -0.75
+    const float a = -0.75;
+    vec4 w;
+    w.x = ((a * (t + 1.0) - 5.0 * a) * (t + 1.0) + 8.0 * a) * (t + 1.0) - 4.0 * a;
+    w.y = ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+    float u = 1.0 - t;
+    w.z = ((a + 2.0) * u - (a + 3.0)) * u * u + 1.0;
+    w.w = 1.0 - w.x - w.y - w.z;
+    return w;
+}
+
+vec4 enlarged(sampler2D image, vec2 where) {
+    ivec2 last = textureSize(image, 0) - 1;
+    vec2 p = where * vec2(last + 1) - 0.5;
+    vec2 corner = floor(p);
+    vec4 across = cubic(p.x - corner.x), down = cubic(p.y - corner.y);
+    vec4 sum = vec4(0.0);
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 4; x++) {
+            ivec2 i = clamp(ivec2(corner) + ivec2(x - 1, y - 1), ivec2(0), last);
+            sum += across[x] * down[y] * texelFetch(image, i, 0);
+        }
+    return sum;
+}
+
+vec4 averaged(sampler2D image, vec2 where) {
+    ivec2 full = textureSize(image, 0);
+    vec2 scale = vec2(full) / size, middle = where * vec2(full);
+    vec2 low = middle - scale / 2.0, high = middle + scale / 2.0;
+    vec4 sum = vec4(0.0);
+    float total = 0.0;
+    for (int y = int(floor(low.y + 1e-3)); y < int(ceil(high.y - 1e-3)); y++)
+        for (int x = int(floor(low.x + 1e-3)); x < int(ceil(high.x - 1e-3)); x++) {
+            vec2 pixel = vec2(x, y), sides = min(high, pixel + 1.0) - max(low, pixel);
+            float part = sides.x * sides.y;
+            sum += part * texelFetch(image, clamp(ivec2(x, y), ivec2(0), full - 1), 0);
+            total += part;
+        }
+    return sum / total;
+}
+
+void main() {
+    vec2 where = vec2(mirrored ? 1.0 - at.x : at.x, at.y);
+    ivec2 full = textureSize(camera, 0);
+    bool shrinks = full.x > int(size.x) || full.y > int(size.y);
+    vec3 seen = clamp((shrinks ? averaged(camera, where) : enlarged(camera, where)).rgb, 0.0, 1.0);
+    if (dreams) {
+        vec4 dream = enlarged(layer, where);
+        vec2 limits = texelFetch(range, ivec2(0), 0).rg;
+        dream.rgb = clamp(dream.rgb, limits.x, max(limits.y, limits.x + 255.0));
+        seen = clamp(dream.a, 0.0, 1.0) * seen + dream.rgb / 255.0;
+    }
+    colour = vec4(pow(clamp(seen, 0.0, 1.0), vec3(gamma)), 1.0);
+}
+"""
+
+#: The overlay, scaled linearly, its edges clamped.
+OVERLAY = """
+#version 330
+uniform sampler2D overlay;
+in vec2 at;
+out vec4 colour;
+void main() {
+    colour = texture(overlay, at);
+}
+"""
