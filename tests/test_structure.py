@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "web": {"sinks", "controls"},
 }
 MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile"}
+MAY_IMPORT["bench"] = {"ipc", "vision", "networks", "runtimes", "sources", "dream"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 #: One file may do what its room may not: the process that exports gradients compiles them.
 EXCEPTIONS = {"runtimes/export_process.py": {"compile"}}

@@ -19,6 +19,7 @@ _COMMANDS = {
     "scenes": "scenes_command",
     "doctor": "doctor_command",
     "latency": "latency_command",
+    "bench": "bench_command",
 }
 
 

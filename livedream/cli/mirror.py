@@ -31,6 +31,7 @@ other commands, each with its own --help:
                              a layer's gradient as an ONNX file
   livedream latency          milliseconds from the screen through the camera into the program
   livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
+  livedream bench            how fast this machine is: each runtime, the mirror, other loops
 """
 
 

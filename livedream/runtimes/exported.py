@@ -6,6 +6,7 @@ takes; for others PyTorch dreams while they are exported. All that happens in th
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import time
@@ -92,6 +93,7 @@ class ExportedBackend:
         self._guide_features: tuple[Guide, Array] | None = None
         self._ran: OpenedGraph | None = None
         self._looked: tuple[Key, Session] | None = None
+        atexit.register(self.close)  # OpenVINO ends the process when Python ends while it compiles
 
     @property
     def name(self) -> str:
@@ -168,6 +170,7 @@ class ExportedBackend:
 
     def close(self) -> None:
         """Stop all preparation, and an export in the middle. May be called twice."""
+        atexit.unregister(self.close)
         self._preparer.interrupt()
         self._exporter.close()
         self._preparer.close()

@@ -6,7 +6,6 @@ freshness.
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Callable
@@ -104,7 +103,8 @@ class Mirror:
         if not (self._take(now) or self._exposed or self._checking.due(now)):
             return False
         if self._schedule.begins(now, self._residual is not None):
-            self._begin(now)
+            self._statistics.begin(now)
+            self._front.begin()
         if not self._renew(now):
             self._statistics.unchanged += 1
             return False
@@ -113,13 +113,6 @@ class Mirror:
         if self._schedule.ended(now, self._statistics.frames):
             self._stop()
         return True
-
-    def _begin(self, now: float) -> None:
-        self._statistics.begin(now)
-        self._front.begin()
-        # What is there by now stays. Going through it again and again would cost a picture each time.
-        gc.collect()
-        gc.freeze()
 
     def _control(self, now: float) -> None:
         for event in self._front.poll():

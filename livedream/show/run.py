@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from contextlib import ExitStack
@@ -54,7 +55,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         keyboard = Keyboard()
         controls = Controls(keyboard)
         stack.callback(controls.close)
-        Mirror(
+        mirror = Mirror(
             options,
             performance,
             processes,
@@ -64,4 +65,6 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             orders=orders,
             stop=stop,
             started_s=now_s() if started_s is None else started_s,
-        ).run()
+        )
+        gc.freeze()  # what was loaded stays: to go through it each time would cost pictures
+        mirror.run()

@@ -95,7 +95,8 @@ class Sinks(Resource):
 
     def open_due(self, now: float) -> bool:
         """Open what is due to be opened; whether anything was."""
-        for entry in (waiting := [entry for entry in self._entries if entry.sink is None]):
+        waiting = [entry for entry in self._entries if entry.sink is None]
+        for entry in waiting:
             self._open(entry, now)
         return any(entry.sink is not None for entry in waiting)
 

@@ -98,8 +98,9 @@ class HudState:
     def pictures(self) -> str:
         """How regularly pictures come, and what makes them; an empty string before there are any."""
         usual, longest = self.interval_ms
-        every = f"a picture every {usual:.0f} to {longest:.0f} ms"
-        return f"{every} ({self.renderer})" if usual else self.renderer
+        if not usual:
+            return self.renderer
+        return f"a picture every {usual:.0f} to {longest:.0f} ms ({self.renderer})"
 
     def cells(self) -> tuple[tuple[str, str], ...]:
         """(label, value) of each cell of :data:`WIDEST`, in that order; an unknown value is a dash."""

@@ -1,4 +1,4 @@
-"""The cost of compositing a frame: every mix and mask at three sizes, and of visitor detection.
+"""The cost of compositing a frame: every mix and mask at three sizes, of visitor detection, and of a window.
 
 One thread, in its own processor time, so that other load matters little; 1280×720, 1920×1080, 3840×2160.
 
@@ -19,6 +19,8 @@ import numpy as np
 
 from livedream.frame import resize
 from livedream.settings import Settings
+from livedream.sinks.screens import screen_available
+from livedream.sinks.window import Window
 from livedream.sources import open_source
 from livedream.stage.composite import Composer
 from livedream.vision.flow import grey
@@ -65,6 +67,13 @@ def main(video: str) -> None:
         for size in SIZES:
             row.append(median_ms(partial(picture, Composer(), settings, size)))
         sys.stdout.write(f"{name:28}" + "".join(f"{ms:8.2f}" for ms in row) + " ms\n")
+    if screen_available():
+        row = []
+        for size in SIZES[:2]:
+            with Window(full_screen=False, size=size, renderer="cpu") as window:
+                image = resize(frames[0], *size)
+                row.append(median_ms(lambda _, window=window, image=image: window.show(image)))  # type: ignore[misc]
+        sys.stdout.write(f"{'window':28}" + "".join(f"{ms:8.2f}" for ms in row) + "         ms\n")
     detector = PresenceDetector()
     greys = [grey(resize(frame, 320, 180)) for frame in frames]
     look_ms = median_ms(lambda n: detector.see(greys[n], n / LOOK_HZ))

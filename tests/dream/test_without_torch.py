@@ -62,3 +62,13 @@ def test_a_dream_of_what_is_shipped_loads_no_pytorch(tmp_path, wait):
 def test_importing_the_dream_loads_nothing_heavy(tmp_path, module):
     modules, _ = loaded_by(f"import sys, {module}; print(*sys.modules)", home=tmp_path)
     assert not {name.split(".")[0] for name in modules} & (HEAVY | {"openvino", "onnxruntime"})
+
+
+def test_a_script_may_end_while_something_is_still_being_opened(tmp_path):
+    code = (
+        "import numpy as np; from livedream import Dreamer, Settings;"
+        "dreamer = Dreamer('dreamnet', wait=False);"
+        "dreamer.tick(np.zeros((72, 128, 3), np.uint8), Settings(layer='edges', working_px=128))"
+    )
+    _, said = loaded_by(code, home=tmp_path)
+    assert said == ""

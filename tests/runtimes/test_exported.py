@@ -352,6 +352,30 @@ def test_without_pytorch_what_was_never_exported_is_refused_with_the_way_to_add_
         fast.close()
 
 
+def test_without_openvino_onnx_runtime_dreams(monkeypatch, image):
+    monkeypatch.setattr(registry, "installed", lambda package: package == "onnxruntime")
+    fast = open_backend("dreamnet", None, device="cpu")
+    try:
+        assert np.isfinite(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
+        assert fast.name == "ONNX Runtime cpu"
+    finally:
+        fast.close()
+
+
+def test_where_no_runtime_starts_pytorch_dreams_and_it_is_said(reference, backend, fakes, image):
+    def broken(path):
+        raise BackendError("no units")
+
+    found, options = fakes
+    found |= {"a": broken, "b": broken}
+    fast = backend(**options)
+    fast.prepare(LAYER, SIZE[::-1], LAYER_L2)
+    until(lambda: fast.ready(LAYER, SIZE[::-1], LAYER_L2))
+    assert_pytorchs(fast.gradient(image, LAYER, LAYER_L2), reference, image)
+    assert fast.message == "b disabled: no units"
+    assert fast.name.startswith("PyTorch")
+
+
 def test_without_anything_that_dreams_one_line_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(registry, "installed", lambda package: False)
     monkeypatch.setattr(exported, "installed", lambda package: False)
