@@ -5,6 +5,7 @@
     ├── SourceError                a camera, video, photo or stream without frames
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
+    ├── DeviceLostError            exit code 75: a graphics card that works no more in this process
     ├── MissingPackageError        a package of the full install that is needed, and is not here
     ├── OutputError                a file, screen or port that cannot be written or opened
     └── ProtocolError              an invalid message from another process or machine
@@ -53,6 +54,12 @@ class NetworkError(LivedreamError):
 
 class BackendError(LivedreamError):
     """A device or an inference runtime cannot run the dream."""
+
+
+class DeviceLostError(LivedreamError):
+    """A graphics card failed, and nothing can run on it any more in this process."""
+
+    exit_code = 75
 
 
 class MissingPackageError(LivedreamError):

@@ -94,17 +94,17 @@ class Subjects(Resource):
         if runtime in (EAGER, "pytorch"):
             backend = self.pytorch(runtime)
             return Subject(runtime, backend.name, partial(backend.gradient, image, layer, LAYER_L2))
-        path = self.graph(layer)
-        session = registry.open_session(runtime, path, size, self._threads)
+        path = self.graph(layer, half=registry.in_half(runtime, self.device))
+        session = registry.open_session(runtime, path, size, self._threads, self.device)
         second = LAYER_L2.weights(network_info(self._network).layer(layer).channels)
         return Subject(runtime, session.name, partial(session, image, second), path)
 
-    def graph(self, layer: str) -> Path:
-        """The file of a layer's gradient, exported if there is none.
+    def graph(self, layer: str, *, half: bool = False) -> Path:
+        """The file of a layer's gradient, in half precision if asked for, exported if there is none.
 
         Raises ``BackendError`` if that fails, ``MissingPackageError`` where nothing can be exported.
         """
-        return self._files.path(GraphSpec(self._network, layer, half=self.device.startswith("cuda")))
+        return self._files.path(GraphSpec(self._network, layer, half=half))
 
     def pytorch(self, runtime: str) -> TorchBackend:
         """PyTorch: plain for :data:`EAGER`, else as the mirror uses it. Raises as :meth:`open`."""

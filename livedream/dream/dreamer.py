@@ -13,11 +13,13 @@ import numpy as np
 
 from livedream.channels import RANKS, parse_channels
 from livedream.curves import decay
-from livedream.dream.ascent import PlannedStep, ascend, classic_dream, even_shift, in_range, octave_size
-from livedream.dream.feedback import Feedback
+from livedream.dream.ascent import ascend, classic_dream, in_range
+from livedream.dream.feedback import UNLEARN_S, Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
+from livedream.dream.graphics import Graphics
 from livedream.dream.journey import Journey
-from livedream.dream.octaves import TickPlan, octave_sizes, tick_plan
+from livedream.dream.octaves import octave_sizes
+from livedream.dream.planning import Planned, Planner
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
 from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix
@@ -32,14 +34,10 @@ log = logging.getLogger(__name__)
 
 #: How long a list of the most active channels stays valid; after that the image is another one.
 _RANKING_S = 20.0
-#: Above this mean novelty the whole dream is new.
-_NEW = 0.35
 #: The least novelty while one target fades to another.
 _FADING_NOVELTY = 0.13
 #: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
 _USUAL_TICK_S, _LONGEST_TICK_S = 1 / 30, 0.5
-#: Where a dream is new it loses its momentum: the fraction novelty² of it in each such time, in seconds.
-_UNLEARN_S = 1 / 60
 
 
 class Dreamer:
@@ -73,6 +71,8 @@ class Dreamer:
         )
         self._wait = wait
         self._gradients = Gradients()
+        #: Runs whole ticks on a graphics card, where there is one.
+        self.graphics = Graphics(self._gradients, wait)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         self._rng = np.random.default_rng(seed)
@@ -82,15 +82,15 @@ class Dreamer:
     def reset(self) -> None:
         """Forget the dream so far; the next frame starts a new one."""
         self._feedback = Feedback()
+        self.graphics.reset()
         self._fade = Crossfade()
         self._journey: Journey | None = None
         self._goal_key: object = None
         self._transition_s: float | None = None
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
-        self._position = 0.0  # in the round of octaves
-        self._first_shift = tuple(self._rng.random(2).tolist())
-        self._begun = False
+        first, second = self._rng.random(2).tolist()
+        self._planner = Planner(self._gradients, (first, second))
         self._now_s: float | None = None
 
     def close(self) -> None:
@@ -206,10 +206,20 @@ class Dreamer:
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
             frame = np.ascontiguousarray(resize(visible, width, height))
         self._aim(frame, settings, elapsed_s, transition_s)
+        fading = _FADING_NOVELTY if self._fade.running else 0.0
+        if self.graphics.takes(self.backend):
+            with self.timer.section("device"):
+                planned = functools.partial(self._planned, frame, settings, elapsed_s)
+                found = self.graphics.tick(self.backend, frame, settings, elapsed_s, fading, planned)
+            if found is not None:
+                residual, dreamt = found
+                self._planner.begun = self._planner.begun or dreamt
+                return residual
+            self._feedback = Feedback(self.graphics.residual)
         with self.timer.section("carry"):
             self._feedback.follow(frame, settings, elapsed_s)
-            if self._fade.running:
-                self._feedback.rejuvenate(_FADING_NOVELTY)
+            if fading:
+                self._feedback.rejuvenate(fading)
         residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps and self._dreamt:
             with self.timer.section("ascent"):
@@ -261,7 +271,7 @@ class Dreamer:
             now_s = self._now_s or 0.0
             if changed and now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, now_s
-            if self._begun and any(self._cannot_be_ranked(frame, target) for target in goal):
+            if self._planner.begun and any(self._cannot_be_ranked(frame, target) for target in goal):
                 return  # in a moment
             goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
         fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
@@ -293,60 +303,37 @@ class Dreamer:
         """What is dreamt now, without the layers that do not work."""
         return self._gradients.without_faults(self._fade.shown)
 
+    def _planned(self, frame: Image, settings: Settings, elapsed_s: float, novelty: float) -> Planned:
+        """This tick's plan; ``novelty`` (0..1) is how new the dream is, in the mean."""
+        height, width = frame.shape[:2]
+        return self._planner(self._dreamt, (height, width), settings, elapsed_s, novelty)
+
     def _ascend(self, frame: Image, settings: Settings, elapsed_s: float) -> tuple[Residual, Array]:
         """The residual and the momentum after this tick's steps on ``frame``."""
         feedback = self._feedback
-        height, width = frame.shape[:2]
-        sizes = [octave_size(height, width, n, settings.octave_scale) for n in range(settings.octaves)]
-        mix, octaves = self._gradients.at_once(self._dreamt, sizes)
-        if not mix:
-            if self._begun:
-                return feedback.residual, feedback.momentum
-            mix = self._dreamt  # the first waits
+        plan = self._planned(frame, settings, elapsed_s, float(feedback.novelty.mean()))
+        if not plan.steps:
+            return feedback.residual, feedback.momentum
+        mix = plan.mix
         # Where a dream is new it attacks: steps are longer, and no old momentum slows them down.
         lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
         lengths *= np.float32(settings.step_size)
-        # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
-        begun = sizes[:2] if feedback.novelty.mean() > _NEW else sizes
-        plan = tick_plan(begun, settings.steps, elapsed_s, self._position)
-        self._position = plan.position
-        kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / _UNLEARN_S)
+        kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / UNLEARN_S)
         kept *= np.float32(decay(settings.momentum_s, plan.step_s))
         strokes = sum(weight for target, weight in mix.items() if sees_strokes(target))
         residual, momentum = ascend(
             frame,
             feedback.residual,
             feedback.momentum,
-            self._steps(plan, sizes, octaves, settings, strokes),
+            plan.steps,
             lambda image: self._gradients.direction(image, mix),
             lambda direction, size: shaped(direction, settings.gradient_shaping, strokes, size),
             lengths=lengths,
             kept=kept,
         )
         if np.isfinite(residual.sum()):
-            self._begun = True
+            self._planner.begun = True
             self._gradients.sound.update(target.key for target in mix)
             return residual, momentum
         self._gradients.find_faults(in_range(frame, feedback.residual), mix)
         return feedback.residual, feedback.momentum
-
-    def _steps(
-        self,
-        plan: TickPlan,
-        sizes: list[tuple[int, int]],
-        there: list[int],
-        settings: Settings,
-        strokes: float,
-    ) -> list[PlannedStep]:
-        """This tick's steps: at which of ``sizes``, of the octaves that are ``there``, and how far."""
-        # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
-        # have enough of it.
-        mean_side = sum(side for side, _ in sizes) / len(sizes)
-        steps = []
-        for step in plan.steps:
-            octave = step.octave
-            size = sizes[min((abs(n - octave), n) for n in there)[1]]
-            shift = even_shift(settings.jitter, step.turn, self._first_shift)
-            reach = strokes + (1 - strokes) * size[0] / mean_side
-            steps.append(PlannedStep(size, shift, step.weight * reach))
-        return steps

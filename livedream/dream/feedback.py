@@ -21,27 +21,31 @@ from livedream.settings import Settings
 from livedream.vision.flow import Flow, FlowEstimator, grey
 
 #: Half-life of novelty.
-_NOVELTY_S = 0.22
+NOVELTY_S = 0.22
 #: The least novelty where the image moves: directions are soon out of date there, and motion hides flicker.
-_MOVING_NOVELTY = 0.36
+MOVING_NOVELTY = 0.36
 #: Motion counts in full from this speed on, in image widths a second (about 30 pixels a second at 320).
 _MOVING_WIDTHS_PER_S = 0.094
+#: Where a dream is new it loses its momentum: the fraction novelty² of it in each such time, in seconds.
+UNLEARN_S = 1 / 60
 #: How much slower a dream fades at full feedback: there is no camera image to hold it against.
-_FEEDBACK_LASTS = 0.6
+FEEDBACK_LASTS = 0.6
 #: Working sizes whose aspects differ by less than this show the same part of the image: their sides are even.
 _SAME_ASPECT = 0.03
 #: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
-_WASH_S, _WASH_GRID = 0.45, (16, 9)
+WASH_S, WASH_GRID = 0.45, (16, 9)
 
 
 class Feedback:
     """What is carried, at working size: ``residual`` and ``momentum`` (h, w, 3) and ``novelty`` (h, w).
 
-    The residual is in levels of 255, the momentum in units of a normalised gradient.
+    The residual is in levels of 255, the momentum in units of a normalised gradient. It begins with nothing,
+    or with ``residual``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, residual: Residual | None = None) -> None:
         self._flow = FlowEstimator()
+        self._first = residual
         self._frame: Image | None = None
         self._grey: Image | None = None
         #: Seconds since the frame changed. A camera may be slower than the ticks: several see the same frame.
@@ -59,15 +63,17 @@ class Feedback:
         height, width = now.shape
         self._frame_age_s += elapsed_s
         # What begins in this tick is half a tick old in the mean.
-        new = np.float32(decay(_NOVELTY_S, elapsed_s / 2))
+        new = np.float32(decay(NOVELTY_S, elapsed_s / 2))
         if self._frame is None or self._grey is None:
             self.residual, self.momentum = np.zeros((2, height, width, 3), np.float32)
+            if self._first is not None:
+                self.residual = resize(self._first, width, height).copy()
             self.novelty = np.full((height, width), new)
         elif self._grey.shape != now.shape:
             last = self._at_size(width, height)
             if last is None:
                 self.residual *= np.float32(decay(settings.persistence_s, elapsed_s))
-                self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
+                self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
             else:
                 self._move(frame, now, last, settings, elapsed_s, new)
         else:
@@ -101,7 +107,7 @@ class Feedback:
         warp, feedback, (image, before) = self._flow.warp, np.float32(settings.feedback), last
         flow = self._flow(now, before)
         keep = flow_confidence(now, warp(before, flow)) * np.float32(scene_similarity(now, before))
-        moving = np.float32(_MOVING_NOVELTY) * motion(flow, self._frame_age_s) if flow.any() else None
+        moving = np.float32(MOVING_NOVELTY) * motion(flow, self._frame_age_s) if flow.any() else None
         if feedback:
             flow *= 1 - feedback
             keep += feedback * (1 - keep)
@@ -112,14 +118,14 @@ class Feedback:
             self.residual, self.momentum, self.novelty = (
                 warp(array, flow) for array in (self.residual, self.momentum, self.novelty)
             )
-        half_life_s = settings.persistence_s / (1 - _FEEDBACK_LASTS * settings.feedback)
+        half_life_s = settings.persistence_s / (1 - FEEDBACK_LASTS * settings.feedback)
         fade = np.float32(decay(half_life_s, elapsed_s)) * keep
         if feedback:
             self.residual = self._fed_back(frame, image, flow, fade, feedback, elapsed_s)
         else:
             self.residual = faded(self.residual, fade)
         self.momentum = faded(self.momentum, keep)
-        self.novelty *= np.float32(decay(_NOVELTY_S, elapsed_s))
+        self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
         np.maximum(self.novelty, new * (1 - keep), out=self.novelty)
         if moving is not None:
             np.maximum(self.novelty, moving, out=self.novelty)
@@ -130,7 +136,7 @@ class Feedback:
         """The residual when the last dreamt image, not only the last residual, is fed back."""
         image = self._flow.warp(before, flow).astype(np.float32) + self.residual
         ground = washes(image)
-        ground += np.float32(1 - decay(_WASH_S, elapsed_s)) * (washes(frame.astype(np.float32)) - ground)
+        ground += np.float32(1 - decay(WASH_S, elapsed_s)) * (washes(frame.astype(np.float32)) - ground)
         fed_back = ground + faded(image - ground, fade) - frame
         mirrored = faded(self.residual, fade)
         mirrored += feedback * (fed_back - mirrored)
@@ -144,7 +150,7 @@ class Feedback:
         """Take over what this tick dreamt, without its slow colour washes and within its limits."""
         assert self._frame is not None
         self.momentum = momentum
-        kept = decay(_WASH_S, elapsed_s * (1 - settings.feedback))
+        kept = decay(WASH_S, elapsed_s * (1 - settings.feedback))
         residual -= np.float32(1 - kept) * washes(residual)
         limit = settings.residual_limit + (255 - settings.residual_limit) * settings.feedback
         self.residual = within_range(soft_limit(residual, limit, elapsed_s), self._frame, elapsed_s)
@@ -182,5 +188,5 @@ def motion(flow: Flow, elapsed_s: float) -> Array:
 def washes(image: Array) -> Array:
     """The slow part of an image's colours, (h, w, 3): everything larger than a cell of a 16×9 grid."""
     height, width = image.shape[:2]
-    cells = cv2.resize(image, _WASH_GRID, interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(image, WASH_GRID, interpolation=cv2.INTER_AREA)
     return cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)

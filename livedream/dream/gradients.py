@@ -14,6 +14,7 @@ from livedream.errors import BackendError, MissingPackageError
 from livedream.frame import Array
 from livedream.networks.objective import Objective
 from livedream.runtimes.base import Backend, Step
+from livedream.runtimes.on_device import DeviceGradient, OnDevice
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,16 @@ class Gradients:
                 total = cv2.scaleAdd(gradient, weight, total)
         assert total is not None
         return total
+
+    def on_device(self, target: Target, size: tuple[int, int]) -> DeviceGradient:
+        """One target's gradient at ``size`` (height, width), on its device. Raises as :meth:`step`."""
+        backend = self.backends[target.network]
+        assert isinstance(backend, OnDevice)
+        try:
+            return backend.on_device(target.layer, (size[1], size[0]), self._objective(target))
+        except CANNOT_RUN as error:
+            self._disable(target, str(error))
+            raise
 
     def at_once(self, mix: Mix, sizes: Sequence[tuple[int, int]]) -> tuple[Mix, list[int]]:
         """What can be dreamt without waiting, and at which octaves, of ``sizes`` (height, width).

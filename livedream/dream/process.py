@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import cv2
@@ -17,11 +17,12 @@ from msgspec import structs
 
 from livedream.dream.governing import Governing
 from livedream.dream.loading import Loader, loading_message, needs_download
-from livedream.errors import LivedreamError
+from livedream.errors import DeviceLostError, LivedreamError
 from livedream.ipc.child import set_up_child
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
+from livedream.runtimes.names import ON_GRAPHICS
 from livedream.settings import Settings
 from livedream.timing import Pacer, RateMeter, now_s
 
@@ -41,7 +42,7 @@ class DreamJob:
     """What the dream process is started with: its slots by name, and how to run networks.
 
     What to dream is in the newest order. Until the first comes, what ``settings`` name is opened; ``weights``
-    is the file of their network, if one was named.
+    is the file of their network, if one was named. ``note`` is for the HUD, while there is nothing else.
     """
 
     frames: str
@@ -53,6 +54,13 @@ class DreamJob:
     device: str
     backend: str
     log_level: int
+    note: str = ""
+
+
+def without_graphics(job: DreamJob, reason: str) -> DreamJob:
+    """The same job on the CPU, because of ``reason``."""
+    backend = "auto" if job.backend in ON_GRAPHICS else job.backend
+    return replace(job, device="cpu", backend=backend, note=f"{reason}; dreaming on the CPU")
 
 
 def dream_threads() -> int:
@@ -77,8 +85,10 @@ def run_dream(job: DreamJob) -> None:
             _Loop(dreamer, order, received, frames, residuals, sender, job).run()
         except LivedreamError as error:
             log.error("%s", error)
-            sender.send(DreamStatus(phase="failed", error=str(error)))
-            raise SystemExit(1) from error
+            # A lost device does not end the show, not even before its first picture: the CPU takes over.
+            lost = isinstance(error, DeviceLostError)
+            sender.send(DreamStatus(phase="importing" if lost else "failed", error=str(error)))
+            raise SystemExit(error.exit_code) from error
         except Exception as error:
             log.exception("the dream process crashed")
             text = f"the dream process crashed: {type(error).__name__}: {error}"
@@ -144,6 +154,7 @@ class _Loop:
         self._frames, self._residuals, self._status = frames, residuals, status
         self._governing = Governing(dreamer)
         self._loader = Loader(dreamer, {job.settings.network: job.weights})
+        self._note = job.note
         self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
         self._tick_ms = 0.0
@@ -195,7 +206,7 @@ class _Loop:
                 phase="dreaming",
                 progress=self._rate.count,
                 order=order.number,
-                message=loader.message or dreamer.backend.message,
+                message=loader.message or dreamer.graphics.message or dreamer.backend.message or self._note,
                 error=loader.error,
                 network=settings.network,
                 layer=settings.layer,
@@ -205,7 +216,7 @@ class _Loop:
                 shown_layer=shown.get("layer", ""),
                 shown_channels=shown.get("channels", ""),
                 unavailable=loader.unavailable,
-                backend=dreamer.backend.name,
+                backend=dreamer.graphics.words(dreamer.backend.name),
                 ticks=self._rate.count,
                 dream_fps=round(self._rate.rate(now_s()), 2),
                 tick_ms=round(self._tick_ms, 2),

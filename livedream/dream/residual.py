@@ -21,15 +21,15 @@ _USUAL_LEVELS, _SURPRISE_LEVELS = 6.0, 40.0
 _NOISE_LEVELS = 6.0
 _THUMBNAIL = (32, 18)
 #: How fast an excess of half the limit beyond its soft part shrinks at first.
-_LIMIT_PER_S = 30.0
+LIMIT_PER_S = 30.0
 #: Levels this close to black or white are drawn back: at the very end with this half-life, and the slower the
 #: farther from it.
-_END_LEVELS, _END_HALF_LIFE_S = 24.0, 0.077
+END_LEVELS, END_HALF_LIFE_S = 24.0, 0.077
 #: In a longer tick they are drawn back in several pulls, each from where the last one led: one alone would
 #: overshoot.
-_LONGEST_PULL_S = 1 / 30
+LONGEST_PULL_S = 1 / 30
 _FROM_END = np.minimum(np.arange(256), np.arange(255, -1, -1)).astype(np.float32)
-_END_PULL: Array = np.clip(1 - _FROM_END / np.float32(_END_LEVELS), 0, 1) ** 2
+_END_PULL: Array = np.clip(1 - _FROM_END / np.float32(END_LEVELS), 0, 1) ** 2
 
 
 def flow_confidence(now: Image, before_warped: Image) -> Array:
@@ -63,7 +63,7 @@ def soft_limit(residual: Residual, limit: float, elapsed_s: float) -> Residual:
     knee = np.float32(limit / 2)
     held: Residual = np.clip(residual, -knee, knee)
     beyond = residual - held
-    pull = np.float32(_LIMIT_PER_S * elapsed_s)
+    pull = np.float32(LIMIT_PER_S * elapsed_s)
     beyond /= 1 + np.abs(beyond) * (pull / knee)
     held += beyond
     return held if pull >= 1 else np.clip(held, -2 * knee, 2 * knee)
@@ -75,8 +75,8 @@ def within_range(residual: Residual, frame: Image, elapsed_s: float) -> Residual
     Applied all the time, it leaves a dream some room at both ends. What is black or white in the frame itself
     stays so.
     """
-    pulls = max(1, round(elapsed_s / _LONGEST_PULL_S))
-    kept = np.float32(decay(_END_HALF_LIFE_S, elapsed_s / pulls)) ** _END_PULL
+    pulls = max(1, round(elapsed_s / LONGEST_PULL_S))
+    kept = np.float32(decay(END_HALF_LIFE_S, elapsed_s / pulls)) ** _END_PULL
     for _ in range(pulls):
         dreamt = cv2.add(frame, residual, dtype=cv2.CV_8U)
         residual = cv2.multiply(residual, cv2.LUT(dreamt, kept))

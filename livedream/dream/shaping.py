@@ -13,7 +13,7 @@ from livedream.frame import Array
 
 #: The covariance of natural images' colours (lucid's square root of it times its transpose, divided by the
 #: largest entry): multiplied by it, a gradient prefers colours that occur together in nature.
-_NATURAL = np.array(
+NATURAL = np.array(
     [
         [0.9292, 0.8449, 0.7656],
         [0.8449, 0.9206, 0.8718],
@@ -23,7 +23,7 @@ _NATURAL = np.array(
 )
 #: A colour minus its own grey.
 _WITHOUT_GREY = np.eye(3, dtype=np.float32) - np.float32(1 / 3)
-_LEVELS = 3
+LEVELS = 3
 
 
 def shaped(direction: Array, shaping: str, strokes: float = 0.0, size: float = 1.0) -> Array:
@@ -39,9 +39,9 @@ def shaped(direction: Array, shaping: str, strokes: float = 0.0, size: float = 1
     elif shaping == "laplacian":
         if strokes > 0:
             direction = cv2.scaleAdd(_coarse_colours(direction), -strokes, direction)
-        direction = _balanced(direction, _LEVELS)
+        direction = _balanced(direction, LEVELS)
     else:
-        direction = cv2.transform(direction, _NATURAL)
+        direction = cv2.transform(direction, NATURAL)
     return direction * np.float32(size / max(1e-12, cv2.norm(direction, cv2.NORM_L1) / direction.size))
 
 

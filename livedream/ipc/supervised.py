@@ -53,7 +53,9 @@ class Supervised:
         self.name = name
         self.faults = 0
         self.started_s: float | None = None  # when the present child was started
-        self._target, self._args = target, args
+        self.exit_code: int | None = None  # of the last child that failed; None if it hung
+        self.args = args  # of the next child
+        self._target = target
         self._stalled, self._ended, self._starting = stalled, ended, starting
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
@@ -63,7 +65,7 @@ class Supervised:
     def start(self, now: float) -> None:
         """Start the process. Raises ``LivedreamError`` when the system does not let it."""
         self._starting()
-        process = self._context.Process(target=self._target, args=self._args, name=self.name, daemon=True)
+        process = self._context.Process(target=self._target, args=self.args, name=self.name, daemon=True)
         try:
             # Until the child has set up its own handlers, Ctrl-C would kill it.
             with signals_ignored():
@@ -100,6 +102,7 @@ class Supervised:
         why = exit_reason(code) if code is not None else self._stalled(now, started_s)
         if not why:
             return ""
+        self.exit_code = code
         if now - started_s >= _HEALTHY_S:
             self._failures = 0
         return self._failed(now, why)

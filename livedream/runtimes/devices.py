@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 from livedream.errors import BackendError
 from livedream.extras import installed
@@ -35,6 +38,33 @@ def torch_devices() -> list[str]:
     if torch.cuda.is_available():
         possible = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *possible]
     return possible
+
+
+def describe(device: str) -> str:
+    """A device in words, with all that the speed of a network on it depends on."""
+    if device == "cpu":
+        return device
+    import torch
+
+    if not device.startswith("cuda"):
+        return f"{device}, torch {torch.__version__}"
+    card = torch.cuda.get_device_name(torch.device(device))
+    return f"{card}, driver {_nvidia_driver()}, torch {torch.__version__}"
+
+
+def _nvidia_driver() -> str:
+    """The version of NVIDIA's driver, as far as it can be found."""
+    try:
+        found = re.search(r"\d+\.\d[\d.]*", Path("/proc/driver/nvidia/version").read_text())
+        if found:
+            return found[0]
+    except OSError:
+        pass
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return "unknown"
 
 
 def may_have_gpu() -> bool:

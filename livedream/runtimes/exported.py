@@ -17,7 +17,7 @@ import numpy as np
 
 from livedream import places
 from livedream.errors import BackendError, LivedreamError, MissingPackageError, UsageError
-from livedream.extras import full_command, installed
+from livedream.extras import full_command, installed, require_installed
 from livedream.frame import Array
 from livedream.networks.catalogue import find_weights, network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec, graphs_dir, weights_hash
@@ -25,9 +25,10 @@ from livedream.networks.objective import Guide, Objective
 from livedream.networks.provenance import require_undamaged
 from livedream.runtimes import calibration, registry
 from livedream.runtimes.base import Backend, Session, Step
-from livedream.runtimes.devices import choose_device
+from livedream.runtimes.devices import choose_device, describe
 from livedream.runtimes.exporter import Exporter, GraphFiles
-from livedream.runtimes.names import BACKENDS
+from livedream.runtimes.names import BACKENDS, ON_GRAPHICS
+from livedream.runtimes.on_device import DeviceGradient, gradient_on_device
 from livedream.runtimes.opening import GraphOpener
 from livedream.runtimes.preparing import Preparer
 from livedream.runtimes.reference import Reference, load_reference
@@ -64,13 +65,13 @@ class ExportedBackend:
         store: SessionStore | None = None,
         exporter: Exporter | None = None,
     ) -> None:
-        self.device = device
+        self.device = self.device_name = device
         self.message = ""
         self._reference, self._network, self._wait = reference, network, wait
         self._store = SessionStore() if store is None else store
         self._exporter = Exporter() if exporter is None else exporter
         self._orders = places.measured_dir() / "runtimes.json"
-        self._what = f"{network} on {device}, {threads} threads"
+        self._what = f"{network} on {describe(device) if runtime == 'auto' else device}, {threads} threads"
         names, self._compared = [runtime], True
         if runtime == "auto":
             names = registry.candidates(device)
@@ -107,12 +108,7 @@ class ExportedBackend:
     def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
         """See :class:`livedream.runtimes.base.Backend`."""
         key = self._key(layer, (image.shape[1], image.shape[0]), objective)
-        self._ran = self._store.use(key)
-        if self._ran is None and not self._settled(key):
-            self._preparer.request(key, "open")
-            if self._wait or self.files.find(key[0]) is not None:
-                self._preparer.wait_until(lambda: self._settled(key))
-                self._ran = self._store.use(key)
+        self._ran = self._ready_graph(key)
         if self._ran is None:
             return self._reference.get().gradient(image, layer, objective)
         try:
@@ -147,7 +143,7 @@ class ExportedBackend:
             return False
         if not self._settled(key):
             self._preparer.request(key, "open")
-            if self.files.find(key[0]) is not None:
+            if self._quick(key[0]):
                 return True
         return self._reference.pending()
 
@@ -156,6 +152,14 @@ class ExportedBackend:
         key = self._key(layer, size, objective)
         if not self._settled(key):
             self._preparer.request(key, "open")
+
+    def on_device(self, layer: str, size: tuple[int, int], objective: Objective) -> DeviceGradient:
+        """See :class:`livedream.runtimes.on_device.OnDevice`."""
+        key = self._key(layer, size, objective)
+        self._ran = self._ready_graph(key)
+        if self._ran is None:
+            return self._reference.get().on_device(layer, size, objective)
+        return gradient_on_device(self._ran.session, self._second_input(layer, objective))
 
     def drop(self, reason: str) -> bool:
         """Stop using the runtime that ran last; the next one takes over, or PyTorch."""
@@ -177,8 +181,23 @@ class ExportedBackend:
 
     def _key(self, layer: str, size: tuple[int, int], objective: Objective) -> Key:
         kind = "gradient" if objective.guide is None else "guide"
-        half = self.device.startswith("cuda")
-        return GraphSpec(self._network, layer, kind, objective.pool_gradient, half), size
+        return GraphSpec(self._network, layer, kind, objective.pool_gradient), size
+
+    def _quick(self, spec: GraphSpec) -> bool:
+        """Whether opening this takes no longer than a moment: its file is there."""
+        runtime = next(iter(self._runtimes.names()), "")
+        found = self.files.find(self._opener.file_spec(spec, runtime))
+        return found is not None and runtime not in registry.BUILT
+
+    def _ready_graph(self, key: Key) -> OpenedGraph | None:
+        """The graph, if it is opened or will be in a moment; None when PyTorch runs instead."""
+        opened = self._store.use(key)
+        if opened is None and not self._settled(key):
+            self._preparer.request(key, "open")
+            if self._wait or self._quick(key[0]):
+                self._preparer.wait_until(lambda: self._settled(key))
+                opened = self._store.use(key)
+        return opened
 
     def _second_input(self, layer: str, objective: Objective) -> Array:
         guide = objective.guide
@@ -205,7 +224,7 @@ class ExportedBackend:
             self._open(key)
 
     def _open(self, key: Key) -> None:
-        if not self._compared and (self._wait or self.device != "cpu"):
+        if not self._compared and self._wait:
             self._compare(key)
         while not self._settled(key):
             opened = self._opener.open(key)
@@ -300,6 +319,8 @@ def open_backend(
     """
     if runtime != "auto" and runtime not in BACKENDS:
         raise UsageError(f"unknown backend {runtime!r}; possible: auto, {', '.join(BACKENDS)}")
+    for package in ("torch", "onnx") if runtime in ON_GRAPHICS else ():
+        require_installed(package, f"the backend {runtime}")
     info = network_info(network)
     device = choose_device(device)
     reference = Reference(functools.partial(load_reference, network, weights, device, threads))

@@ -6,7 +6,12 @@ BACKENDS = (
     "openvino-fp32",
     "openvino-gpu",
     "onnxruntime",
+    "pytorch-graph",
+    "pytorch-compiled",
     "onnxruntime-cuda",
     "tensorrt",
+    "tensorrt-rtx",
     "pytorch",
 )
+#: Those that need a graphics card on which PyTorch runs too.
+ON_GRAPHICS = ("pytorch-graph", "pytorch-compiled", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")

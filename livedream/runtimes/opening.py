@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from livedream.runtimes import registry
 from livedream.runtimes.base import Session
 from livedream.runtimes.calibration import Run, measure, rank
 from livedream.runtimes.exporter import GraphFiles
+from livedream.runtimes.on_device import gives_gradients
 from livedream.runtimes.reference import Reference
 from livedream.runtimes.registry import Runtimes
 from livedream.runtimes.store import Key, OpenedGraph
@@ -55,8 +57,8 @@ class GraphOpener:
 
         Raises ``BackendError`` or ``MissingPackageError`` when there is no graph.
         """
-        path = self._files.path(key[0])
         for runtime in self._runtimes.names():
+            path = self._files.path(self.file_spec(key[0], runtime))
             try:
                 return self._opened(runtime, key, path)
             except BackendError as error:
@@ -68,11 +70,11 @@ class GraphOpener:
 
         None stays when PyTorch, which is only compared where it is loaded, is faster. Raises as :meth:`open`.
         """
-        path = self._files.path(key[0])
         self._runtimes.add(registry.slow_candidates(self._device))
         image, second = trial(key)
 
         def opening(runtime: str) -> Run:
+            path = self._files.path(self.file_spec(key[0], runtime))
             session = self._opened(runtime, key, path).session
             return lambda: session(image, second).gradient
 
@@ -92,6 +94,10 @@ class GraphOpener:
         times = ", ".join(f"{name} {found.time_s * 1e3:.1f} ms" for name, found in measured.items())
         log.info("%s at %dx%d: %s", key[0].stem, *key[1], times)
 
+    def file_spec(self, spec: GraphSpec, runtime: str) -> GraphSpec:
+        """The graph that a runtime takes for ``spec``."""
+        return replace(spec, half=registry.in_half(runtime, self._device))
+
     def _opened(self, runtime: str, key: Key, path: Path) -> OpenedGraph:
         """Open a graph, run it once, and measure its memory.
 
@@ -99,14 +105,16 @@ class GraphOpener:
         graph counts for its file's size at least.
         """
         before = self._memory_in_use()
-        session = registry.open_session(runtime, path, key[1], self._threads)
-        if self._device == "cpu":  # on a GPU the first run captures a CUDA graph, which belongs to its thread
-            try:
+        session = registry.open_session(runtime, path, key[1], self._threads, self._device)
+        try:
+            if self._device == "cpu":
                 check(session, key)
-            except BackendError:
-                raise
-            except Exception as error:  # each runtime has exceptions of its own
-                raise BackendError(f"it does not run {key[0].stem}: {error}") from error
+            elif key[0].kind != "features" and not gives_gradients(session, *trial(key)):
+                raise BackendError(f"it gives NaN or another shape for {key[0].stem}")
+        except BackendError:
+            raise
+        except Exception as error:  # each runtime has exceptions of its own
+            raise BackendError(f"it does not run {key[0].stem}: {error}") from error
         _trim()
         return OpenedGraph(session, runtime, max(path.stat().st_size, self._memory_in_use() - before))
 

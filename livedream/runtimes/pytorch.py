@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from livedream.errors import DeviceLostError
 from livedream.frame import Array
 from livedream.networks.autograd import guide_value, pools, value
 from livedream.networks.load import Trunk, load_network
 from livedream.networks.objective import Guide, Objective
 from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import CudaGraphs
+from livedream.runtimes.device_errors import reason_of
+from livedream.runtimes.on_device import DeviceGradient
 
 
 def choose_precision(device: torch.device) -> torch.dtype:
@@ -93,16 +98,42 @@ class TorchBackend:
         return f"PyTorch {self.device.type} {short[self.precision]}{graph}"
 
     def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
-        """See :class:`livedream.runtimes.base.Backend`."""
-        gradient, strength, activity = self.gradient_tensors(self._tensor(image), layer, objective)
-        array = np.ascontiguousarray(gradient[0].permute(1, 2, 0).cpu().numpy())
-        return Step(array, float(strength), activity.cpu().numpy())
+        """See :class:`livedream.runtimes.base.Backend`.
+
+        Raises ``DeviceLostError`` when a graphics card fails: nothing takes over in this process.
+        """
+        with self._or_lost():
+            gradient, strength, activity = self.gradient_tensors(self._tensor(image), layer, objective)
+            array = np.ascontiguousarray(gradient[0].permute(1, 2, 0).cpu().numpy())
+            return Step(array, float(strength), activity.cpu().numpy())
+
+    @property
+    def device_name(self) -> str:
+        """See :class:`livedream.runtimes.on_device.OnDevice`."""
+        return str(self.device)
+
+    def on_device(self, layer: str, size: tuple[int, int], objective: Objective) -> DeviceGradient:
+        """See :class:`livedream.runtimes.on_device.OnDevice`."""
+        features = self._features_of(objective.guide)
+        key = self, layer, objective.channels, objective.pool_gradient
+        return DeviceGradient(
+            key, lambda image, second: self._eager(image, layer, objective, second)[0], features
+        )
 
     def features(self, image: Array, layer: str) -> Array:
-        """See :class:`livedream.runtimes.base.Backend`."""
-        with torch.no_grad():
+        """See :class:`livedream.runtimes.base.Backend`; raises as :meth:`gradient` does."""
+        with torch.no_grad(), self._or_lost():
             activation: Tensor = self._network(layer)(self._input(self._tensor(image)))
-        return np.ascontiguousarray(activation.float().flatten(2)[0].cpu().numpy())
+            return np.ascontiguousarray(activation.float().flatten(2)[0].cpu().numpy())
+
+    @contextmanager
+    def _or_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if self.device.type == "cpu":
+                raise
+            raise DeviceLostError(f"{self.device} failed: {reason_of(error)}") from error
 
     def gradient_tensors(
         self, image: Tensor, layer: str, objective: Objective

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from livedream.errors import BackendError
 from livedream.extras import installed
-from livedream.runtimes import onnxruntime, openvino
+from livedream.runtimes import onnxruntime, openvino, tensorrt_rtx
 from livedream.runtimes.base import Session
+from livedream.runtimes.names import ON_GRAPHICS
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,8 @@ def candidates(device: str) -> list[str]:
     PyTorch, which is not among them, can run on each. None is imported for a CPU.
     """
     if device.startswith("cuda"):
-        return ["onnxruntime-cuda"] if installed("onnxruntime") and onnxruntime.has_cuda() else []
+        found = ["pytorch-graph"] if installed("onnx") else []
+        return found + ["onnxruntime-cuda"] * (installed("onnxruntime") and onnxruntime.has_cuda())
     if device != "cpu":
         return []
     return [name for name in ("openvino", "onnxruntime") if installed(name)]
@@ -42,7 +44,27 @@ def slow_candidates(device: str) -> list[str]:
         return []
 
 
-def open_session(runtime: str, path: Path, size: tuple[int, int], threads: int) -> Session:
+#: Opening a graph in these takes long: the dream does not wait for it, and they run only when asked for.
+BUILT = ("pytorch-compiled", "tensorrt", "tensorrt-rtx")
+
+
+def in_half(runtime: str, device: str) -> bool:
+    """Whether a runtime takes graphs that were exported in half precision.
+
+    PyTorch runs the others in bfloat16, where the card has it: these are shipped.
+    """
+    if runtime not in ON_GRAPHICS:
+        return False
+    if runtime not in ("pytorch-graph", "pytorch-compiled"):
+        return True
+    from livedream.runtimes.torch_graph import precision_of
+
+    return precision_of(device) == "fp16"
+
+
+def open_session(
+    runtime: str, path: Path, size: tuple[int, int], threads: int, device: str = "cpu"
+) -> Session:
     """Open an exported graph for images of ``size`` (width, height) in a runtime of
     :data:`livedream.runtimes.names.BACKENDS`.
 
@@ -58,10 +80,16 @@ def open_session(runtime: str, path: Path, size: tuple[int, int], threads: int) 
                 return openvino.OpenVINOSession(path, size, threads, "GPU")
             case "onnxruntime":
                 return onnxruntime.OnnxRuntimeSession(path, size, threads)
+            case "pytorch-graph" | "pytorch-compiled":
+                from livedream.runtimes.torch_graph import TorchGraphSession
+
+                return TorchGraphSession(path, size, device, compiled=runtime == "pytorch-compiled")
             case "onnxruntime-cuda":
-                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.CUDA)
+                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.CUDA, device)
             case "tensorrt":
-                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.TENSORRT)
+                return onnxruntime.OnnxRuntimeGpuSession(path, size, threads, onnxruntime.TENSORRT, device)
+            case "tensorrt-rtx":
+                return tensorrt_rtx.TensorRtxSession(path, size, threads)
     except ImportError as error:
         raise BackendError(f"{runtime} is not installed: {error}") from error
     except BackendError:

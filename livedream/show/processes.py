@@ -10,8 +10,8 @@ from functools import partial
 from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from livedream.dream.process import DreamJob, run_dream
-from livedream.errors import OutputError
+from livedream.dream.process import DreamJob, run_dream, without_graphics
+from livedream.errors import DeviceLostError, OutputError
 from livedream.frame import LARGEST_SIDE_PX
 from livedream.ipc.child import signals_ignored
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
@@ -91,7 +91,7 @@ class Processes(Resource):
         self._orders: Sender[Order] = Sender(orders)
         self._source_board = StatusBoard(camera, SourceStatus())
         self._dream_board = StatusBoard(dream, DreamStatus())
-        job = DreamJob(
+        self._job = DreamJob(
             frames=self._frames.name,
             orders=orders.name,
             residuals=self._residuals.name,
@@ -113,7 +113,7 @@ class Processes(Resource):
         self._dream = Supervised(
             "dream",
             run_dream,
-            (job,),
+            (self._job,),
             partial(dream_stalled, self._dream_board),
             starting=self._dream_board.restarted,
         )
@@ -168,7 +168,12 @@ class Processes(Resource):
         warning, self._warning = self._warning, ""
         camera, dream = self._camera.check(now), self._dream.check(now)
         self._rank()
-        if dream:
+        if dream and self._dream.exit_code == DeviceLostError.exit_code:
+            self._dream_board.update(now)
+            self._job = without_graphics(self._job, self.dream.error or "the graphics card failed")
+            self._dream.args = (self._job,)
+            dream = self._job.note
+        elif dream:
             self._died()
         return [text for text in (warning, camera, dream) if text]
 

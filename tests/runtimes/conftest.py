@@ -102,5 +102,5 @@ def fakes(monkeypatch, tmp_path):
     monkeypatch.setattr(places, "measured_dir", lambda: tmp_path / "measured")
     monkeypatch.setattr(registry, "candidates", lambda device: list(found))
     monkeypatch.setattr(registry, "slow_candidates", lambda device: [])
-    monkeypatch.setattr(registry, "open_session", lambda name, path, size, threads: found[name](path))
+    monkeypatch.setattr(registry, "open_session", lambda name, path, *rest: found[name](path))
     return found, {"folder": tmp_path, "exporter": FakeExporter()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 
 from livedream.networks.load import load_network
 from livedream.networks.objective import LAYER_L2, Guide, Objective
-from livedream.runtimes.cuda_graphs import MOST_GRAPHS, CudaGraphs
+from livedream.runtimes import cuda_graphs
+from livedream.runtimes.cuda_graphs import MOST_GRAPHS, CaptureInPlace, CudaGraphs
 from livedream.runtimes.pytorch import TorchBackend
 from tests.runtimes.conftest import LAYER, cosine
 
@@ -106,3 +108,54 @@ def test_a_new_guide_does_not_replay_the_old_one_on_a_gpu(image):
         expected = plain.gradient(image, LAYER, objective).gradient
         assert cosine(graphs.gradient(image, LAYER, objective).gradient, expected) > 0.999
         del objective
+
+
+class PretendedCuda:
+    """The parts of ``torch.cuda`` that a capture needs; nothing is recorded, and notes are taken."""
+
+    def __init__(self):
+        self.notes = []
+        cuda = self
+
+        class Stream:
+            def wait_stream(self, other):
+                cuda.notes.append("wait")
+
+        class Graph:
+            def __init__(self):
+                self.replays = 0
+
+            def pool(self):
+                return "the memory of the first"
+
+            def replay(self):
+                self.replays += 1
+
+        self.Stream, self.CUDAGraph = Stream, Graph
+
+    def current_stream(self):
+        return self.Stream()
+
+    def stream(self, stream):
+        return nullcontext()
+
+    def graph(self, graph, pool, capture_error_mode):
+        self.notes.append(f"capture in {pool}, {capture_error_mode}")
+        return nullcontext()
+
+
+def test_a_tick_is_captured_without_a_trace_and_all_share_their_memory(monkeypatch):
+    cuda = PretendedCuda()
+    monkeypatch.setattr(cuda_graphs.torch, "cuda", cuda)
+    capture, carried, seen = CaptureInPlace(), torch.ones(2), []
+
+    def tick():
+        seen.append(carried[0].item())
+        carried.mul_(2)
+
+    capture(tick, [carried])()
+    assert seen == [1, 2, 4, 1]  # three times to warm up, then captured from where it was
+    carried.fill_(1)
+    capture(tick, [carried])
+    captures = [note for note in cuda.notes if note.startswith("capture")]
+    assert captures == ["capture in None, thread_local", "capture in the memory of the first, thread_local"]

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from livedream import extras
 from livedream.errors import BackendError, MissingPackageError, UsageError
 from livedream.networks.graphs import GraphSpec
 from livedream.networks.objective import LAYER_L2, Guide, Objective
@@ -396,3 +397,10 @@ def test_pytorch_by_name_is_always_ready(image):
     backend.prepare(LAYER, SIZE[::-1], LAYER_L2)
     assert backend.name.startswith("PyTorch cpu")
     backend.close()
+
+
+@pytest.mark.parametrize("runtime", ["pytorch-graph", "tensorrt-rtx"])
+def test_a_runtime_of_graphics_cards_needs_the_full_install(monkeypatch, runtime):
+    monkeypatch.setattr(extras, "installed", lambda package: package != "torch")
+    with pytest.raises(MissingPackageError, match=f"the backend {runtime} needs PyTorch"):
+        open_backend("dreamnet", None, device="cpu", runtime=runtime)

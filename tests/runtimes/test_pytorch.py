@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from livedream.errors import BackendError
+from livedream.errors import BackendError, DeviceLostError
 from livedream.networks.objective import LAYER_L2, Guide, Objective
 from livedream.runtimes import pytorch as backend
 from livedream.runtimes.devices import choose_device
@@ -118,3 +118,17 @@ def test_features_are_the_layers_own():
     found = TorchBackend(Tiny(), CPU, torch.float32).features(image, "any")
     expected = torch.relu(Tiny().conv(tensor(image))).flatten(2)[0]
     np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_graphics_card_that_fails_is_lost_to_the_process(monkeypatch):
+    def fail(*args):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nSee the documentation.")
+
+    card, image = TorchBackend(Tiny(), CPU, torch.float32), np.zeros((8, 8, 3), np.float32)
+    monkeypatch.setattr(card, "gradient_tensors", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        card.gradient(image, "layer", LAYER_L2)
+    monkeypatch.setattr(card, "_tensor", lambda image: None)
+    card.device = torch.device("cuda")
+    with pytest.raises(DeviceLostError, match=r"^cuda failed: CUDA out of memory\. Tried to allocate 2 GiB"):
+        card.gradient(image, "layer", LAYER_L2)

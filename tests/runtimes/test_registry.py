@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from livedream.errors import BackendError
+from livedream.runtimes import onnxruntime, torch_graph
 from livedream.runtimes.names import BACKENDS
-from livedream.runtimes.registry import Runtimes, candidates, open_session
+from livedream.runtimes.registry import Runtimes, candidates, in_half, open_session
 from tests.runtimes.conftest import SIZE
 
 
@@ -54,3 +56,18 @@ def test_what_was_dropped_does_not_come_back():
     runtimes.drop("a")
     runtimes.add(["a", "b", "c"])
     assert runtimes.names() == ["b", "c"]
+
+
+def test_on_nvidias_cards_pytorch_runs_graphs_and_onnx_runtime_is_compared(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "has_cuda", lambda: True)
+    assert candidates("cuda:1") == ["pytorch-graph", "onnxruntime-cuda"]
+    monkeypatch.setattr(onnxruntime, "has_cuda", lambda: False)
+    assert candidates("cuda") == ["pytorch-graph"]
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_only_cards_without_bfloat16_need_other_graphs_for_pytorch(monkeypatch, precision):
+    monkeypatch.setattr(torch_graph, "choose_precision", lambda device: precision)
+    assert in_half("pytorch-graph", "cuda") is (precision == torch.float16)
+    assert in_half("tensorrt", "cuda")
+    assert not in_half("openvino", "cpu")

@@ -7,11 +7,15 @@ from functools import partial
 
 import pytest
 
+from livedream.errors import DeviceLostError
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
 from livedream.ipc.protocol import DreamStatus, SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.ipc.supervised import Supervised
-from livedream.show.processes import camera_stalled, dream_stalled
+from livedream.settings import Settings
+from livedream.show import processes
+from livedream.show.options import MirrorOptions
+from livedream.show.processes import Processes, camera_stalled, dream_stalled
 
 START_S = 100.0
 
@@ -92,3 +96,35 @@ def test_each_phase_of_the_dream_has_its_own_time_limit(child, phase, patience_s
     assert supervised.check(START_S + 20.0) == ""
     assert supervised.check(START_S + 20.0 + patience_s) == ""
     assert "stopped responding" in supervised.check(START_S + 20.1 + patience_s)
+
+
+def no_camera(*args) -> None:
+    time.sleep(600)
+
+
+def dream_that_loses_its_device(job) -> None:
+    with Slot(job.status) as slot:
+        sender = Sender(slot)
+        if job.device != "cpu":
+            sender.send(DreamStatus(phase="importing", error="cuda failed: CUDA error: launch failure"))
+            raise SystemExit(DeviceLostError.exit_code)
+        sender.send(DreamStatus(phase="dreaming", message=job.note, backend=job.backend, progress=1))
+        time.sleep(600)
+
+
+def test_a_dream_that_lost_its_graphics_card_goes_on_on_the_cpu(monkeypatch):
+    monkeypatch.setattr(processes, "run_source", no_camera)
+    monkeypatch.setattr(processes, "run_dream", dream_that_loses_its_device)
+    died, said = [], []
+    options = MirrorOptions(device="cuda", backend="tensorrt")
+    with Processes(options, Settings(), lambda: died.append(1)) as running:
+        deadline = time.monotonic() + 60
+        while running.dream.phase != "dreaming" and time.monotonic() < deadline:
+            said += running.check(time.monotonic())
+            running.listen(time.monotonic())
+            time.sleep(0.02)
+        note = "cuda failed: CUDA error: launch failure; dreaming on the CPU"
+        assert said == [note]
+        assert running.dream.message == note
+        assert running.dream.backend == "auto"
+    assert not died  # no settings are to blame

@@ -1,0 +1,95 @@
+"""Whether a graphics card runs whole ticks, and what happens when it fails. No torch at import."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from livedream.dream.gradients import Gradients
+from livedream.dream.planning import Planned
+from livedream.dream.residual import Residual
+from livedream.frame import Image
+from livedream.runtimes.base import Backend
+from livedream.runtimes.device_errors import DeviceFailedError
+from livedream.runtimes.on_device import OnDevice, runs_on_graphics
+from livedream.settings import Settings
+
+if TYPE_CHECKING:
+    from livedream.dream.device_dreamer import DeviceDreamer
+
+log = logging.getLogger(__name__)
+
+
+class Graphics:
+    """Runs the ticks of networks that are on a graphics card there, until that fails.
+
+    Then the host does again what it does without one; only the gradients come from the card. When these fail
+    too, or the card is lost to this process, ``DeviceLostError`` ends it, and the next one uses the CPU.
+    """
+
+    def __init__(
+        self,
+        gradients: Gradients,
+        wait: bool,
+        make: Callable[[OnDevice, Gradients, bool], DeviceDreamer] | None = None,
+    ) -> None:
+        self._gradients, self._wait = gradients, wait
+        self._make = make or _device_dreamer
+        self._dreamer: DeviceDreamer | None = None
+        #: Whether ticks may run on a card; False once one has failed.
+        self.enabled = True
+        #: What went wrong, for the HUD.
+        self.message = ""
+        #: What was dreamt last, when the host takes over.
+        self.residual: Residual | None = None
+
+    def reset(self) -> None:
+        """Forget the dream so far."""
+        self._dreamer = self.residual = None
+
+    def takes(self, backend: Backend) -> bool:
+        """Whether ticks of this backend run on its device."""
+        return self.enabled and runs_on_graphics(backend)
+
+    def words(self, name: str) -> str:
+        """What the HUD shows of a backend called ``name``."""
+        if self._dreamer is None:
+            return name
+        return f"{name}, {'CUDA graph of the tick' if self._dreamer.recording else 'whole tick'}"
+
+    def tick(
+        self,
+        backend: Backend,
+        frame: Image,
+        settings: Settings,
+        elapsed_s: float,
+        fading: float,
+        planned: Callable[[float], Planned],
+    ) -> tuple[Residual, bool] | None:
+        """The residual, and whether it was dreamt on; None when the host has to take over.
+
+        ``planned`` makes the plan, given how new the dream is in the mean (0..1).
+
+        Raises as :meth:`livedream.dream.device_dreamer.DeviceDreamer.tick`.
+        """
+        assert isinstance(backend, OnDevice)
+        try:
+            if self._dreamer is None:
+                self._dreamer = self._make(backend, self._gradients, self._wait)
+            found = self._dreamer.tick(frame, settings, elapsed_s, fading=fading, planned=planned)
+        except DeviceFailedError as error:
+            log.error("%s; the host takes over", error)
+            self.message = f"{error}; the tick runs on the CPU"
+            self._dreamer, self.enabled = None, False
+            return None
+        self.residual = found[0]
+        return found
+
+
+def _device_dreamer(backend: OnDevice, gradients: Gradients, wait: bool) -> DeviceDreamer:
+    import torch
+
+    from livedream.dream.device_dreamer import DeviceDreamer
+
+    return DeviceDreamer(torch.device(backend.device_name), gradients, wait)

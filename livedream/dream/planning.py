@@ -1,0 +1,63 @@
+"""What a tick dreams and its ascent steps: the octaves' plan at the sizes and jitter of this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livedream.dream.ascent import PlannedStep, even_shift, octave_size
+from livedream.dream.gradients import Gradients
+from livedream.dream.octaves import tick_plan
+from livedream.dream.targets import Mix, sees_strokes
+from livedream.settings import Settings
+
+#: Above this mean novelty the whole dream is new.
+_NEW = 0.35
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is dreamt in a tick, nothing while it is being opened; its steps, and how long each stands for."""
+
+    mix: Mix
+    steps: tuple[PlannedStep, ...] = ()
+    step_s: float = 0.0
+
+
+class Planner:
+    """Plans tick after tick. ``first_shift``, a point in [0, 1)², is where the jitter begins."""
+
+    def __init__(self, gradients: Gradients, first_shift: tuple[float, float]) -> None:
+        self._gradients, self._first_shift = gradients, first_shift
+        self._position = 0.0  # in the round of octaves
+        #: Whether anything has been dreamt: only the first tick waits for what it needs.
+        self.begun = False
+
+    def __call__(
+        self, mix: Mix, size: tuple[int, int], settings: Settings, elapsed_s: float, novelty: float
+    ) -> Planned:
+        """The plan of a tick that lasts ``elapsed_s``, on a frame of ``size`` (height, width).
+
+        ``novelty`` (0..1) is how new the dream is, in the mean. Raises as :meth:`Gradients.step`.
+        """
+        if not (settings.steps and mix):
+            return Planned({})
+        sizes = [octave_size(*size, n, settings.octave_scale) for n in range(settings.octaves)]
+        now, there = self._gradients.at_once(mix, sizes)
+        if not now:
+            if self.begun:
+                return Planned({})
+            now = mix
+        # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
+        plan = tick_plan(sizes[:2] if novelty > _NEW else sizes, settings.steps, elapsed_s, self._position)
+        self._position = plan.position
+        # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
+        # have enough of it.
+        strokes = sum(weight for target, weight in now.items() if sees_strokes(target))
+        mean_side = sum(side for side, _ in sizes) / len(sizes)
+        steps = []
+        for step in plan.steps:
+            at = sizes[min((abs(n - step.octave), n) for n in there)[1]]
+            reach = strokes + (1 - strokes) * at[0] / mean_side
+            shift = even_shift(settings.jitter, step.turn, self._first_shift)
+            steps.append(PlannedStep(at, shift, step.weight * reach))
+        return Planned(now, tuple(steps), plan.step_s)

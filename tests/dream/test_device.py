@@ -1,0 +1,325 @@
+"""A dream on a device is the dream of the host: here the device is PyTorch's CPU."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from livedream.dream import device_motion
+from livedream.dream import dreamer as dreamer_module
+from livedream.dream.device import DeviceDream
+from livedream.dream.device_dreamer import DeviceDreamer
+from livedream.dream.device_motion import Motion
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.graphics import Graphics
+from livedream.errors import BackendError
+from livedream.runtimes import device_errors
+from livedream.runtimes.base import Step
+from livedream.runtimes.cuda_graphs import Recorded
+from livedream.runtimes.device_errors import DeviceLostError
+from livedream.runtimes.on_device import DeviceGradient
+from livedream.settings import Settings
+
+CPU = torch.device("cpu")
+SIZE = (134, 240)
+#: Octaves of 134, 67 and 48 pixels: one is found bilinearly, one by averaging, one is odd.
+SETTINGS = Settings(working_px=240, octaves=3, jitter=5)
+
+
+def direction(image, offset):
+    """A smooth stand-in for a network's gradient: a pattern that follows the image."""
+    grey = image.mean(1, keepdim=True)
+    coarse = interpolate(
+        interpolate(grey, scale_factor=0.25, mode="area"), size=grey.shape[-2:], mode="bilinear"
+    )
+    colours = image.new_tensor([1.0, -0.5, 0.8]).view(1, 3, 1, 1)
+    found = (image - coarse) * colours + 0.1 * torch.sin(9 * image) + offset / 9
+    return found / found.abs().mean()
+
+
+class FakeBackend:
+    """Runs on the host, and on PyTorch's CPU as if that were a graphics card."""
+
+    name, message = "fake", ""
+    device_name = "cuda:0"
+
+    def __init__(self):
+        self.finite = True
+        self.fails = None
+
+    def _direction(self, image, offset):
+        if self.fails is not None:
+            raise self.fails
+        return direction(image, offset) if self.finite else image * float("nan")
+
+    def gradient(self, image, layer, objective):
+        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        found = self._direction(x, len(objective.channels))[0].permute(1, 2, 0).contiguous().numpy()
+        return Step(found, 1.0, np.arange(480, dtype=np.float32))
+
+    def on_device(self, layer, size, objective):
+        def run(image, second):
+            assert tuple(image.shape) == (1, 3, size[1], size[0])
+            return self._direction(image, second)
+
+        return DeviceGradient(layer, run, torch.tensor(float(len(objective.channels))))
+
+    def opening(self, layer, size, objective):
+        return False
+
+    def ready(self, layer, size, objective):
+        return True
+
+    def drop(self, reason):
+        return False
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def dreamers(monkeypatch):
+    """Makes a dreamer on the host, or on the device, each with a backend of its own."""
+    monkeypatch.setattr(dreamer_module, "open_backend", lambda *args, **options: FakeBackend())
+
+    def make(on_device, wait=True, **options):
+        dreamer = Dreamer("dreamnet", wait=wait)
+        backend = dreamer._gradients.backends["dreamnet"]
+        if on_device:
+            dreamer.graphics = Graphics(
+                dreamer._gradients, wait, lambda b, g, w: DeviceDreamer(CPU, g, w, **options)
+            )
+        else:
+            backend.device_name = "cpu"
+        return dreamer, backend
+
+    return make
+
+
+def film(frames=8, size=SIZE, seed=3):
+    """A textured scene that pans, and turns into another one after five frames."""
+    rng = np.random.default_rng(seed)
+    wide = cv2.GaussianBlur(rng.random((2 * size[0], 2 * size[1], 3), np.float32), (0, 0), 2)
+    wide = (255 * (wide - wide.min()) / np.ptp(wide)).astype(np.uint8)
+    for n in range(frames):
+        y, x = (n, 2 * n) if n < 5 else (size[0] - 1, size[1] - 20)
+        yield np.ascontiguousarray(wide[y : y + size[0], x : x + size[1]])
+
+
+def compare(dreamers, changes, frames=None, *, period_s=1 / 50, **options):
+    """Both dreams over a film. Where a rounded value nearly ties, one in 255, a pixel may differ."""
+    (host, _), (device, _) = dreamers(False), dreamers(True, **options)
+    for n, frame in enumerate(film() if frames is None else frames):
+        settings = SETTINGS.replace(**(changes(n) if callable(changes) else changes))
+        expected = host.tick(frame, settings, time_s=n * period_s)
+        found = device.tick(frame, settings, time_s=n * period_s)
+        assert found.shape == expected.shape
+        assert found.dtype == np.float32
+        assert np.abs(expected).mean() > 1
+        assert np.mean(np.abs(found - expected) > 0.05) < 0.01, f"tick {n}"
+        assert np.mean(np.abs(found - expected)) < 0.01, f"tick {n}"
+
+
+@pytest.mark.parametrize("shaping", ["none", "smooth", "laplacian", "colour"])
+def test_it_dreams_the_same_however_gradients_are_shaped(dreamers, shaping):
+    compare(dreamers, {"gradient_shaping": shaping})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"jitter": 0, "steps": 1},
+        {"steps": 5, "octaves": 4},
+        {"octave_scale": 2.7},
+        {"octave_scale": 1.3},
+        {"layer": "edges:0.6,parts:0.4"},
+        {"layer": "edges"},
+        {"residual_limit": 10.0, "step_size": 8.0},
+        {"momentum_s": 0.0, "attack": 1.0},
+        {"zoom": 8.0, "spin": 30.0, "pan_x": -20.0},
+        {"feedback": 0.6, "zoom": 4.0},
+        {"channels": "3"},
+    ],
+    ids=lambda changes: ",".join(f"{name}={value}" for name, value in changes.items()),
+)
+def test_it_dreams_the_same_with_any_settings(dreamers, changes):
+    compare(dreamers, changes)
+
+
+def test_it_dreams_the_same_while_the_target_fades(dreamers):
+    layers = ("edges", "edges", "parts", "parts", "parts")
+    compare(dreamers, lambda n: {"layer": layers[min(n, 4)], "crossfade_s": 0.05})
+
+
+def test_it_dreams_the_same_at_a_low_rate(dreamers):
+    compare(dreamers, {}, period_s=0.21)
+
+
+def test_it_dreams_the_same_when_steps_are_switched_off_and_on(dreamers):
+    compare(dreamers, lambda n: {"steps": 0 if n in (3, 4) else 2})
+
+
+def test_it_carries_the_dream_to_another_size(dreamers):
+    compare(dreamers, lambda n: {"working_px": 240 if n < 3 else 192})
+
+
+def test_sizes_that_were_used_before_are_not_recorded_again(dreamers):
+    captured = []
+
+    def capture(function, written):
+        captured.append(function)
+        return function
+
+    sizes = (240, 240, 192, 240, 240, 192, 192, 240)
+    dream = DeviceDream(CPU, recorded=Recorded(CPU, capture))
+    compare(dreamers, lambda n: {"working_px": sizes[n]}, dream=dream)
+    assert len(captured) == 2
+
+
+def test_it_dreams_the_same_when_ticks_are_recorded(dreamers):
+    dream = DeviceDream(CPU, recorded=Recorded(CPU, pretended_capture))
+    compare(dreamers, lambda n: {"steps": 2 + n % 2}, dream=dream)
+    assert dream.recording
+
+
+def test_the_hud_shows_what_runs_on_the_device(dreamers):
+    for recorded, words in ((None, "fake, whole tick"), (pretended_capture, "fake, CUDA graph of the tick")):
+        device, backend = dreamers(True, dream=DeviceDream(CPU, recorded=Recorded(CPU, recorded)))
+        assert device.graphics.words(backend.name) == "fake"
+        device.tick(next(film()), SETTINGS)
+        assert device.graphics.words(backend.name) == words
+
+
+def pretended_capture(function, written):
+    """Runs the function first and restores what it wrote, as the capture of a CUDA graph does."""
+    kept = [tensor.clone() for tensor in written]
+    for _ in range(3):
+        function()
+    for tensor, before in zip(written, kept, strict=True):
+        tensor.copy_(before)
+    return function
+
+
+def test_a_plan_is_recorded_once(dreamers):
+    captured = []
+
+    def capture(function, written):
+        captured.append(function)
+        return function
+
+    device, _ = dreamers(True, dream=DeviceDream(CPU, recorded=Recorded(CPU, capture)))
+    for n, frame in enumerate(film(9)):
+        device.tick(frame, SETTINGS.replace(steps=3, attack=1.0 + n, step_size=1.0 + n), time_s=n / 50)
+    assert len(captured) == 2  # new, and settled: the steps differ
+
+
+def test_other_channels_need_no_new_recording(dreamers):
+    captured = []
+
+    def capture(function, written):
+        captured.append(function)
+        return function
+
+    channels = ("", "3", "3,5", "", "1", "1", "2,3", "4")
+    dream = DeviceDream(CPU, recorded=Recorded(CPU, capture))
+    compare(dreamers, lambda n: {"channels": channels[n], "crossfade_s": 0.0}, dream=dream)
+    assert len(captured) == 1  # while the dream is new
+
+
+def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypatch):
+    monkeypatch.setattr(device_motion, "_FULL_SIZE_PX", 200)
+    host, device = Motion(), DeviceDream(CPU)
+    for n, frame in enumerate(film(5)):
+        move = host.follow(frame, SETTINGS, 0.02)
+        device.follow(frame, SETTINGS, 0.02)
+        residual, finite = device.start([], [], SETTINGS, 0.02)()
+        assert residual.shape == (*SIZE, 3)
+        assert finite
+        assert move.maps.shape == (4, SIZE[0] // 2, SIZE[1] // 2)
+        if n:
+            right, down = (np.median(flow[10:-10, 10:-10]) for flow in move.maps[:2])
+            assert right == pytest.approx(2, abs=0.4)  # in pixels of the whole picture
+            assert down == pytest.approx(1, abs=0.4)
+
+
+def test_what_is_not_finite_is_not_taken_over(dreamers):
+    device, backend = dreamers(True)
+    frames = list(film(5))
+    for n in range(2):
+        before = device.tick(frames[0], SETTINGS, time_s=n / 50)
+    backend.finite = False
+    found = device.tick(frames[0], SETTINGS, time_s=2 / 50)
+    assert np.isfinite(found).all()
+    assert np.abs(found - before).mean() < 0.1 * np.abs(before).mean()
+    assert ("dreamnet", "parts") in device.faults
+    assert "parts produces NaN" in device.faults["dreamnet", "parts"]
+    backend.finite = True
+    device.faults.clear()
+    assert np.isfinite(device.tick(frames[0], SETTINGS, time_s=3 / 50)).all()
+    assert ("dreamnet", "parts") in device.sound
+
+
+def test_a_tick_that_does_not_fit_is_taken_over_by_the_host(dreamers, caplog):
+    device, backend = dreamers(True)
+    frame = next(film())
+    for n in range(4):
+        before = device.tick(frame, SETTINGS, time_s=n / 50)
+    backend.fails = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nTry this or that.")
+    monkeypatched = backend._direction
+
+    def once(*args):
+        backend.fails, error = None, backend.fails
+        if error is not None:
+            raise error
+        return monkeypatched(*args)
+
+    backend._direction = once
+    found = device.tick(frame, SETTINGS, time_s=4 / 50)
+    assert np.abs(found).mean() > 0.8 * np.abs(before).mean()  # no blank picture
+    assert device.graphics.message.startswith(
+        "cpu cannot run the tick: CUDA out of memory. Tried to allocate 2 GiB"
+    )
+    assert device.graphics.message.endswith("; the tick runs on the CPU")
+    assert "the host takes over" in caplog.text
+    assert np.isfinite(device.tick(frame, SETTINGS, time_s=5 / 50)).all()
+
+
+def test_a_device_that_fails_for_good_ends_the_dream(dreamers, monkeypatch):
+    device, backend = dreamers(True)
+    frame = next(film())
+    device.tick(frame, SETTINGS, time_s=0.0)
+    backend.fails = RuntimeError(
+        "CUDA error: an illegal memory access was encountered\nCUDA kernel errors ..."
+    )
+    monkeypatch.setattr(device_errors, "works", lambda device: False)
+    with pytest.raises(
+        DeviceLostError, match=r"^cpu failed: CUDA error: an illegal memory access was encountered$"
+    ):
+        device.tick(frame, SETTINGS, time_s=0.02)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_layer_that_cannot_be_run_is_a_fault_and_no_failure_of_the_device(dreamers, monkeypatch, wait):
+    device, backend = dreamers(True, wait=wait)
+    frame = next(film())
+    device.tick(frame, SETTINGS, time_s=0.0)
+
+    def refuse(layer, size, objective):
+        raise BackendError("parts cannot be run")
+
+    backend.on_device = refuse
+    if wait:
+        with pytest.raises(BackendError, match="parts cannot be run"):
+            device.tick(frame, SETTINGS, time_s=0.02)
+    else:
+        assert np.isfinite(device.tick(frame, SETTINGS, time_s=0.02)).all()
+    assert device.faults == {("dreamnet", "parts"): "parts cannot be run"}
+    assert device.graphics.message == ""
+
+
+@pytest.mark.gpu
+def test_a_gpu_dreams_what_the_host_dreams(dreamers):
+    compare(dreamers, {"layer": "edges:0.6,parts:0.4"}, dream=DeviceDream(torch.device("cuda")))
