@@ -26,8 +26,9 @@ from livedream.dream.device_tick import (
     scalars,
     tick,
 )
+from livedream.dream.resampling import resampled
 from livedream.dream.residual import Residual
-from livedream.frame import Array, Image, resize
+from livedream.frame import Array, Image
 from livedream.runtimes.cuda_graphs import CaptureInPlace, Recorded
 from livedream.runtimes.on_device import DeviceGradient
 from livedream.runtimes.transfers import Download, Streams, Upload, streams_of
@@ -107,11 +108,11 @@ class DeviceDream:
         assert frame is not None
         size = (frame.shape[0], frame.shape[1])
         strokes = sum(target.weight for target in targets if target.strokes)
-        moved = not (move.first or move.resized)
+        moved = not (move.first or move.other_view)
         maps_size = (move.maps.shape[1], move.maps.shape[2])
         steps = steps if targets else ()
         plan = make_plan(size, maps_size, steps, len(targets), settings, strokes, elapsed_s, moved)
-        buffers = self._sized(plan)
+        buffers = self._sized(plan, move.last)
         values = scalars(
             plan,
             steps,
@@ -140,8 +141,8 @@ class DeviceDream:
         assert self._buffers is not None
         return self._buffers.carried()
 
-    def _sized(self, plan: Plan) -> _Buffers:
-        """The tensors of this size; of another one, the dream is resampled into them.
+    def _sized(self, plan: Plan, last: Image | None) -> _Buffers:
+        """The tensors of this size; of another one, the dream and the ``last`` frame are resampled into them.
 
         Those of a few sizes are kept, with their recordings, as the governor goes back and forth.
         """
@@ -155,7 +156,8 @@ class DeviceDream:
         self._kept.move_to_end(key)
         self._buffers = self._kept[key]
         if old is not None:
-            self._buffers.take(*(resize(array, plan.size[1], plan.size[0]) for array in old.carried()))
+            residual, momentum = (resampled(a, plan.size[1], plan.size[0]) for a in old.carried())
+            self._buffers.take(residual, momentum, last)
         return self._buffers
 
 
@@ -240,8 +242,10 @@ class _Buffers:
         )
         return residual, momentum
 
-    def take(self, residual: Residual, momentum: Array) -> None:
-        """Carry on this dream."""
+    def take(self, residual: Residual, momentum: Array, last: Image | None) -> None:
+        """Carry on this dream, which was of the frame ``last``."""
+        if last is not None:
+            self._before.copy_(torch.from_numpy(last))
         for tensor, array in zip(self._tensors(), (residual, momentum), strict=True):
             tensor.copy_(torch.from_numpy(array).permute(2, 0, 1)[None])
 

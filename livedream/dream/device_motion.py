@@ -13,6 +13,7 @@ import numpy as np
 
 from livedream.curves import decay
 from livedream.dream.feedback import FEEDBACK_LASTS, MOVING_NOVELTY, NOVELTY_S, displacement, motion
+from livedream.dream.resampling import same_view
 from livedream.dream.residual import flow_confidence, scene_similarity
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
@@ -29,14 +30,15 @@ class Move:
 
     ``maps`` is float32 (4, h, w), or a half, a third … of that: where each pixel was before, right and down,
     in pixels of the picture at full size; how much of the dream to keep there; how new the dream is.
-    ``fade`` is what is left of the residual by time; ``first``: there was no frame before; ``resized``: it
-    had another size.
+    ``fade`` is what is left of the residual by time; ``first``: there was no frame before. Where it had
+    another size, ``last`` is that frame at the new one, or ``other_view``: it showed something else.
     """
 
     maps: Array
     fade: float
     first: bool = False
-    resized: bool = False
+    last: Image | None = None
+    other_view: bool = False
 
 
 class Motion:
@@ -44,35 +46,39 @@ class Motion:
 
     def __init__(self) -> None:
         self._flow = FlowEstimator()
+        self._frame: Image | None = None
         self._grey: Image | None = None
-        self._size = (0, 0)
         self._frame_age_s = 0.0
         self.novelty: Array = np.zeros((0, 0), np.float32)
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> Move:
         """The motion from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later."""
-        size, before, last_size = frame.shape[:2], self._grey, self._size
+        size, before, last = frame.shape[:2], self._grey, None
         now = _analysed(grey(frame))
         self._frame_age_s += elapsed_s
         new = np.float32(decay(NOVELTY_S, elapsed_s / 2))
         flow: Array = np.zeros((*now.shape, 2), np.float32)
         keep: Array = np.ones(now.shape, np.float32)
         fade = decay(settings.persistence_s, elapsed_s)
-        resized = before is not None and size != last_size
-        if before is None:
+        other_view = False
+        if self._frame is not None and self._frame.shape[:2] != size:
+            self.novelty = resize(self.novelty, now.shape[1], now.shape[0]).clip(0, 1)
+            last = same_view(self._frame, size[1], size[0])
+            before, other_view = None if last is None else _analysed(grey(last)), last is None
+        if self._frame is None:
             self.novelty = np.full(now.shape, new)
-        elif resized:
-            self.novelty = resize(self.novelty, now.shape[1], now.shape[0])
+        elif before is None:
             self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
         else:
             fade = decay(settings.persistence_s / (1 - FEEDBACK_LASTS * settings.feedback), elapsed_s)
             flow, keep = self._move(now, before, settings, elapsed_s, new)
-        if before is None or not np.array_equal(now, before):
+        first, known = self._frame is None, self._grey
+        if known is None or not np.array_equal(now, known):
             self._frame_age_s = 0.0
-        self._grey, self._size = now, size
+        self._frame, self._grey = frame, now
         right, down = (np.float32(size[n] / now.shape[n]) * flow[..., 1 - n] for n in (1, 0))
         maps = np.stack([right, down, keep, self.novelty])
-        return Move(maps, fade, before is None, resized)
+        return Move(maps, fade, first, last, other_view)
 
     def _move(
         self, now: Image, before: Image, settings: Settings, elapsed_s: float, new: np.float32

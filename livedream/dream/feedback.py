@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.curves import decay
-from livedream.dream.resampling import resampled
+from livedream.dream.resampling import resampled, same_view
 from livedream.dream.residual import Residual, flow_confidence, scene_similarity, soft_limit, within_range
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
@@ -30,8 +30,6 @@ _MOVING_WIDTHS_PER_S = 0.094
 UNLEARN_S = 1 / 60
 #: How much slower a dream fades at full feedback: there is no camera image to hold it against.
 FEEDBACK_LASTS = 0.6
-#: Working sizes whose aspects differ by less than this show the same part of the image: their sides are even.
-_SAME_ASPECT = 0.03
 #: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
 WASH_S, WASH_GRID = 0.45, (16, 9)
 
@@ -86,14 +84,11 @@ class Feedback:
         """Bring everything to another working size; the last frame and its grey there, if it shows the same
         part of the image: then the dream goes on as if nothing had happened."""
         assert self._frame is not None
-        before_height, before_width = self._frame.shape[:2]
         self.residual = resampled(self.residual, width, height)
         self.momentum = resampled(self.momentum, width, height)
         self.novelty = resize(self.novelty, width, height).clip(0, 1)
-        if abs(width * before_height / (height * before_width) - 1) > _SAME_ASPECT:
-            return None
-        frame = np.asarray(resize(self._frame, width, height), np.uint8)
-        return frame, grey(frame)
+        frame = same_view(self._frame, width, height)
+        return None if frame is None else (frame, grey(frame))
 
     def _move(
         self,
