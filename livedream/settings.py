@@ -75,7 +75,7 @@ class Settings:
         "only these channels of the layer; top 3 is the third most active in the camera's image",
     )
     guide: str = _text("", "a path to an image, or to a folder of images", "dream of what this image shows")
-    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each thirtieth of a second; no tick takes more")
+    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each 28 ms; no tick takes more")
     octaves: int = _number(4, 1, 6, 1, "", "scales that the steps cycle through")
     octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(

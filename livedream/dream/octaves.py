@@ -1,10 +1,8 @@
 """Which octaves a tick takes its ascent steps at: a pure plan in seconds, with even costs.
 
-A step at full size costs as much as several at the small octaves, and is worth little more. So the steps
-follow a round in which the small octaves come more often, and each step counts for as much as makes up for
-how often it comes. The round is laid out over time by cost: a dear step takes up the time of several cheap
-ones. Whatever the rate of ticks, a tick takes the steps that are due in its time, and so costs about as much
-as the next.
+A step at full size costs as much as several at the small octaves. So the steps of a round, one at each
+octave, are laid out over time by cost: a dear step takes up the time of several cheap ones. Whatever the rate
+of ticks, a tick takes the steps that are due in its time, and so costs about as much as the next.
 """
 
 from __future__ import annotations
@@ -19,11 +17,7 @@ from livedream.frame import working_size
 from livedream.settings import Settings
 
 #: ``Settings.steps`` are taken in this time, and in one tick at most.
-STEPS_S = 1 / 30
-#: An octave whose sides are at most this fraction of the largest one's comes three times in a round, the
-#: others twice. With half as often (seen with bvlc_googlenet) the fine detail of a step at full size turns to
-#: dots: too few directions are averaged.
-_SMALL = 0.4
+STEPS_S = 1 / 36
 #: What a step costs whatever its size, in pixels of an image: starting the network, and shaping, enlarging
 #: and adding its direction.
 _FIXED_PX = 8000
@@ -35,25 +29,11 @@ _CLOSE = 1e-6
 class OctaveStep:
     """One ascent step.
 
-    ``octave`` is 0 for the full size; ``turn`` counts the steps at this octave, for its jitter; ``weight`` is
-    how much its direction counts, so that rare octaves are as strong as frequent ones.
+    ``octave`` is 0 for the full size; ``turn`` counts the steps at this octave, for its jitter.
     """
 
     octave: int
     turn: int
-    weight: float
-
-
-@dataclass(frozen=True)
-class Round:
-    """A round of steps: the ``octaves`` in order, and when each is ``due``, from 0 to 1."""
-
-    octaves: tuple[int, ...]
-    due: tuple[float, ...]
-
-    def times(self, octave: int) -> int:
-        """How often an octave comes in one round."""
-        return self.octaves.count(octave)
 
 
 @dataclass(frozen=True)
@@ -73,17 +53,17 @@ def octave_sizes(settings: Settings, aspect: float) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=64)
-def round_of(sizes: tuple[tuple[int, int], ...]) -> Round:
-    """The round for octaves of these ``sizes`` (height, width), the largest first."""
-    largest = sizes[0][0]
-    small = [n for n, (side, _) in enumerate(sizes) if side <= _SMALL * largest]
-    once = [0, *small, *(n for n in range(1, len(sizes)) if n not in small)]
-    order = [*once, *once, *small]
-    costs = [height * width + _FIXED_PX for height, width in (sizes[n] for n in order)]
-    total = sum(costs)
-    # A step is due in the middle of the time that it costs: its neighbours are as far on both sides.
-    middles = [sum(costs[:n]) + cost / 2 for n, cost in enumerate(costs)]
-    return Round(tuple(order), tuple((middle - middles[0]) / total for middle in middles))
+def due_at(sizes: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
+    """When in a round, from 0 to 1, the step at each of these ``sizes`` (height, width) is due."""
+    costs = [height * width + _FIXED_PX for height, width in sizes]
+    # The dearest at the start, the next one opposite, and the cheap ones between them.
+    order = [0, *sorted(range(2, len(sizes), 2), reverse=True), *range(1, len(sizes), 2)]
+    due, spent = [0.0] * len(sizes), 0.0
+    for n in order:
+        # A step is due in the middle of the time that it costs: its neighbours are as far on both sides.
+        due[n] = (spent + (costs[n] - costs[0]) / 2) / sum(costs)
+        spent += costs[n]
+    return tuple(due)
 
 
 def tick_plan(
@@ -97,15 +77,13 @@ def tick_plan(
     """
     if steps < 1 or not sizes or elapsed_s <= 0:
         return TickPlan((), 0.0, position)
-    steps_round = round_of(tuple(sizes))
     count = steps * min(elapsed_s / STEPS_S, 1.0)  # in the mean
-    end = position + count / len(steps_round.octaves)
-    found = []
-    for turn in range(math.floor(position), math.floor(end) + 1):
-        for n, (octave, due) in enumerate(zip(steps_round.octaves, steps_round.due, strict=True)):
-            if position - _CLOSE <= turn + due < end - _CLOSE:
-                times = steps_round.times(octave)
-                number = turn * times + steps_round.octaves[:n].count(octave)
-                weight = len(steps_round.octaves) / (len(sizes) * times)
-                found.append(OctaveStep(octave, number, weight))
-    return TickPlan(tuple(found), elapsed_s / count, end)
+    end = position + count / len(sizes)
+    due = due_at(tuple(sizes))
+    found = tuple(
+        OctaveStep(octave, turn)
+        for turn in range(math.floor(position), math.floor(end) + 1)
+        for octave in sorted(range(len(sizes)), key=due.__getitem__)
+        if position - _CLOSE <= turn + due[octave] < end - _CLOSE
+    )
+    return TickPlan(found, elapsed_s / count, end)

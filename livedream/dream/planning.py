@@ -59,5 +59,5 @@ class Planner:
             at = sizes[min((abs(n - step.octave), n) for n in there)[1]]
             reach = strokes + (1 - strokes) * at[0] / mean_side
             shift = even_shift(settings.jitter, step.turn, self._first_shift)
-            steps.append(PlannedStep(at, shift, step.weight * reach))
+            steps.append(PlannedStep(at, shift, reach))
         return Planned(now, tuple(steps), plan.step_s)
