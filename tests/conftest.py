@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -54,6 +55,15 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         if MISSING:
             pytest.skip(f"{LEAN}; {error}")
         raise
+
+
+def pytest_sessionstart() -> None:
+    """Load Triton, which PyTorch loads at some point, before any test draws with OpenGL.
+
+    Both contain LLVM: where Mesa's (llvmpipe) comes first, the process dies when Triton's is loaded.
+    """
+    if importlib.util.find_spec("triton") is not None:
+        importlib.import_module("triton")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -219,8 +219,14 @@ def _next(level: Level, ladder: Ladder) -> Level | None:
 
 
 def _below(state: State, ladder: Ladder) -> int:
-    """The next smaller size, which must be ready before it is needed."""
-    return max((px for px in ladder.sizes if px < state.level[0]), default=state.level[0])
+    """The smaller size that must be ready before it is needed.
+
+    Half the size, whose octaves are this one's and cost no memory; the next smaller one when it is getting
+    slow.
+    """
+    working_px, steps = state.level
+    most = working_px - 1 if steps < ladder.steps else working_px / 2
+    return max((px for px in ladder.sizes if px <= most), default=working_px)
 
 
 def _fits(state: State, level: Level, target_hz: float, part: float) -> bool:

@@ -132,7 +132,7 @@ def _dreamer(job: DreamJob, order: Order | None, status: Sender[DreamStatus]) ->
         wait=False,
     )
     dreamer.prepare(settings, aspect)
-    log.info("%s on %s after %.1f s", network, dreamer.backend.name, now_s() - started)
+    log.info("loaded %s in %.1f s", network, now_s() - started)
     return dreamer
 
 

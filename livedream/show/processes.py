@@ -178,9 +178,9 @@ class Processes(Resource):
         return [text for text in (warning, camera, dream) if text]
 
     def _rank(self) -> None:
-        """Let the show and the camera go before the dream where they want the same core."""
+        """Let the show and the camera go before the dream where they want the same core, once it dreams."""
         pid = self._dream.pid
-        if pid is None or pid == self._ranked:
+        if pid is None or pid == self._ranked or not self._residual_seq:
             return
         self._ranked = pid
         import psutil
