@@ -116,6 +116,11 @@ class Dreamer:
         self._gradients.guides.add(path, image)
 
     @property
+    def comparing(self) -> bool:
+        """Whether runtimes are being compared beside the dream."""
+        return self.backend.comparing
+
+    @property
     def fading(self) -> bool:
         """Whether one target fades into another."""
         return self._fade.running

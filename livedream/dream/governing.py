@@ -18,6 +18,10 @@ class Preparable(Protocol):
     """What the governor needs of a dreamer."""
 
     @property
+    def comparing(self) -> bool:
+        """Whether runtimes are being compared beside the dream, which slows it."""
+
+    @property
     def fading(self) -> bool:
         """Whether one target fades into another: both are dreamt, and a tick costs twice as much."""
 
@@ -74,7 +78,9 @@ class Governing:
 
         opening = any(now_s - asked_s < _OPENING_S for asked_s in self._asked.values())
         plan = self._plan
-        steady = not (opening or self._dreamer.fading or (plan and not ready(plan.working_px)))
+        dreamer = self._dreamer
+        disturbed = opening or dreamer.comparing or dreamer.fading
+        steady = not (disturbed or (plan and not ready(plan.working_px)))
         measured = Measurement(tick_s, order.late, steady)
         target_hz = target_rate_hz(order.camera_hz, wanted.dream_rate_hz)
         plan = self._plan = self._governor.step(measured, ladder, ready, target_hz, now_s)

@@ -55,6 +55,10 @@ class Backend(Protocol):
     def message(self) -> str:
         """What it is busy with, or what went wrong; empty when there is nothing to report."""
 
+    @property
+    def comparing(self) -> bool:
+        """Whether it compares runtimes just now, which slows what runs beside it."""
+
     def gradient(self, image: Array, layer: str, objective: Objective) -> Step:
         """The direction in which ``image`` raises the objective; zero where the activation is dead.
 

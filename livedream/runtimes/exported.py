@@ -66,7 +66,7 @@ class ExportedBackend:
         exporter: Exporter | None = None,
     ) -> None:
         self.device = self.device_name = device
-        self.message = ""
+        self.message, self.comparing = "", False
         self._reference, self._network, self._wait = reference, network, wait
         self._store = SessionStore() if store is None else store
         self._exporter = Exporter() if exporter is None else exporter
@@ -239,8 +239,11 @@ class ExportedBackend:
 
     def _compare(self, key: Key) -> None:
         """Find the fastest runtime, and open in it what is open in another."""
-        self._compared = True
-        self._opener.calibrate(key)
+        self._compared = self.comparing = True
+        try:
+            self._opener.calibrate(key)
+        finally:
+            self.comparing = False
         order = self._runtimes.names()
         if order:
             calibration.remember(self._orders, self._what, order)

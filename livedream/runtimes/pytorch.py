@@ -70,7 +70,7 @@ class TorchBackend:
             graphs = CudaGraphs()
         self._graphs = graphs
 
-    message = ""
+    message, comparing = "", False
 
     def close(self) -> None:
         """There is no background work."""

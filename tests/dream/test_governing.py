@@ -18,7 +18,7 @@ class Dreamt:
     """What the governor asks of a dreamer."""
 
     def __init__(self) -> None:
-        self.fading = False
+        self.fading = self.comparing = False
         self.prepared: list[tuple[int, int, float]] = []
         self.there = {320}
 
@@ -86,6 +86,11 @@ def test_a_size_is_not_asked_for_at_every_tick(run):
 
 def test_a_fade_is_no_overload(run):
     run.dreamt.fading = True
+    assert run.ticks(20, 0.05).steps == 2
+
+
+def test_a_comparison_of_runtimes_is_no_overload(run):
+    run.dreamt.comparing = True
     assert run.ticks(20, 0.05).steps == 2
 
 
