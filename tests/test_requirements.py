@@ -53,6 +53,8 @@ def test_no_install_has_two_onnx_runtimes(system: str, machine: str) -> None:
         assert len((core | extra) & RUNTIMES) == 1
         assert len(names(listed(kind), system, machine) & RUNTIMES) == 1
         assert core | extra <= names(listed(kind), system, machine)
+    rtx = names(PROJECT["optional-dependencies"]["rtx"], system, machine)
+    assert (core | rtx) & RUNTIMES == {"onnxruntime"}
     assert {"torch", "torchvision", "onnx"} <= names(listed("full"), system, machine)
     assert not names(listed("lean"), system, machine) & HEAVY
 
