@@ -120,6 +120,7 @@ def test_octaves_of_an_aspect_are_those_of_a_frame():
     assert octave_sizes(Settings(working_px=640, octaves=2), 9 / 16) == [(360, 640), (180, 320)]
 
 
+@pytest.mark.full
 def test_a_real_dreamer_can_be_governed():
     dreamer = Dreamer("dreamnet", device="cpu", backend="pytorch")
     image, settings = IMAGE[:72, :128], Settings(layer="edges")
