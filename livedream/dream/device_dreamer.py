@@ -53,35 +53,24 @@ class DeviceDreamer:
         Raises ``DeviceLostError`` when the device is lost to this process, ``DeviceFailedError`` when the
         device works but not this, and what a backend raises.
         """
+        dream, before = self._dream, self.residual
         try:
-            return self._tick(frame, settings, elapsed_s, fading, planned)
+            dream.follow(frame, settings, elapsed_s)
+            if fading:
+                dream.rejuvenate(fading)
+            plan = planned(dream.novelty)
+            targets = self._targets(plan.mix, plan.steps)
+            self.residual, finite = dream.start(plan.steps, targets, settings, elapsed_s, plan.step_s)()
+            if not finite:
+                if before is None or before.shape != self.residual.shape:
+                    before = self.residual
+                self._gradients.find_faults(in_range(frame, before), plan.mix)
         except CANNOT_RUN:
             raise
         except RuntimeError as error:  # CUDA's errors are such, and so is too little memory
             raise failure(self._device, error, "the tick") from error
-
-    def _tick(
-        self,
-        frame: Image,
-        settings: Settings,
-        elapsed_s: float,
-        fading: float,
-        planned: Callable[[float], Planned],
-    ) -> tuple[Residual, bool]:
-        dream, before = self._dream, self.residual
-        dream.follow(frame, settings, elapsed_s)
-        if fading:
-            dream.rejuvenate(fading)
-        plan = planned(dream.novelty)
-        mix = plan.mix
-        targets = self._targets(mix, plan.steps)
-        self.residual, finite = dream.start(plan.steps, targets, settings, elapsed_s, plan.step_s)()
-        if not finite:
-            if before is None or before.shape != self.residual.shape:
-                before = self.residual
-            self._gradients.find_faults(in_range(frame, before), mix)
-        elif targets:
-            self._gradients.sound.update(target.key for target in mix)
+        if finite and targets:
+            self._gradients.sound.update(target.key for target in plan.mix)
         return self.residual, finite and bool(targets)
 
     def _targets(self, mix: Mix, steps: Sequence[PlannedStep]) -> list[DeviceTarget]:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedream.curves import decay
-from livedream.dream.feedback import FEEDBACK_LASTS, MOVING_NOVELTY, NOVELTY_S, displacement, motion
+from livedream.dream.feedback import FEEDBACK_LASTS, NOVELTY_S, age, movement
 from livedream.dream.resampling import same_view
-from livedream.dream.residual import flow_confidence, scene_similarity
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import FlowEstimator, grey
@@ -83,22 +82,10 @@ class Motion:
     def _move(
         self, now: Image, before: Image, settings: Settings, elapsed_s: float, new: np.float32
     ) -> tuple[Array, Array]:
-        warp, feedback = self._flow.warp, np.float32(settings.feedback)
-        flow = self._flow(now, before)
-        keep = flow_confidence(now, warp(before, flow)) * np.float32(scene_similarity(now, before))
-        moving = np.float32(MOVING_NOVELTY) * motion(flow, self._frame_age_s) if flow.any() else None
-        if feedback:
-            flow *= 1 - feedback
-            keep += feedback * (1 - keep)
-        drift = displacement(now.shape, settings, elapsed_s)
-        if drift is not None:
-            flow += drift
-        if drift is not None or flow.any():
-            self.novelty = warp(self.novelty, flow)
-        self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
-        np.maximum(self.novelty, new * (1 - keep), out=self.novelty)
-        if moving is not None:
-            np.maximum(self.novelty, moving, out=self.novelty)
+        flow, keep, moving = movement(self._flow, now, before, settings, elapsed_s, self._frame_age_s)
+        if flow.any():
+            self.novelty = self._flow.warp(self.novelty, flow)
+        age(self.novelty, keep, moving, elapsed_s, new)
         return flow, keep
 
     def rejuvenate(self, move: Move, novelty: float) -> None:

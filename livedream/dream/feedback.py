@@ -100,16 +100,8 @@ class Feedback:
         new: np.float32,
     ) -> None:
         warp, feedback, (image, before) = self._flow.warp, np.float32(settings.feedback), last
-        flow = self._flow(now, before)
-        keep = flow_confidence(now, warp(before, flow)) * np.float32(scene_similarity(now, before))
-        moving = np.float32(MOVING_NOVELTY) * motion(flow, self._frame_age_s) if flow.any() else None
-        if feedback:
-            flow *= 1 - feedback
-            keep += feedback * (1 - keep)
-        drift = displacement(now.shape, settings, elapsed_s)
-        if drift is not None:
-            flow += drift
-        if drift is not None or flow.any():
+        flow, keep, moving = movement(self._flow, now, before, settings, elapsed_s, self._frame_age_s)
+        if flow.any():
             self.residual, self.momentum, self.novelty = (
                 warp(array, flow) for array in (self.residual, self.momentum, self.novelty)
             )
@@ -120,10 +112,7 @@ class Feedback:
         else:
             self.residual = faded(self.residual, fade)
         self.momentum = faded(self.momentum, keep)
-        self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
-        np.maximum(self.novelty, new * (1 - keep), out=self.novelty)
-        if moving is not None:
-            np.maximum(self.novelty, moving, out=self.novelty)
+        age(self.novelty, keep, moving, elapsed_s, new)
 
     def _fed_back(
         self, frame: Image, before: Image, flow: Flow, fade: Array, feedback: np.float32, elapsed_s: float
@@ -169,6 +158,35 @@ def displacement(shape: tuple[int, int], settings: Settings, elapsed_s: float) -
     x = np.arange(width, dtype=np.float32)[None] - np.float32((width - 1) / 2) - right
     along, across = np.float32(scale * np.cos(angle) - 1), np.float32(scale * np.sin(angle))
     return np.stack([along * x + across * y - right, along * y - across * x - down], 2)
+
+
+def movement(
+    estimator: FlowEstimator, now: Image, before: Image, settings: Settings, elapsed_s: float, age_s: float
+) -> tuple[Flow, Array, Array | None]:
+    """Where the dream was before, from grey ``before`` to ``now`` and by the settings; how much of it to keep
+    there; and how new motion makes it, None without any.
+
+    ``elapsed_s`` is the time of the tick, ``age_s`` that between the two images.
+    """
+    feedback = np.float32(settings.feedback)
+    flow = estimator(now, before)
+    keep = flow_confidence(now, estimator.warp(before, flow)) * np.float32(scene_similarity(now, before))
+    moving = np.float32(MOVING_NOVELTY) * motion(flow, age_s) if flow.any() else None
+    if feedback:
+        flow *= 1 - feedback
+        keep += feedback * (1 - keep)
+    drift = displacement(now.shape, settings, elapsed_s)
+    if drift is not None:
+        flow += drift
+    return flow, keep, moving
+
+
+def age(novelty: Array, keep: Array, moving: Array | None, elapsed_s: float, new: np.float32) -> None:
+    """Let ``novelty`` fade, in place; what is not kept is as novel as ``new``, what moves as ``moving``."""
+    novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
+    np.maximum(novelty, new * (1 - keep), out=novelty)
+    if moving is not None:
+        np.maximum(novelty, moving, out=novelty)
 
 
 def motion(flow: Flow, elapsed_s: float) -> Array:
