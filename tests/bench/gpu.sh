@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every CUDA path of a machine with an NVIDIA GPU, in under ten minutes: prints JSON, and writes it to a folder.
 #   tests/bench/gpu.sh [FOLDER]    where the files go (default: $OUT, or else a new temporary folder)
-# It needs this checkout, python3 and pip; what python3 lacks is installed into a temporary environment.
+# It needs this checkout, python3 and pip; what python3 lacks is installed into a temporary folder.
 #   WHEELS=DIR    install from the wheels in this folder alone, on a machine without a network
 #   DEVICE=cpu    try the script itself on a machine without a GPU
 #   LIMIT=N       seconds for everything, once the packages are there (default: 540)
@@ -17,7 +17,6 @@ limit=${LIMIT:-540}
 export LIVEDREAM_HOME=$scratch/home PYTHONUNBUFFERED=1
 
 # --- packages: the name to import, and the one to install
-python=python3
 missing=()
 while read -r module package; do
     python3 -c "import importlib.util as u, sys; sys.exit(u.find_spec('$module') is None)" || missing+=("$package")
@@ -39,13 +38,13 @@ tqdm tqdm
 PACKAGES
 if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]}" >&2
-    python3 -m venv --system-site-packages "$scratch/venv" || exit 1
-    python=$scratch/venv/bin/python
     from=()
-    [ -n "${WHEELS:-}" ] && from=(--no-index --find-links "$WHEELS")
+    [ -n "${WHEELS:-}" ] && from=(--no-index --no-deps --find-links "$WHEELS")
     for package in "${missing[@]}"; do # one by one: what cannot be had must not cost the others
-        "$python" -m pip install -q ${from[@]+"${from[@]}"} "$package" >&2 || echo "without $package" >&2
+        python3 -m pip install -q --target "$scratch/site" ${from[@]+"${from[@]}"} "$package" >&2 ||
+            echo "without $package" >&2
     done
+    export PYTHONPATH=$scratch/site${PYTHONPATH:+:$PYTHONPATH}
 fi
 
 # --- the parts, each with its share of the time; one that is cut short writes what it has
@@ -57,7 +56,7 @@ part() { # NAME SECONDS COMMAND...
     rest=$(left)
     [ "$rest" -lt 10 ] && echo "$name: no time left" >&2 && return
     echo "--- $name" >&2
-    timeout --signal=INT --kill-after=20 $((most < rest ? most : rest)) "$python" "$@" >"$out/$name.log" 2>&1 ||
+    timeout --signal=INT --kill-after=20 $((most < rest ? most : rest)) python3 "$@" >"$out/$name.log" 2>&1 ||
         echo "$name: ended with $?: $(tail -n 1 "$out/$name.log")" >&2
 }
 
@@ -66,7 +65,7 @@ if command -v nvidia-smi >/dev/null; then
 fi
 part weights 60 -m tests.bench.random_weights bvlc_googlenet
 # What this version has, those that take minutes to build apart: they get one layer and one size.
-runtimes=$("$python" -c "
+runtimes=$(python3 -c "
 from livedream.bench.run import EAGER, RUNTIMES
 built = ('pytorch-compiled', 'tensorrt', 'tensorrt-rtx')
 host = () if '$device' == 'cpu' else ('onnxruntime',)
@@ -88,7 +87,7 @@ for runtime in ${built[@]+"${built[@]}"}; do
 done
 
 # --- one file, and on the screen
-"$python" - "$out" <<'MERGE'
+python3 - "$out" <<'MERGE'
 import json, pathlib, sys
 out = pathlib.Path(sys.argv[1])
 found = {path.stem: json.loads(path.read_text()) for path in sorted(out.glob("*.json")) if path.stem != "gpu"}

@@ -1,6 +1,8 @@
-"""A dream on a device is the dream of the host: here the device is PyTorch's CPU."""
+"""A dream on a device is the dream of the host. LIVEDREAM_TEST_DEVICE names another than PyTorch's CPU."""
 
 from __future__ import annotations
+
+import os
 
 import cv2
 import numpy as np
@@ -23,7 +25,7 @@ from livedream.runtimes.device_errors import DeviceLostError
 from livedream.runtimes.on_device import DeviceGradient
 from livedream.settings import Settings
 
-CPU = torch.device("cpu")
+DEVICE = torch.device(os.environ.get("LIVEDREAM_TEST_DEVICE", "cpu"))
 SIZE = (134, 240)
 #: Octaves of 134, 67 and 48 pixels: one is found bilinearly, one by averaging, one is odd.
 SETTINGS = Settings(working_px=240, octaves=3, jitter=5)
@@ -41,7 +43,7 @@ def direction(image, offset):
 
 
 class FakeBackend:
-    """Runs on the host, and on PyTorch's CPU as if that were a graphics card."""
+    """Runs on the host, and on the device as if that were a graphics card."""
 
     name, message = "fake", ""
     device_name = "cuda:0"
@@ -65,7 +67,7 @@ class FakeBackend:
             assert tuple(image.shape) == (1, 3, size[1], size[0])
             return self._direction(image, second)
 
-        return DeviceGradient(layer, run, torch.tensor(float(len(objective.channels))))
+        return DeviceGradient(layer, run, torch.tensor(float(len(objective.channels)), device=DEVICE))
 
     def opening(self, layer, size, objective):
         return False
@@ -90,7 +92,7 @@ def dreamers(monkeypatch):
         backend = dreamer._gradients.backends["dreamnet"]
         if on_device:
             dreamer.graphics = Graphics(
-                dreamer._gradients, wait, lambda b, g, w: DeviceDreamer(CPU, g, w, **options)
+                dreamer._gradients, wait, lambda b, g, w: DeviceDreamer(DEVICE, g, w, **options)
             )
         else:
             backend.device_name = "cpu"
@@ -174,21 +176,21 @@ def test_sizes_that_were_used_before_are_not_recorded_again(dreamers):
         return function
 
     sizes = (240, 240, 192, 240, 240, 192, 192, 240)
-    dream = DeviceDream(CPU, recorded=Recorded(CPU, capture))
+    dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
     # With one octave every tick takes the same steps.
     compare(dreamers, lambda n: {"working_px": sizes[n], "octaves": 1}, dream=dream, period_s=1 / 30)
     assert len(captured) == 2
 
 
 def test_it_dreams_the_same_when_ticks_are_recorded(dreamers):
-    dream = DeviceDream(CPU, recorded=Recorded(CPU, pretended_capture))
+    dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, pretended_capture))
     compare(dreamers, lambda n: {"steps": 2 + n % 2}, dream=dream)
     assert dream.recording
 
 
 def test_the_hud_shows_what_runs_on_the_device(dreamers):
     for recorded, words in ((None, "fake, whole tick"), (pretended_capture, "fake, CUDA graph of the tick")):
-        device, backend = dreamers(True, dream=DeviceDream(CPU, recorded=Recorded(CPU, recorded)))
+        device, backend = dreamers(True, dream=DeviceDream(DEVICE, recorded=Recorded(DEVICE, recorded)))
         assert device.graphics.words(backend.name) == "fake"
         device.tick(next(film()), SETTINGS)
         assert device.graphics.words(backend.name) == words
@@ -211,7 +213,7 @@ def test_a_plan_is_recorded_once(dreamers):
         captured.append(function)
         return function
 
-    device, _ = dreamers(True, dream=DeviceDream(CPU, recorded=Recorded(CPU, capture)))
+    device, _ = dreamers(True, dream=DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture)))
     for n, frame in enumerate(film(9)):
         # With one octave every tick takes the same steps.
         settings = SETTINGS.replace(octaves=1, steps=3, attack=1.0 + n, step_size=1.0 + n)
@@ -227,7 +229,7 @@ def test_other_channels_need_no_new_recording(dreamers):
         return function
 
     channels = ("", "3", "3,5", "", "1", "1", "2,3", "4")
-    dream = DeviceDream(CPU, recorded=Recorded(CPU, capture))
+    dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
     changes = {"octaves": 1, "crossfade_s": 0.0}
     compare(dreamers, lambda n: {"channels": channels[n], **changes}, dream=dream, period_s=1 / 30)
     assert len(captured) == 1
@@ -235,7 +237,7 @@ def test_other_channels_need_no_new_recording(dreamers):
 
 def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypatch):
     monkeypatch.setattr(device_motion, "_FULL_SIZE_PX", 200)
-    host, device = Motion(), DeviceDream(CPU)
+    host, device = Motion(), DeviceDream(DEVICE)
     for n, frame in enumerate(film(5)):
         move = host.follow(frame, SETTINGS, 0.02)
         device.follow(frame, SETTINGS, 0.02)
