@@ -47,11 +47,11 @@ if [ ${#missing[@]} -gt 0 ]; then
     export PYTHONPATH=$scratch/site${PYTHONPATH:+:$PYTHONPATH}
 fi
 
-# --- the parts, each with its share of the time; one that is cut short writes what it has
+# --- the parts, each with its share of 540 seconds; one that is cut short writes what it has
 start=$(date +%s)
 left() { echo $((limit - $(date +%s) + start)); }
 part() { # NAME SECONDS COMMAND...
-    local name=$1 most=$2 rest
+    local name=$1 most=$(($2 * limit / 540)) rest
     shift 2
     rest=$(left)
     [ "$rest" -lt 10 ] && echo "$name: no time left" >&2 && return
