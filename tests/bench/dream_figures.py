@@ -1,4 +1,4 @@
-"""How the live dream compares with the classic loop, in figures: strength, flicker, legibility, cost.
+"""How the live dream compares with the classic loop: strength, economy, flicker, legibility, cost.
 
 Both dream on the same frames of a video, with the same network on the same backend, in one run::
 
@@ -7,6 +7,9 @@ Both dream on the same frames of a video, with the same network on the same back
 
 The live dream runs at its default settings, but for ``--set``; the video's frames are scaled and cropped to
 320×180. Strength: the log of the layer's activation norm in the output over that in the frame, under jitter.
+Economy is what it is bought with: ``rms``, the levels that the dream changes, ``fine``, those of them that a
+Gaussian of σ 1 px removes, strength per level, the ``coarse`` share of the change's energy (σ 4 px and more),
+and, with ``--teacher`` (weights of ``bvlc_googlenet``), the classifier's mean confidence on crops.
 Flicker is the mean difference of an output from the one before, moved along by the camera's own motion,
 outside of what was hidden, in levels of 255: for every third frame from the 60th to the 120th; the classic
 loop's at three of them. Motion counts where it explains the camera's pictures better than standing still;
@@ -23,7 +26,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,12 +43,12 @@ from livedream.networks.objective import LAYER_L2
 from livedream.runtimes.names import BACKENDS
 from livedream.settings import Settings, parse_assignment
 from livedream.sources import open_source
-from tests.bench.measures import Motion, clipped, legibility, strength
+from tests.bench.measures import Motion, clipped, crops, economy, legibility, strength
 from tests.bench.rates import AT_S, FPS, Rated, dreamt_at
 
 _SIZE = (320, 180)
 _FPS = 30
-_STRENGTH_AT = (10, 30, 60, 120)
+_STRENGTH_AT = (10, 20, 30, 60, 120)
 _FLICKER_AT = range(60, 121, 3)
 _CLASSIC_FLICKER_AT = (60, 90, 120)
 _TURNS, _TICKS = 5, 20
@@ -56,8 +59,14 @@ _AFTER_CHANGE = (0, 10, 30, 60)
 class Bench:
     """One video, one network and one layer, dreamt live and by the classic loop."""
 
-    def __init__(self, frames: Sequence[Image], dreamer: Dreamer, settings: Settings) -> None:
-        self.frames, self.dreamer, self.settings = frames, dreamer, settings
+    def __init__(
+        self,
+        frames: Sequence[Image],
+        dreamer: Dreamer,
+        settings: Settings,
+        teacher: Callable[[Image], float] | None = None,
+    ) -> None:
+        self.frames, self.dreamer, self.settings, self._teacher = frames, dreamer, settings, teacher
         self.info = network_info(settings.network)
         self.layer = self.info.layer(settings.layer).name
         self.live: list[Image] = []
@@ -99,6 +108,10 @@ class Bench:
             "strength": strengths,
             "classic_strength": classics,
             "strength_over_classic": {n: strengths[n] / classics[n] for n in _STRENGTH_AT},
+            "economy": {
+                "live": self._economy(live, strengths),
+                "classic": self._economy(classic, classics),
+            },
             "classic_ms_over_tick": classic_ms / tick_ms,
             "strength_per_ms_over_classic": gain / classic_gain * classic_ms / tick_ms,
             "ms": {"tick": tick_ms, "classic": classic_ms, "parts": self._parts()},
@@ -106,6 +119,16 @@ class Bench:
             "legibility": np.mean([legibility(live[n], frames[n]) for n in settled]),
             "clipped": max(clipped(live[n], frames[n]) for n in settled),
         }
+
+    def _economy(
+        self, pictures: Sequence[Image] | dict[int, Image], strengths: dict[int, float]
+    ) -> dict[int, dict[str, float]]:
+        found = {n: economy(pictures[n], self.frames[n]) for n in _STRENGTH_AT}
+        for n, figures in found.items():
+            figures["strength_per_level"] = strengths[n] / figures["rms"]
+            if self._teacher is not None:
+                figures["confidence"] = self._teacher(pictures[n])
+        return found
 
     def _cost(self) -> tuple[float, float]:
         """Milliseconds of processor time of a tick and of the classic loop, medians, measured by turns."""
@@ -190,6 +213,22 @@ class Bench:
         return np.vstack([np.hstack([row[n] for n in _STRENGTH_AT]) for row in rows])
 
 
+def _confidence(weights: Path) -> Callable[[Image], float]:
+    """From an image to the highest class probability, in the mean over its crops, by ``bvlc_googlenet``."""
+    import torch
+
+    from livedream.networks.architectures.bvlc_googlenet import load
+
+    network = load(weights)
+
+    def confidence(image: Image) -> float:
+        batch = torch.from_numpy(crops(image)).permute(0, 3, 1, 2) / 255
+        with torch.no_grad():
+            return float(network.classify(batch).softmax(1).amax(1).mean())
+
+    return confidence
+
+
 def _over(frame: Image, residual: Array) -> Image:
     return np.clip(frame + residual, 0, 255).astype(np.uint8)
 
@@ -221,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--then", metavar="LAYER", help="change to this layer afterwards")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting")
     parser.add_argument("--rates", type=int, nargs="+", metavar="HZ", help="compare these tick rates instead")
+    parser.add_argument("--teacher", type=Path, metavar="FILE", help="weights of bvlc_googlenet, to classify")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="OUT")
     parser.add_argument("--sheet", type=Path, metavar="OUT.png")
@@ -243,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 threads=options.threads,
             ),
             settings,
+            _confidence(options.teacher) if options.teacher else None,
         )
         try:
             found: dict[str, Any] = {"source": Path(options.source).name}

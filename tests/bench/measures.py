@@ -1,4 +1,4 @@
-"""Metrics of a dream: strength, flicker, legibility, clipping. Images are RGB uint8 (h, w, 3)."""
+"""Metrics of a dream: strength, economy, flicker, legibility, clipping. Images are RGB uint8 (h, w, 3)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ _JITTER_PX = 16
 #: Pixels whose flow there and back misses by more than this are occluded in one of the two frames.
 _LOST_PX = 1.0
 _BORDER_PX = 8
+#: What a Gaussian of the first removes is fine, what one of the second leaves is coarse, in pixels.
+_FINE_PX, _COARSE_PX = 1.0, 4.0
+#: Crops that a classifier judges: this many side by side, in rows of the whole height and of half of it.
+_CROPS, _CROP_PX = (3, 4), 224
 #: Flow that leaves, averaged over such a window, no less than this fraction of the difference without it has
 #: found nothing: on a flat wall any flow explains the frame.
 _WINDOW, _FOUND_NOTHING, _NO_DIFFERENCE = (21, 21), 1 / 1.2, 0.05
@@ -30,6 +34,29 @@ def strength(backend: Backend, layer: str, dreamt: Image, camera: Image, seed: i
         ]
         total += float(np.log(norms[0] / norms[1]))
     return total / _SHIFTS
+
+
+def economy(dreamt: Image, camera: Image) -> dict[str, float]:
+    """What a dream changes: ``rms``, all of it, and ``fine``, its finest part, in levels, and ``coarse``, the
+    share of its energy in large forms."""
+    change = _float(dreamt) - _float(camera)
+    fine = change - cv2.GaussianBlur(change, (0, 0), _FINE_PX)
+    coarse = cv2.GaussianBlur(change, (0, 0), _COARSE_PX)
+    energy, of_fine, of_coarse = (float(np.square(part).mean()) for part in (change, fine, coarse))
+    return {"rms": energy**0.5, "fine": of_fine**0.5, "coarse": of_coarse / max(1e-9, energy)}
+
+
+def crops(image: Image) -> Array:
+    """Squares of an image that together cover it, overlapping: (n, 224, 224, 3)."""
+    height, width = image.shape[:2]
+    found = []
+    for row, columns in enumerate(_CROPS, 1):
+        side = min(height // row, width)
+        for top in np.linspace(0, height - side, row).astype(int):
+            for left in np.linspace(0, width - side, columns).astype(int):
+                square = image[top : top + side, left : left + side]
+                found.append(cv2.resize(square, (_CROP_PX, _CROP_PX), interpolation=cv2.INTER_CUBIC))
+    return np.stack(found)
 
 
 class Motion:
