@@ -5,26 +5,23 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from livedream.channels import RANKS, parse_channels
 from livedream.curves import decay
+from livedream.dream.aim import Aim
 from livedream.dream.ascent import ascend, classic_dream, in_range
 from livedream.dream.feedback import UNLEARN_S, Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.graphics import Graphics
-from livedream.dream.journey import Journey
 from livedream.dream.octaves import octave_sizes
 from livedream.dream.planning import Planned, Planner
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
-from livedream.dream.targets import Crossfade, LayerKey, Mix, Target, sees_strokes, target_mix
+from livedream.dream.targets import LayerKey, Mix, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
-from livedream.networks.objective import active_channels
 from livedream.runtimes.base import Backend
 from livedream.runtimes.exported import open_backend
 from livedream.settings import Settings
@@ -32,8 +29,6 @@ from livedream.timing import SectionTimer
 
 log = logging.getLogger(__name__)
 
-#: How long a list of the most active channels stays valid; after that the image is another one.
-_RANKING_S = 20.0
 #: The least novelty while one target fades to another.
 _FADING_NOVELTY = 0.13
 #: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
@@ -83,12 +78,7 @@ class Dreamer:
         """Forget the dream so far; the next frame starts a new one."""
         self._feedback = Feedback()
         self.graphics.reset()
-        self._fade = Crossfade()
-        self._journey: Journey | None = None
-        self._goal_key: object = None
-        self._transition_s: float | None = None
-        self._ranking: dict[Target, list[int]] = {}
-        self._ranked_s = -_RANKING_S
+        self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
         self._planner = Planner(self._gradients, (first, second))
         self._now_s: float | None = None
@@ -123,7 +113,7 @@ class Dreamer:
     @property
     def fading(self) -> bool:
         """Whether one target fades into another."""
-        return self._fade.running
+        return self._aim.fading
 
     def ready(self, settings: Settings, aspect: float) -> bool:
         """Whether what is dreamt now would run at once at the working size and octaves of ``settings``.
@@ -157,23 +147,21 @@ class Dreamer:
     @property
     def shown(self) -> Mix:
         """What the last tick dreamt."""
-        return self._fade.shown
+        return self._aim.shown
 
     @property
     def shown_words(self) -> dict[str, str]:
         """The layer and channels with the largest weight in :attr:`shown`, for the HUD."""
         if not self.shown:
             return {}
-        return {"layer": self._heaviest.layer, "channels": ", ".join(map(str, self._heaviest.channels))}
+        heaviest = self._aim.heaviest
+        return {"layer": heaviest.layer, "channels": ", ".join(map(str, heaviest.channels))}
 
     @property
     def backend(self) -> Backend:
         """What runs the network that dreamt last."""
-        return self._gradients.backends[self._heaviest.network if self._fade.shown else self.default_network]
-
-    @property
-    def _heaviest(self) -> Target:
-        return max(self._fade.shown, key=self._fade.shown.__getitem__)
+        network = self._aim.heaviest.network if self._aim.shown else self.default_network
+        return self._gradients.backends[network]
 
     def __call__(self, image: Image, settings: Settings | None = None) -> Image:
         """Dream one tick on ``image`` (RGB uint8, (H, W, 3)) and lay the dream over it."""
@@ -210,8 +198,15 @@ class Dreamer:
             visible = crop_to_aspect(image, aspect)
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
             frame = np.ascontiguousarray(resize(visible, width, height))
-        self._aim(frame, settings, elapsed_s, transition_s)
-        fading = _FADING_NOVELTY if self._fade.running else 0.0
+        self._aim.step(
+            frame,
+            settings,
+            self._now_s or 0.0,
+            elapsed_s,
+            transition_s=transition_s,
+            begun=self._planner.begun,
+        )
+        fading = _FADING_NOVELTY if self._aim.fading else 0.0
         if self.graphics.takes(self.backend):
             with self.timer.section("device"):
                 planned = functools.partial(self._planned, frame, settings, elapsed_s)
@@ -240,7 +235,7 @@ class Dreamer:
         self, image: Image, settings: Settings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
-        self._aim(image, settings, 0.0, transition_s=0.0)
+        self._aim.step(image, settings, self._now_s or 0.0, 0.0, transition_s=0.0)
         dreamt = classic_dream(
             image.astype(np.float32) / 255,
             lambda x: self._gradients.direction(x, self._dreamt),
@@ -258,55 +253,10 @@ class Dreamer:
         self._now_s = before_s + _USUAL_TICK_S if time_s is None else time_s
         return min(max(0.0, self._now_s - before_s), _LONGEST_TICK_S)
 
-    def _aim(self, frame: Image, settings: Settings, elapsed_s: float, transition_s: float | None) -> None:
-        """Follow the settings: what to dream now, on a journey or fading from what was dreamt before."""
-        channels = parse_channels(settings.channels)
-        goal = target_mix(settings, channels.numbers)
-        goal_key = (settings.journey, channels, *goal.items())
-        changed, self._goal_key = goal_key != self._goal_key, goal_key
-        if changed:
-            self._transition_s = transition_s
-        if not settings.journey:
-            self._journey = None
-        elif changed or self._journey is None:
-            self._journey = Journey()
-        if self._journey is not None:
-            goal = self._journey.mix(settings, goal, elapsed_s)
-        if channels.rank:
-            now_s = self._now_s or 0.0
-            if changed and now_s - self._ranked_s > _RANKING_S:
-                self._ranking, self._ranked_s = {}, now_s
-            if self._planner.begun and any(self._cannot_be_ranked(frame, target) for target in goal):
-                return  # in a moment
-            goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
-        fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
-        self._fade.step(goal_key, goal, elapsed_s, fade_s)
-
-    def _cannot_be_ranked(self, frame: Image, target: Target) -> bool:
-        """Whether finding a target's most active channels would have to wait."""
-        try:
-            return target not in self._ranking and self._gradients.is_opening(target, frame.shape[:2])
-        except CANNOT_RUN:
-            if self._wait:
-                raise
-            return False
-
-    def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
-        """``target`` with only the ``rank``-th most active channel in the camera's ``frame``."""
-        if target not in self._ranking:
-            try:
-                seen = self._gradients.step(target, frame.astype(np.float32) / 255)
-            except CANNOT_RUN:
-                if self._wait:
-                    raise
-                return target
-            self._ranking[target] = active_channels(seen.activity, RANKS)
-        return replace(target, channels=(self._ranking[target][rank - 1],))
-
     @property
     def _dreamt(self) -> Mix:
         """What is dreamt now, without the layers that do not work."""
-        return self._gradients.without_faults(self._fade.shown)
+        return self._gradients.without_faults(self._aim.shown)
 
     def _planned(self, frame: Image, settings: Settings, elapsed_s: float, novelty: float) -> Planned:
         """This tick's plan; ``novelty`` (0..1) is how new the dream is, in the mean."""
