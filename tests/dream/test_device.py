@@ -286,7 +286,7 @@ def test_a_tick_that_does_not_fit_is_taken_over_by_the_host(dreamers, caplog):
     found = device.tick(frame, SETTINGS, time_s=4 / 50)
     assert np.abs(found).mean() > 0.8 * np.abs(before).mean()  # no blank picture
     assert device.graphics.message.startswith(
-        "cpu cannot run the tick: CUDA out of memory. Tried to allocate 2 GiB"
+        f"{DEVICE} cannot run the tick: CUDA out of memory. Tried to allocate 2 GiB"
     )
     assert device.graphics.message.endswith("; the tick runs on the CPU")
     assert "the host takes over" in caplog.text
@@ -302,7 +302,7 @@ def test_a_device_that_fails_for_good_ends_the_dream(dreamers, monkeypatch):
     )
     monkeypatch.setattr(device_errors, "works", lambda device: False)
     with pytest.raises(
-        DeviceLostError, match=r"^cpu failed: CUDA error: an illegal memory access was encountered$"
+        DeviceLostError, match=rf"^{DEVICE} failed: CUDA error: an illegal memory access was encountered$"
     ):
         device.tick(frame, SETTINGS, time_s=0.02)
 
