@@ -15,7 +15,14 @@ import numpy as np
 
 from livedream.curves import decay
 from livedream.dream.resampling import resampled, same_view
-from livedream.dream.residual import Residual, flow_confidence, scene_similarity, soft_limit, within_range
+from livedream.dream.residual import (
+    Residual,
+    flow_confidence,
+    scene_similarity,
+    soft_limit,
+    unstretched,
+    within_range,
+)
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import Flow, FlowEstimator, grey
@@ -171,7 +178,10 @@ def movement(
     feedback = np.float32(settings.feedback)
     flow = estimator(now, before)
     keep = flow_confidence(now, estimator.warp(before, flow)) * np.float32(scene_similarity(now, before))
-    moving = np.float32(MOVING_NOVELTY) * motion(flow, age_s) if flow.any() else None
+    moving = None
+    if flow.any():
+        keep *= unstretched(flow)
+        moving = np.float32(MOVING_NOVELTY) * motion(flow, age_s)
     if feedback:
         flow *= 1 - feedback
         keep += feedback * (1 - keep)

@@ -10,6 +10,7 @@ import numpy as np
 
 from livedream.curves import decay
 from livedream.frame import Array, Image
+from livedream.vision.flow import Flow
 
 Residual = Array  # float32 (h, w, 3), levels of 255
 
@@ -28,6 +29,12 @@ END_LEVELS, END_HALF_LIFE_S = 24.0, 0.077
 #: In a longer tick they are drawn back in several pulls, each from where the last one led: one alone would
 #: overshoot.
 LONGEST_PULL_S = 1 / 30
+#: A dream that a flow stretches along one direction leaves streaks. As far as the first it may be an error of
+#: the flow and means nothing; of what is stretched to n times its length, n to the minus second of these is
+#: kept.
+_USUAL_STRETCH, _STRETCH_POWER = 0.9, 3
+#: Stretching is measured in cells of this size in pixels.
+_CELL_PX = 4
 _FROM_END = np.minimum(np.arange(256), np.arange(255, -1, -1)).astype(np.float32)
 _END_PULL: Array = np.clip(1 - _FROM_END / np.float32(END_LEVELS), 0, 1) ** 2
 
@@ -38,6 +45,27 @@ def flow_confidence(now: Image, before_warped: Image) -> Array:
     error = np.maximum(error - _USUAL_LEVELS, 0) / _SURPRISE_LEVELS
     keep: Array = 1.0 / (1.0 + error * error)
     return keep
+
+
+def unstretched(flow: Flow) -> Array:
+    """How much of the residual to keep at each pixel, (h, w) in 0..1: less where ``flow`` stretches it.
+
+    Between a moving body and a wall that it uncovers a flow is a ramp. It explains the image well, because
+    the wall is plain, but it makes a dream into streaks along the motion. A uniform zoom is no stretch.
+    """
+    height, width = flow.shape[:2]
+    cells = max(2, width // _CELL_PX), max(2, height // _CELL_PX)
+    small = cv2.blur(cv2.resize(flow, cells, interpolation=cv2.INTER_AREA), (5, 5))
+    along, down = (
+        cv2.Sobel(small, -1, dx, 1 - dx, ksize=1, scale=n / (2 * side))
+        for dx, n, side in ((1, cells[0], width), (0, cells[1], height))
+    )
+    # The singular values of the map from here to where a pixel was: how densely it samples, and how sparsely.
+    turn = np.hypot(2 + along[..., 0] + down[..., 1], down[..., 0] - along[..., 1])
+    shear = np.hypot(along[..., 0] - down[..., 1], down[..., 0] + along[..., 1])
+    stretch = np.maximum(turn - shear, 0) / np.clip(turn + shear, 1, 2)
+    keep = np.minimum(stretch / np.float32(_USUAL_STRETCH), 1) ** _STRETCH_POWER
+    return np.asarray(cv2.resize(keep, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def scene_similarity(now: Image, before: Image) -> float:

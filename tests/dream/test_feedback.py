@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from livedream.dream.feedback import Feedback, displacement, motion, washes
-from livedream.frame import Image
+from livedream.frame import Array, Image
 from livedream.settings import Settings
 
 #: A half-life of one tick.
@@ -162,3 +162,31 @@ def test_full_feedback_keeps_the_dreamt_image_when_the_camera_sees_another(pictu
     feedback.follow(other, settings, TICK_S)
     now = other + feedback.residual
     assert np.abs(now - picture).mean() < 0.1 * np.abs(other.astype(float) - picture).mean()
+
+
+def test_a_wall_that_a_moving_body_uncovers_gets_no_streaks():
+    """The flow is a ramp there and would stretch the dream along the motion, tick after tick."""
+    rng = np.random.default_rng(5)
+    wall = np.full((240, 320, 3), 150, np.uint8)
+    noise = cv2.GaussianBlur(rng.normal(size=(120, 80)), (0, 0), 2)[..., None]
+    body = np.clip(90 + 240 * noise, 0, 140)
+
+    def seen(n: int) -> Image:
+        image = wall.copy()
+        image[60:180, 60 + 4 * n : 140 + 4 * n] = body
+        return image
+
+    feedback = begun(seen(0))
+    dream = cv2.GaussianBlur(rng.normal(0, 100, (240, 320, 3)), (0, 0), 1.5).astype(np.float32)
+    feedback.residual[:] = dream
+    for n in range(1, 16):
+        feedback.follow(seen(n), STILL.replace(persistence_s=60), TICK_S)
+    uncovered = feedback.residual[80:160, 70:110]
+    body_now = feedback.residual[80:160, 130:190]
+
+    def roughness(array: Array, axis: int) -> float:
+        return float((np.diff(array, axis=axis) ** 2).mean())
+
+    streaks = roughness(uncovered, 0) - roughness(uncovered, 1)
+    assert streaks < 0.1 * roughness(dream, 0)
+    assert roughness(body_now, 0) > 0.3 * roughness(dream, 0)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livedream.dream.residual import flow_confidence, scene_similarity, soft_limit, within_range
+from livedream.dream.residual import (
+    flow_confidence,
+    scene_similarity,
+    soft_limit,
+    unstretched,
+    within_range,
+)
 
 TICK_S = 1 / 30
 
@@ -77,3 +83,19 @@ def test_another_scene_is_recognised_and_noise_in_the_dark_is_not_one(picture):
     assert scene_similarity(now, now // 2 + 60) == 1  # another exposure
     assert scene_similarity(now, 255 - np.flip(now)) < 0.1
     assert scene_similarity(dark[0], dark[1]) == 1
+
+
+def flow_of(along, across, size=(120, 160)):
+    """A flow that is linear about the centre."""
+    y, x = np.indices(size, np.float32)
+    return np.stack([along * (x - 80) + across * (y - 60), 0 * x], 2).astype(np.float32)
+
+
+def test_only_where_a_flow_stretches_it_a_dream_is_dropped():
+    assert unstretched(np.full((120, 160, 2), 7, np.float32)).min() == pytest.approx(1)
+    zoom = flow_of(-0.1, 0)
+    zoom[..., 1] = np.swapaxes(flow_of(-0.1, 0, (160, 120)), 0, 1)[..., 0]
+    for kept in (zoom, flow_of(0.3, 0), flow_of(-0.03, 0)):  # larger, squeezed, an error of the flow
+        assert unstretched(kept)[16:-16, 16:-16].min() > 0.95
+    for streaks in (flow_of(-0.5, 0), flow_of(0, 0.8)):  # twice as long, and sheared
+        assert unstretched(streaks)[16:-16, 16:-16].max() < 0.5
