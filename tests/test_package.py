@@ -99,9 +99,10 @@ def test_the_wheel_is_small_and_holds_all_that_is_needed_and_nothing_else(wheel)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     data = {"dreamnet.safetensors", "dreamnet.json", "photograph.jpg"}
-    data |= {path.relative_to(ROOT / "models").as_posix() for path in (ROOT / "models" / "graphs").iterdir()}
+    folders = (ROOT / "models" / "graphs", ROOT / "models" / "words")
+    data |= {path.relative_to(ROOT / "models").as_posix() for folder in folders for path in folder.iterdir()}
     assert {f"livedream/data/models/{name}" for name in data} <= names
-    for pattern in ("**/*.py", "**/*.toml", "**/*.json", "**/*.html", "py.typed"):
+    for pattern in ("**/*.py", "**/*.toml", "**/*.txt", "**/*.json", "**/*.html", "py.typed"):
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "livedream").glob(pattern)}
         assert files
         assert files <= names

@@ -18,10 +18,18 @@ def value(objective: Objective, activation: Tensor) -> Tensor:
     if objective.guide is not None:
         features = torch.from_numpy(objective.guide.features).to(activation.device, activation.dtype)
         return guide_value(activation, features)
+    if objective.emphasis is not None:
+        weights = torch.from_numpy(objective.weights(activation.shape[1]))
+        return weighted_value(activation, weights.to(activation.device))
     if objective.channels:
         count = activation.shape[1]
         activation = activation[:, [channel % count for channel in objective.channels]]
     return 0.5 * activation.float().square().sum()
+
+
+def weighted_value(activation: Tensor, weights: Tensor) -> Tensor:
+    """Half the squared norm of an activation (1, C, h, w), its channels weighted by (1, C, 1, 1)."""
+    return 0.5 * (weights * activation.float().square()).sum()
 
 
 def guide_value(activation: Tensor, features: Tensor) -> Tensor:

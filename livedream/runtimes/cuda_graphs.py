@@ -24,25 +24,29 @@ _WARM_UPS = 3
 #: One capture at a time: runtimes are compared in a thread of their own.
 _CAPTURING = threading.Lock()
 
-#: From an image to what was found in it.
-Function = Callable[[Tensor], tuple[Tensor, ...]]
+#: From an image, and what else is given, to what was found in it.
+Function = Callable[..., tuple[Tensor, ...]]
 
 
-def capture(x: Tensor, step: Function) -> Function:
-    """``step`` as a CUDA graph for inputs like ``x``, on the GPU. Raises ``RuntimeError`` if that fails."""
-    given = x.detach().clone()
+def capture(x: Tensor, step: Function, *more: Tensor) -> Function:
+    """``step`` as a CUDA graph for inputs like ``x`` and ``more``, on the GPU.
+
+    Raises ``RuntimeError`` if that fails.
+    """
+    given = [tensor.detach().clone() for tensor in (x, *more)]
     side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side_stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side_stream):  # libraries choose their kernels before the capture
         for _ in range(_WARM_UPS):
-            step(given)
+            step(*given)
     torch.cuda.current_stream().wait_stream(side_stream)
     graph = torch.cuda.CUDAGraph()
     with _CAPTURING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        results = step(given)
+        results = step(*given)
 
-    def replay(x: Tensor) -> tuple[Tensor, ...]:
-        given.copy_(x)
+    def replay(*inputs: Tensor) -> tuple[Tensor, ...]:
+        for place, tensor in zip(given, inputs, strict=True):
+            place.copy_(tensor)
         graph.replay()
         return tuple(result.clone() for result in results)
 
@@ -52,33 +56,33 @@ def capture(x: Tensor, step: Function) -> Function:
 class CudaGraphs:
     """Captures each step on its first run and replays it from then on; plain calls if that fails."""
 
-    def __init__(self, capture: Callable[[Tensor, Function], Function] = capture) -> None:
+    def __init__(self, capture: Callable[..., Function] = capture) -> None:
         self._capture = capture
         self._captured: OrderedDict[Hashable, Function] = OrderedDict()
         self._lock = threading.Lock()
         self.working = True
 
-    def __call__(self, key: Hashable, x: Tensor, step: Function) -> tuple[Tensor, ...]:
-        """``step(x)``, captured under ``key``: a step of the same key must do the same to any ``x``.
+    def __call__(self, key: Hashable, x: Tensor, step: Function, *more: Tensor) -> tuple[Tensor, ...]:
+        """``step(x, *more)``, captured under ``key``: a step of the same key must do the same to any inputs.
 
-        A CUDA graph goes on reading the tensors that its step read, so ``key`` must keep them alive.
-        ``x`` and the results are on the GPU; the results belong to the caller.
+        A CUDA graph goes on reading the other tensors that its step read, so ``key`` must keep them alive.
+        Inputs and results are on the GPU; the results belong to the caller.
         """
         with self._lock:  # a CUDA graph has one input and one output, for all threads
-            return self._run(key, x, step) if self.working else step(x)
+            return self._run(key, step, x, *more) if self.working else step(x, *more)
 
-    def _run(self, key: Hashable, x: Tensor, step: Function) -> tuple[Tensor, ...]:
+    def _run(self, key: Hashable, step: Function, x: Tensor, *more: Tensor) -> tuple[Tensor, ...]:
         if key not in self._captured:
             try:
-                self._captured[key] = self._capture(x, step)
+                self._captured[key] = self._capture(x, step, *more)
             except RuntimeError as error:
                 log.warning("CUDA graphs disabled: %s", error)
                 self.working = False
-                return step(x)
+                return step(x, *more)
             while len(self._captured) > MOST_GRAPHS:
                 self._captured.popitem(last=False)
         self._captured.move_to_end(key)
-        return self._captured[key](x)
+        return self._captured[key](x, *more)
 
 
 #: A function without arguments that reads and writes tensors whose addresses stay the same.

@@ -21,7 +21,7 @@ from livedream.extras import full_command, installed, require_installed
 from livedream.frame import Array
 from livedream.networks.catalogue import find_weights, network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec, graphs_dir, weights_hash
-from livedream.networks.objective import Guide, Objective
+from livedream.networks.objective import Guide, HeldWeights, Objective
 from livedream.networks.provenance import require_undamaged
 from livedream.runtimes import calibration, registry
 from livedream.runtimes.base import Backend, Session, Step
@@ -92,6 +92,7 @@ class ExportedBackend:
         self._given_up: dict[GraphSpec, str] = {}
         self._opened_s: float | None = None
         self._guide_features: tuple[Guide, Array] | None = None
+        self._weights = HeldWeights()
         self._ran: OpenedGraph | None = None
         self._looked: tuple[Key, Session] | None = None
         atexit.register(self.close)  # OpenVINO ends the process when Python ends while it compiles
@@ -203,7 +204,7 @@ class ExportedBackend:
         guide = objective.guide
         if guide is None:
             channels = network_info(self._network).layer(layer).channels
-            return _channel_weights(channels, objective.channels)
+            return self._weights(objective, channels)
         if self._guide_features is None or self._guide_features[0] is not guide:
             chosen = np.linspace(0, guide.features.shape[1] - 1, GUIDE_FEATURES).round().astype(int)
             self._guide_features = guide, np.ascontiguousarray(guide.features[:, chosen], np.float32)
@@ -285,11 +286,6 @@ class ExportedBackend:
     def _report(self, text: str, level: int) -> None:
         self.message = text
         log.log(level, text)
-
-
-@functools.lru_cache(maxsize=256)
-def _channel_weights(count: int, channels: tuple[int, ...]) -> Array:
-    return Objective(channels).weights(count)
 
 
 def neighbours(spec: GraphSpec, layers: list[str]) -> list[GraphSpec]:

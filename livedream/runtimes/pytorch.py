@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from livedream.errors import DeviceLostError
 from livedream.frame import Array
-from livedream.networks.autograd import guide_value, pools, value
+from livedream.networks.autograd import guide_value, pools, value, weighted_value
 from livedream.networks.load import Trunk, load_network
-from livedream.networks.objective import Guide, Objective
+from livedream.networks.objective import Guide, HeldWeights, Objective
 from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import CudaGraphs
 from livedream.runtimes.device_errors import reason_of
@@ -66,6 +66,7 @@ class TorchBackend:
         self._trunk = trunk
         self._truncated: dict[str, nn.Module] = {}
         self._guide: tuple[Guide, Tensor] | None = None
+        self._weights, self._weights_tensor = HeldWeights(), (np.empty(0, np.float32), torch.empty(0))
         if graphs is None and cuda_graphs and self.device.type == "cuda":
             graphs = CudaGraphs()
         self._graphs = graphs
@@ -114,10 +115,10 @@ class TorchBackend:
 
     def on_device(self, layer: str, size: tuple[int, int], objective: Objective) -> DeviceGradient:
         """See :class:`livedream.runtimes.on_device.OnDevice`."""
-        features = self._features_of(objective.guide)
-        key = self, layer, objective.channels, objective.pool_gradient
+        second = self._second(objective)
+        key = self, layer, () if second is not None else objective.channels, objective.pool_gradient
         return DeviceGradient(
-            key, lambda image, second: self._eager(image, layer, objective, second)[0], features
+            key, lambda image, given: self._eager(image, layer, objective, given)[0], second
         )
 
     def features(self, image: Array, layer: str) -> Array:
@@ -144,41 +145,56 @@ class TorchBackend:
         ``image`` is RGB float32 (1, 3, H, W) in [0, 1]; the direction is fp32 of the same shape, divided by
         its mean absolute value (google/deepdream, ``make_step``); zero where the activation is dead.
         """
-        features = self._features_of(objective.guide)
+        second = self._second(objective)
         if self._graphs is None:
-            return self._eager(image, layer, objective, features)
+            return self._eager(image, layer, objective, second)
+        key: tuple[object, ...] = (layer, tuple(image.shape), objective.pool_gradient)
+        if objective.guide is None and second is not None:  # weights are an input, new ones a copy
+            gradient, strength, activity = self._graphs(
+                (*key, "weights"), image, lambda x, given: self._eager(x, layer, objective, given), second
+            )
+            return gradient, strength, activity
         # The guide's features themselves, not their id: the CUDA graph goes on reading them.
-        key = (
-            layer,
-            tuple(image.shape),
-            objective.channels,
-            objective.pool_gradient,
-            objective.guide,
-            features,
-        )
         gradient, strength, activity = self._graphs(
-            key, image, lambda x: self._eager(x, layer, objective, features)
+            (*key, objective.channels, objective.guide, second),
+            image,
+            lambda x: self._eager(x, layer, objective, second),
         )
         return gradient, strength, activity
 
     def _eager(
-        self, image: Tensor, layer: str, objective: Objective, features: Tensor | None
+        self, image: Tensor, layer: str, objective: Objective, second: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         x = self._input(image).requires_grad_(True)
         with torch.enable_grad(), pools(objective.pool_gradient):
             activation = self._network(layer)(x)
-            raised = value(objective, activation) if features is None else guide_value(activation, features)
+            if second is None:
+                raised = value(objective, activation)
+            elif objective.guide is not None:
+                raised = guide_value(activation, second)
+            else:
+                raised = weighted_value(activation, second)
             (gradient,) = torch.autograd.grad(raised, x)
         gradient = gradient.float()
         found = raised.detach().clamp_min(0.0)
-        strength = (found if features is not None else 2 * found).sqrt()
+        strength = (found if objective.guide is not None else 2 * found).sqrt()
         activity = activation.detach().float().square().mean((0, 2, 3))
         return gradient / gradient.abs().mean().clamp_min(1e-12), strength, activity
 
-    def _features_of(self, guide: Guide | None) -> Tensor | None:
-        """The guide's features on the device, in the network's precision; of the last guide they are kept."""
-        if guide is None:
+    def _second(self, objective: Objective) -> Tensor | None:
+        """What the gradient takes beside the image, on the device: a guide's features, or weights if there is
+        an emphasis. That of the last guide and of the last emphasis is kept."""
+        if objective.guide is not None:
+            return self._features_of(objective.guide)
+        if objective.emphasis is None:
             return None
+        weights = self._weights(objective, len(objective.emphasis))
+        if self._weights_tensor[0] is not weights:
+            self._weights_tensor = weights, torch.from_numpy(weights).to(self.device)
+        return self._weights_tensor[1]
+
+    def _features_of(self, guide: Guide) -> Tensor:
+        """The guide's features on the device, in the network's precision."""
         if self._guide is None or self._guide[0] is not guide:
             self._guide = guide, torch.from_numpy(guide.features).to(self.device, self.precision)
         return self._guide[1]

@@ -63,7 +63,7 @@ class TorchGraphSession:
         outputs = (
             self._run(x, held)
             if self._graphs is None
-            else self._graphs(held, x, lambda given: self._run(given, held))
+            else self._graphs(tuple(held.shape), x, self._run, held)
         )
         gradient, strength, activity = (output.cpu().numpy() for output in outputs)
         return Step(np.ascontiguousarray(gradient[0].transpose(1, 2, 0)), float(strength), activity)
@@ -87,7 +87,7 @@ class TorchGraphSession:
         return torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None]
 
     def _held(self, second: Array) -> Tensor:
-        """``second`` on the device, the same tensor for the same array: a CUDA graph goes on reading it."""
+        """``second`` on the device, the same tensor for the same array."""
         key = id(second)
         if key not in self._seconds:
             self._seconds[key] = second, torch.from_numpy(second).to(self.device)

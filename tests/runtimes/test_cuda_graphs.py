@@ -87,6 +87,33 @@ def test_another_guide_never_replays_the_one_before(reference, image):
         np.testing.assert_allclose(found.gradient, expected.gradient, rtol=1e-4, atol=1e-4)
 
 
+def test_another_emphasis_is_captured_no_second_time(reference, image):
+    captured = []
+
+    def capture(x, step, weights):
+        captured.append(1)
+        return step
+
+    backend = TorchBackend(load_network("dreamnet"), CPU, torch.float32, graphs=CudaGraphs(capture))
+    for n in range(3):
+        objective = Objective((1, 40 * n), emphasis=np.linspace(0, n + 1, CHANNELS, dtype=np.float32))
+        found = backend.gradient(image, LAYER, objective)
+        expected = reference.gradient(image, LAYER, objective)
+        np.testing.assert_allclose(found.gradient, expected.gradient, rtol=1e-4, atol=1e-4)
+    assert len(captured) == 1
+
+
+@pytest.mark.gpu
+def test_another_emphasis_on_a_gpu(image):
+    graphs, plain = (
+        TorchBackend(load_network("dreamnet"), torch.device("cuda"), cuda_graphs=on) for on in (True, False)
+    )
+    for n in range(3):
+        objective = Objective(emphasis=np.linspace(n, 2, CHANNELS, dtype=np.float32))
+        expected = plain.gradient(image, LAYER, objective).gradient
+        assert cosine(graphs.gradient(image, LAYER, objective).gradient, expected) > 0.999
+
+
 @pytest.mark.gpu
 def test_a_replay_gives_the_gradient_of_the_new_image(image):
     graphs, plain = (

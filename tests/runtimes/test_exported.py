@@ -38,7 +38,14 @@ def until(condition):
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize(
-    "objective", [LAYER_L2, Objective((3, 17)), Objective(pool_gradient="soft")], ids=str
+    "objective",
+    [
+        LAYER_L2,
+        Objective((3, 17)),
+        Objective(pool_gradient="soft"),
+        Objective(emphasis=np.linspace(0, 2, 480, dtype=np.float32)),
+    ],
+    ids=["all", "channels", "soft", "emphasis"],
 )
 def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, objective):
     fast = backend(runtime=runtime, wait=True)
@@ -47,6 +54,19 @@ def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, o
     assert np.abs(found.gradient).mean() == pytest.approx(1, rel=0.01)
     assert cosine(found.activity, expected.activity) > 0.99
     assert fast.name.startswith({"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}[runtime])
+
+
+def test_another_emphasis_with_each_step_opens_nothing_anew(reference, backend, image):
+    fast = backend(runtime="onnxruntime", wait=True)
+    fast.gradient(image, LAYER, LAYER_L2)
+    opened = fast._store.opened()
+    for n in range(3):
+        emphasis = np.zeros(480, np.float32)
+        emphasis[40 * n : 40 * n + 40] = 1 + n
+        objective = Objective(emphasis=emphasis)
+        found, expected = fast.gradient(image, LAYER, objective), reference.gradient(image, LAYER, objective)
+        assert cosine(found.gradient, expected.gradient) > 0.999
+    assert fast._store.opened() == opened
 
 
 @pytest.mark.parametrize("count", [70, 400])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from livedream.errors import BackendError, DeviceLostError
-from livedream.networks.objective import LAYER_L2, Guide, Objective
+from livedream.networks.objective import LAYER_L2, Guide, HeldWeights, Objective
 from livedream.runtimes import pytorch as backend
 from livedream.runtimes.devices import choose_device
 from livedream.runtimes.pytorch import TorchBackend, choose_precision
@@ -99,6 +99,50 @@ def test_a_cpu_dreams_in_bf16_only_where_it_has_units_for_it(monkeypatch, units,
 def test_weights_say_which_channels_count():
     assert Objective().weights(4).flatten().tolist() == [1, 1, 1, 1]
     assert Objective((1, 6)).weights(4).flatten().tolist() == [0, 1, 1, 0]
+
+
+def test_emphasis_multiplies_the_weights_of_the_channels():
+    emphasis = np.array([0, 0.5, 2, 1], np.float32)
+    assert Objective(emphasis=emphasis).weights(4).flatten().tolist() == [0, 0.5, 2, 1]
+    assert Objective((1, 6), emphasis=emphasis).weights(4).flatten().tolist() == [0, 0.5, 2, 0]
+    with pytest.raises(ValueError, match=r"emphasis of shape \(4,\) for 5 channels"):
+        Objective(emphasis=emphasis).weights(5)
+
+
+def test_weights_are_the_same_array_for_the_same_emphasis():
+    held, emphasis = HeldWeights(), np.ones(4, np.float32)
+    first = held(Objective(emphasis=emphasis), 4)
+    assert held(Objective(emphasis=emphasis), 4) is first
+    assert held(Objective((1,), emphasis=emphasis), 4) is not first
+    for n in range(100):  # of arrays that may get each other's place in memory
+        other = np.full(4, n, np.float32)
+        assert (held(Objective(emphasis=other), 4) == n).all()
+    assert len(held._held) <= 16
+
+
+@pytest.mark.parametrize("channels", [(), (2, 30)])
+def test_the_direction_follows_the_emphasis(channels):
+    image, emphasis = picture(20, 24), np.linspace(0, 3, 16, dtype=np.float32)
+    objective = Objective(channels, emphasis=emphasis)
+    backend = TorchBackend(Tiny(), CPU, torch.float32)
+    found = backend.gradient(image, "any", objective)
+    x = tensor(image).clone().requires_grad_(True)
+    weighted = torch.from_numpy(objective.weights(16)) * torch.relu(Tiny().conv(x)).square()
+    (0.5 * weighted.sum()).backward()
+    np.testing.assert_allclose(found.gradient, directions(x), rtol=1e-4, atol=1e-4)
+    assert found.strength == pytest.approx(float(weighted.detach().sum().sqrt()), rel=1e-4)
+    on_device = backend.on_device("any", (24, 20), objective)
+    again = on_device.run(tensor(image), on_device.second)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(again, found.gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_another_emphasis_is_the_same_function_on_a_device():
+    backend = TorchBackend(Tiny(), CPU, torch.float32)
+    keys = {
+        backend.on_device("any", (24, 20), Objective(emphasis=np.full(16, n, np.float32))).key
+        for n in range(3)
+    }
+    assert len(keys) == 1
 
 
 def test_a_guide_pulls_each_position_to_its_best_match():
