@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: A visitor must be back in the mirror within a second of arriving; detecting them takes a fifth of it.
-RETURN_S = 0.6
 #: The scene that is the attract dream.
 ATTRACT_SCENE = "attract"
 

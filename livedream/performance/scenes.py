@@ -7,6 +7,10 @@
     [settings]
     layer = "textures"
 
+    [still]                 # while a visitor stands still, see livedream.performance.moods
+    fade_s = 60.0
+    strength = 1.5
+
 Settings that a scene does not name are at their defaults, so it looks the same whatever was shown before;
 only the network stays, if the scene names none. What belongs to the place, the machine or the person at the
 controls (see ``Spec.scope``) is not part of a scene.
@@ -16,7 +20,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +29,7 @@ from typing import Any
 from livedream.data import shipped
 from livedream.errors import OutputError, UsageError, quoted
 from livedream.files import replace_file
+from livedream.performance.moods import MOODS, Mood
 from livedream.places import scenes_dir
 from livedream.settings import SPECS, Settings
 
@@ -46,6 +51,7 @@ _NAMED = 5
 class Scene:
     """Named settings; all others are at their defaults. ``key`` is 1 to 9, or 0 for none.
 
+    ``moods`` are by their names in :data:`~livedream.performance.moods.MOODS`, those that the scene has.
     ``problems`` says what in its file could not be used.
     """
 
@@ -55,6 +61,7 @@ class Scene:
     fade_s: float = DEFAULT_FADE_S
     key: int = 0
     problems: tuple[str, ...] = field(default=(), compare=False)
+    moods: Mapping[str, Mood] = field(default_factory=dict)
 
     def over(self, base: Settings) -> Settings:
         """All settings when this scene replaces ``base``."""
@@ -65,18 +72,22 @@ class Scene:
         """The scene's file."""
         head = [f"title = {_toml(self.title)}", f"fade_s = {_toml(self.fade_s)}"]
         head += [f"key = {self.key}"] if self.key else []
-        return (
-            "\n".join([*head, "", "[settings]", *(f"{n} = {_toml(v)}" for n, v in self.settings.items())])
-            + "\n"
-        )
+        tables = {"settings": self.settings}
+        for name, mood in self.moods.items():
+            tables[name] = {"fade_s": mood.fade_s, **mood.settings}
+        for name, table in tables.items():
+            head += ["", f"[{name}]", *(f"{n} = {_toml(v)}" for n, v in table.items())]
+        return "\n".join(head) + "\n"
 
 
-def scene_of(settings: Settings, name: str, title: str, key: int = 0) -> Scene:
+def scene_of(
+    settings: Settings, name: str, title: str, key: int = 0, moods: Mapping[str, Mood] | None = None
+) -> Scene:
     """The scene that recalls ``settings``, on the same network."""
     values = settings.as_dict()
     told = [n for n in SCENE_SETTINGS if n in ("network", "layer") or values[n] != SPECS[n].default]
     values = {name: values[name] for name in told}
-    return Scene(name, values, title, key=key)
+    return Scene(name, values, title, key=key, moods=moods or {})
 
 
 def user_dir() -> Path:
@@ -91,18 +102,35 @@ def read_scene(path: Path) -> Scene:
     """
     content = _content(path)
     problems = []
-    unknown = [name for name in content if name not in ("title", "fade_s", "key", "settings")]
+    known = ("title", "fade_s", "key", "settings", *MOODS)
+    unknown = [name for name in content if name not in known]
     if unknown:
-        problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: title, fade_s, key, settings")
-    table = content.get("settings", {})
+        problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: {', '.join(known)}")
+    settings = _settings(content.get("settings", {}), f"scene {path}: ", "settings", problems)
+    moods = {name: _mood(content[name], path, name, problems) for name in MOODS if name in content}
+    title, fade_s, key = (
+        content.get("title", path.stem),
+        content.get("fade_s", DEFAULT_FADE_S),
+        content.get("key", 0),
+    )
+    if not isinstance(title, str):
+        problems.append(f"scene {path}: title: invalid value {quoted(title)}: expected a text in quotes")
+        title = path.stem
+    fade_s = _fade_s(fade_s, f"scene {path}: ", problems)
+    if type(key) is not int or not 0 <= key <= 9:
+        problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
+        key = 0
+    return Scene(path.stem, settings, title, fade_s, key, tuple(problems), moods)
+
+
+def _settings(table: Any, where: str, name: str, problems: list[str]) -> dict[str, Any]:
+    """What can be used of a table of settings; ``where`` begins what is said about the rest."""
     if not isinstance(table, dict):
-        problems.append(f"scene {path}: settings: invalid value {quoted(table)}: expected a table [settings]")
-        table = {}
+        problems.append(f"{where}{name}: invalid value {quoted(table)}: expected a table [{name}]")
+        return {}
     unknown = [name for name in table if name not in SPECS]
     if unknown:
-        problems.append(
-            f"scene {path}: {_some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}"
-        )
+        problems.append(f"{where}{_some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}")
     settings = {}
     for name, value in table.items():
         if name not in SPECS:
@@ -117,24 +145,27 @@ def read_scene(path: Path) -> Scene:
             Settings(**{name: value})
         except UsageError as error:
             settings.pop(name, None)
-            problems.append(f"scene {path}: {error}")
-    title, fade_s, key = (
-        content.get("title", path.stem),
-        content.get("fade_s", DEFAULT_FADE_S),
-        content.get("key", 0),
-    )
-    if not isinstance(title, str):
-        problems.append(f"scene {path}: title: invalid value {quoted(title)}: expected a text in quotes")
-        title = path.stem
-    if isinstance(fade_s, bool) or not isinstance(fade_s, int | float) or not 0 <= fade_s <= _LONGEST_FADE_S:
-        problems.append(
-            f"scene {path}: fade_s: invalid value {quoted(fade_s)}: expected 0–{_LONGEST_FADE_S:.0f} s"
-        )
-        fade_s = DEFAULT_FADE_S
-    if type(key) is not int or not 0 <= key <= 9:
-        problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
-        key = 0
-    return Scene(path.stem, settings, title, float(fade_s), key, tuple(problems))
+            problems.append(f"{where}{error}")
+    return settings
+
+
+def _mood(table: Any, path: Path, name: str, problems: list[str]) -> Mood:
+    """A mood's table: settings, and ``fade_s`` beside them."""
+    where, fade_s = f"scene {path}: {name}: ", DEFAULT_FADE_S
+    if isinstance(table, dict):
+        fade_s = _fade_s(table.get("fade_s", DEFAULT_FADE_S), where, problems)
+        table = {n: value for n, value in table.items() if n != "fade_s"}
+        if "network" in table:
+            problems.append(f"{where}network: only the whole scene can have one, in [settings]")
+            del table["network"]
+    return Mood(_settings(table, where, name, problems), fade_s)
+
+
+def _fade_s(value: Any, where: str, problems: list[str]) -> float:
+    if not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= _LONGEST_FADE_S:
+        return float(value)
+    problems.append(f"{where}fade_s: invalid value {quoted(value)}: expected 0–{_LONGEST_FADE_S:.0f} s")
+    return DEFAULT_FADE_S
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -210,8 +241,12 @@ class Scenes:
                 f"invalid scene name {quoted(name)}: expected up to 60 letters, digits, spaces, - and _"
             )
 
-    def store(self, settings: Settings, name: str, key: int = 0) -> Path:
-        """Store ``settings`` as the scene ``name``, on a digit if any; never leaves a half-written file.
+    def store(
+        self, settings: Settings, name: str, key: int = 0, moods: Mapping[str, Mood] | None = None
+    ) -> Path:
+        """Store ``settings`` and ``moods`` as the scene ``name``, on a digit if any.
+
+        There is never a half-written file.
 
         Raises ``UsageError`` for a name that no file can have, ``OutputError`` when it cannot be written.
         """
@@ -222,7 +257,7 @@ class Scenes:
         except OSError as error:
             raise OutputError(f"no folder {str(self.own)!r} for scenes: {error.strerror}") from error
         title = f"Scene {key}" if name == f"scene-{key}" else name
-        replace_file(path, scene_of(settings, name, title, key).text().encode())
+        replace_file(path, scene_of(settings, name, title, key, moods).text().encode())
         return path
 
 

@@ -16,8 +16,9 @@ from livedream.controls.port import Change
 from livedream.curves import half_life_s
 from livedream.errors import LivedreamError, MissingPackageError, UsageError
 from livedream.networks.dreamable import dreamable_networks
-from livedream.performance.attract import ATTRACT_SCENE, RETURN_S, Attract
+from livedream.performance.attract import ATTRACT_SCENE, Attract
 from livedream.performance.fade import Fade
+from livedream.performance.moods import RETURN_S, Mood, Moods
 from livedream.performance.scenes import Scene, Scenes
 from livedream.performance.state import (
     DREAMT,
@@ -84,6 +85,27 @@ def possible(
     return settings, tuple(problems)
 
 
+def usable_moods(
+    scene: Scene, base: Settings, networks: Collection[str] | None = None
+) -> tuple[dict[str, Mood], tuple[str, ...]]:
+    """The moods of ``scene`` that are possible when recalled from ``base``, and what is wrong with others.
+
+    ``networks`` are as in :func:`possible`.
+    """
+    moods, problems = {}, []
+    for name, mood in scene.moods.items():
+        whole = replace(scene, settings={**scene.settings, **mood.settings}, problems=())
+        new = set(possible(whole, base, networks)[1]) - set(
+            possible(replace(whole, settings=scene.settings), base, networks)[1]
+        )
+        problems += [
+            text.replace(f"scene {scene.name}: ", f"scene {scene.name}: {name}: ", 1) for text in sorted(new)
+        ]
+        if not new:
+            moods[name] = mood
+    return moods, tuple(problems)
+
+
 class Performance:
     """Holds the settings, and plays them. Times are ``now``, in seconds of one clock.
 
@@ -96,6 +118,10 @@ class Performance:
         self.played = Played(state.settings)
         self._state = state
         self._scenes = scenes
+        self._moods = Moods()
+        if scene:
+            self._moods.begin(usable_moods(scenes.named(scene), state.settings, state.networks)[0])
+        self._goal = state.settings  # what is wanted, in the present mood
         self._fade: Fade | None = None
         self._persistence_limit_s: float | None = None
         self._mirrored: Settings | None = None  # to return to when the attract dream ends
@@ -110,19 +136,21 @@ class Performance:
         """The settings that are played now."""
         return self.played.settings
 
-    def step(self, now: float, somebody: bool | None) -> list[News]:
+    def step(self, now: float, somebody: bool | None, motion: float = 1.0) -> list[News]:
         """Play on to ``now``; returns what the operator should read.
 
-        ``somebody`` is whether a visitor is there, None where nobody looks for visitors.
+        ``somebody`` is whether a visitor is there, None where nobody looks for visitors; ``motion`` is the
+        fraction (0..1) of them that moves.
         """
         news = self._read(now) + self._stored()
         self._somebody = bool(somebody)
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
-            case "begin":
+            case "begin" if not self._moods.has("alone"):
                 self._mirrored = self._state.settings
                 self._start_reading(lambda: self._scenes.named(ATTRACT_SCENE), ATTRACT_SCENE, None, "attract")
             case "end":
                 self._go_back(now)
+        self._follow(now, somebody, motion)
         self._play(now)
         return news
 
@@ -140,30 +168,31 @@ class Performance:
             case Store(name, key):
                 self._scenes.check_name(name)
                 settings = self._state.settings
-                self._storing.append(self._disk.submit(self._scenes.store, settings, name, key))
+                moods = self._moods.all
+                self._storing.append(self._disk.submit(self._scenes.store, settings, name, key, moods))
             case _:
                 if self.attract.wake(now):
                     self._go_back(now)
                 state = self._state
                 if self.settings.journey and dreamt.layer and action in _LEAVES_JOURNEY:
                     state = state.instead(layer=dreamt.layer)
-                self._set(state.after(action, dreamt.guides), origin)
+                self._change(state.after(action, dreamt.guides), origin)
                 self._play(now)
 
     def replace(self, origin: str, **changes: str) -> None:
         """Want other settings from now on, because the wanted ones are not possible."""
-        self._set(self._state.instead(**changes), origin)
+        self._change(self._state.instead(**changes), origin)
 
     def restore(self, settings: Settings, origin: str) -> None:
         """Go back to earlier ``settings`` of the scene; what belongs to place, machine and person stays."""
         kept = {name: getattr(settings, name) for name, spec in SPECS.items() if spec.scope == "scene"}
         self._fade = None
-        self._set(replace(self._state, settings=self._state.settings.replace(**kept)), origin)
+        self._change(replace(self._state, settings=self._state.settings.replace(**kept)), origin)
 
     @property
     def wanted(self) -> Settings:
         """The settings that are wanted: the goal of a fade, not its present point."""
-        return self._state.settings
+        return self._goal
 
     def changes(self) -> list[Change]:
         """What has changed since the last call, for the controls."""
@@ -179,16 +208,45 @@ class Performance:
         """Finish what is being stored. May be called twice."""
         self._disk.shutdown()
 
+    def _change(self, state: PlayState, origin: str) -> None:
+        """Set what no mood shall change any more."""
+        before, after = self._state.settings, state.settings
+        self._moods.leave([n for n in SPECS if getattr(before, n) != getattr(after, n)])
+        self._set(state, origin)
+
     def _set(self, state: PlayState, origin: str) -> None:
         before, self._state = self._state.settings, state
         names = tuple(n for n in SPECS if getattr(before, n) != getattr(state.settings, n))
         if names:
             self._changes.append(Change(origin, names, state.settings, self.scene))
+        self._aim()
         if self._fade is not None:
-            self._fade = self._fade.towards(state.settings)
+            self._fade = self._fade.towards(self._goal)
+
+    def _aim(self) -> None:
+        """Make what is wanted the goal, in the present mood if that is possible."""
+        settings = self._state.settings
+        try:
+            self._goal = consistent(self._moods.over(settings), settings)
+            require_exported(self._goal)
+        except LivedreamError:
+            self._goal = settings
+
+    def _follow(self, now: float, somebody: bool | None, motion: float) -> None:
+        """Fade to another mood of the scene, if the visitors have changed it."""
+        before = self._moods.name
+        alone = self.attract.active and self._mirrored is None
+        fade_s = self._moods.step(now, somebody, motion, alone)
+        if fade_s is None:
+            return
+        shown = self._faded(now)
+        self._aim()
+        self._fade = Fade(shown, self._goal, now, fade_s) if fade_s > 0 else None
+        if before == "alone":
+            self._persistence_limit_s = half_life_s(_LEFT, RETURN_S)
 
     def _faded(self, now: float) -> Settings:
-        return self._state.settings if self._fade is None else self._fade.at(now)
+        return self._goal if self._fade is None else self._fade.at(now)
 
     def _play(self, now: float) -> None:
         if self._fade is not None and self._fade.over(now):
@@ -204,7 +262,7 @@ class Performance:
         self._fade = self._persistence_limit_s = None
         self._set(replace(self._state, settings=goal), origin)
         if duration_s > 0:
-            self._fade = Fade(before, goal, now, duration_s)
+            self._fade = Fade(before, self._goal, now, duration_s)
 
     def _go_back(self, now: float) -> None:
         if self._mirrored is not None:
@@ -242,6 +300,9 @@ class Performance:
         fade_s = asked.fade_s if isinstance(asked, Recall) and asked.fade_s is not None else scene.fade_s
         news: list[News] = []
         if asked is not None:
+            moods, wrong = usable_moods(scene, self._state.settings, self._state.networks)
+            problems += wrong
+            self._moods.begin(moods)
             self.scene = scene.name
             news.append((f"scene: {scene.title}", False))
         self._fade_to(goal, now, fade_s, origin)

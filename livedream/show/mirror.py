@@ -165,7 +165,7 @@ class Mirror:
     def _play(self, now: float) -> None:
         """Let scenes, fades and visitors change the settings."""
         self._feeds.listen(now)
-        for text, alarm in self._performance.step(now, self._somebody()):
+        for text, alarm in self._performance.step(now, self._somebody(), self._presence.motion):
             self._bulletin.say(text, now, alarm=alarm)
         self._order()
 

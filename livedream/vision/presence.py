@@ -62,6 +62,14 @@ class PresenceDetector:
         self._looks = 0
         self._time_s = 0.0
 
+    @property
+    def motion(self) -> float:
+        """The fraction (0..1) of what is in front of the background that moves; 1 where nothing is."""
+        if self.in_front is None or self.moving is None:
+            return 1.0
+        there = float(np.maximum(self.in_front, self.moving).sum())
+        return float(self.moving.sum()) / there if there > 0 else 1.0
+
     def see(self, image: Image, time_s: float) -> None:
         """Take a grey frame (H, W) uint8 captured at ``time_s``; only :data:`LOOK_HZ` a second are used."""
         passed_s = time_s - self._time_s

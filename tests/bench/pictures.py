@@ -3,78 +3,65 @@
     python -m tests.bench.pictures --data DIR [--only NAME …]
 
 ``DIR`` holds the photographs and the video that they show: sky1024px.jpg, astronaut.png, chelsea.png and
-webcam_signing.mp4, at any depth. Every tick dreams on one frame of 30 a second, as the mirror does.
+webcam_signing.mp4, at any depth. Every tick dreams on the newest frame, 30 times a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from livedream.dream.dreamer import Dreamer
-from livedream.frame import Frame, Image, crop_to_aspect
+from livedream.frame import Image
 from livedream.networks.catalogue import WORDS
-from livedream.performance.scenes import SHIPPED_DIR, read_scene
 from livedream.settings import Settings
-from livedream.sources import open_source
-from livedream.stage.composite import Composer
-from livedream.vision.presence import PresenceDetector
+from tests.bench.playing import ASTRONAUT, CHELSEA, CLOUDS, PERSON, SIGNING, SKY, Player, Take, save
 
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
-_FPS = 30.0
-_QUALITY = 85
 _SCENE_SIZE = (960, 540)
 
-#: scene -> what it is shown on (a video with its first frame after an @), and how many ticks into it
+#: scene -> what it is shown on, and how many seconds into it
 SCENES = {
-    "attract": ("clouds", 210),
-    "cathedral": ("sky1024px.jpg", 150),
-    "clouds": ("sky1024px.jpg", 150),
-    "eyes": ("astronaut.png", 120),
-    "fur": ("chelsea.png", 120),
-    "garden": ("webcam_signing.mp4@0", 60),
-    "ghost": ("webcam_signing.mp4@180", 60),
-    "journey": ("astronaut.png", 400),
-    "only-you": ("webcam_signing.mp4@0", 70),
-    "zoom": ("clouds", 200),
+    "attract": (CLOUDS, 7.0),
+    "cathedral": (SKY, 5.0),
+    "clouds": (SKY, 5.0),
+    "eyes": (ASTRONAUT, 4.0),
+    "fur": (CHELSEA, 4.0),
+    "garden": (PERSON, 2.5),
+    "ghost": (PERSON, 2.5),
+    "journey": (ASTRONAUT, 13.0),
+    "only-you": (PERSON, 2.5),
+    "zoom": (CLOUDS, 6.5),
 }
-#: Of a photograph, only the upper part: a visitor's face must be in it.
-_ROWS = {"astronaut.png": 288}
 _DIVES = ({"feedback": 1.0, "zoom": 8.0, "spin": 4.0}, {"feedback": 1.0, "zoom": 10.0, "layer": "objects"})
-_DIVE_TICKS = (10, 60, 120, 200, 240, 300)
+_DIVE_S = (1 / 3, 2.0, 4.0, 20 / 3, 8.0, 10.0)
 _SHAPINGS = ("none", "smooth", "laplacian", "colour")
 
 
 class Pictures:
-    """One dreamer for all of them; ``data`` is the folder of the photographs and the video."""
+    """One player for all of them; ``data`` is the folder of the photographs and the video."""
 
     def __init__(self, data: Path) -> None:
-        self._data = data
-        self._dreamer = Dreamer("dreamnet", backend="pytorch")
+        self._player = Player(data, backend="pytorch")
 
     def scene(self, name: str) -> Image:
         """One shipped scene."""
-        source, ticks = SCENES[name]
-        settings = Settings(**read_scene(SHIPPED_DIR / f"{name}.toml").settings)
-        return self.dream(source, settings, [ticks], _SCENE_SIZE)[0]
+        take, at_s = SCENES[name]
+        return self._player.pictures(take, name, [at_s], _SCENE_SIZE, visitors=True)[0]
 
     def clouds(self) -> Image:
         """What the mirror shows without a camera, after eight seconds."""
-        return self.dream("clouds", Settings(), [240], _SCENE_SIZE)[0]
+        return self._dream(CLOUDS, Settings(), [8.0], _SCENE_SIZE)[0]
 
     def mirror(self) -> Image:
         """A visitor, and the same moment dreamt at each layer."""
-        source, size = "webcam_signing.mp4@0", (450, 253)
+        size = (450, 253)
         plain = Settings(strength=0.0)
-        cells = self.dream(source, plain, [60], size)
+        cells = self._dream(SIGNING, plain, [2.0], size)
         for layer in WORDS:
-            cells += self.dream(source, plain.replace(layer=layer, strength=1.0), [60], size)
+            cells += self._dream(SIGNING, plain.replace(layer=layer, strength=1.0), [2.0], size)
         return _table(cells, 3)
 
     def feedback(self) -> Image:
@@ -82,49 +69,23 @@ class Pictures:
         cells = [
             cell
             for changes in _DIVES
-            for cell in self.dream("clouds", Settings(**changes), _DIVE_TICKS, (256, 144))
+            for cell in self._dream(CLOUDS, Settings(**changes), _DIVE_S, (256, 144))
         ]
-        return _table(cells, len(_DIVE_TICKS))
+        return _table(cells, len(_DIVE_S))
 
     def shaping(self) -> Image:
         """Two photographs, each without a dream and with four shapings."""
         cells = []
-        for source in ("astronaut.png", "sky1024px.jpg"):
-            cells += self.dream(source, Settings(strength=0.0), [1], (320, 180))
+        for take in (ASTRONAUT, SKY):
+            cells += self._dream(take, Settings(strength=0.0), [0.0], (320, 180))
             for shaping in _SHAPINGS:
-                cells += self.dream(source, Settings(gradient_shaping=shaping), [60], (320, 180))
+                cells += self._dream(take, Settings(gradient_shaping=shaping), [2.0], (320, 180))
         return _table(cells, 1 + len(_SHAPINGS))
 
-    def dream(
-        self, source: str, settings: Settings, ticks: Sequence[int], size: tuple[int, int]
+    def _dream(
+        self, take: Take, settings: Settings, at_s: Sequence[float], size: tuple[int, int]
     ) -> list[Image]:
-        """The mirror's pictures, (width, height) large, after so many ``ticks`` on a source."""
-        self._dreamer.reset()
-        composer, presence, shown = Composer(), PresenceDetector(), []
-        for n, frame in enumerate(islice(self._frames(source), ticks[-1]), start=1):
-            image = crop_to_aspect(frame.image, size[0] / size[1])
-            residual = self._dreamer.tick(image, settings, time_s=frame.time_s)
-            composer.see(image, frame.index, None, frame.time_s)
-            assert composer.grey is not None
-            presence.see(composer.grey, frame.time_s)
-            if n in ticks:
-                picture = composer.compose(residual, frame.index, size, settings, presence=presence)
-                assert picture is not None
-                shown.append(picture)
-        return shown
-
-    def _frames(self, source: str) -> Iterator[Frame]:
-        name, _, first = source.partition("@")
-        if name != "clouds":
-            found = next(self._data.rglob(name), None)
-            if found is None:
-                raise SystemExit(f"no {name} in {self._data}; --help names what is needed")
-            name = str(found)
-        with open_source(name, loop=False, realtime=False) as opened:
-            if opened.kind == "photo":
-                image = next(opened).image[: _ROWS.get(source)]
-                yield from (Frame(image, n, n / _FPS) for n in count())
-            yield from islice(opened, int(first or 0), None)
+        return self._player.pictures(take, settings, at_s, size)
 
 
 def _table(cells: Sequence[Image], columns: int) -> Image:
@@ -146,11 +107,7 @@ def main() -> None:
         "gradient_shaping": pictures.shaping,
     } | {f"scenes/{name}": lambda name=name: pictures.scene(name) for name in SCENES}
     for name in options.only or makers:
-        path = options.out / f"{name}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        bgr = cv2.cvtColor(makers[name](), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        sys.stdout.write(f"{path}\n")
+        save(options.out / f"{name}.jpg", makers[name]())
 
 
 if __name__ == "__main__":

@@ -136,6 +136,17 @@ def test_the_masks_are_soft_and_cover_the_visitor():
         assert np.abs(np.diff(mask, axis=1)).max() < 0.25
 
 
+def test_who_stands_moves_less_than_who_walks_and_where_nobody_is_nothing_counts_as_still():
+    def walking(t: float) -> Grey:
+        return with_somebody(t, 3, 999, sway=0.0 if t < 8 else 40.0)
+
+    assert PresenceDetector().motion == 1.0
+    standing, _ = watched(walking, 8)
+    assert standing.motion < 0.2
+    moving, _ = watched(walking, 11)
+    assert moving.motion > 0.6
+
+
 def test_the_mask_of_a_moving_visitor_does_not_flicker():
     detector = PresenceDetector()
     before, steps = None, []
