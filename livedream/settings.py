@@ -18,6 +18,14 @@ _LIVE: tuple[Command, ...] = ("mirror",)
 _EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
 _EVERY_COMMAND: tuple[Command, ...] = ("mirror", "render", "classic")
 
+#: Words that look like themselves from across a room.
+PALETTE = (
+    "birds, castle, jellyfish, flowers, dogs, peacock, insects, church, cats, sea, daisy, reptiles,"
+    " buildings, tiger, vehicles, instruments"
+)
+#: The settings that name a dream by words.
+WORD_SETTINGS = ("dream_of", "dream_to", "word_walk", "surprise")
+
 
 def _number(
     default: Number,
@@ -37,9 +45,15 @@ def _number(
     return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
 
 
-def _text(default: str, values: str, help: str) -> Any:
-    data = {"help": help, "group": "dream", "scope": "scene", "values": values}
-    return field(default=default, metadata=data | {"used_by": _EVERY_COMMAND})
+def _text(
+    default: str,
+    values: str,
+    help: str,
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = _EVERY_COMMAND,
+) -> Any:
+    data = {"help": help, "group": "dream", "scope": scope, "values": values}
+    return field(default=default, metadata=data | {"used_by": used_by})
 
 
 def _choice(
@@ -75,6 +89,30 @@ class Settings:
         "only these channels of the layer; top 3 is the third most active in the camera's image",
     )
     guide: str = _text("", "a path to an image, or to a folder of images", "dream of what this image shows")
+    dream_of: str = _text(
+        "",
+        "nothing; or a word or family, such as castle or birds; several with weights, such as"
+        " golden retriever, daisy:0.5",
+        "dream of what these words name, whatever the camera shows",
+    )
+    dream_to: str = _text("", "as dream_of", "the other end of the fader dream_blend", used_by=_EVERYWHERE)
+    dream_blend: float = _number(
+        0.0, 0.0, 1.0, 0.05, "", "a fader from what is dreamt otherwise, at 0, to dream_to, at 1"
+    )
+    word_walk: bool = _choice(
+        False,
+        "dream of one word after the other, at the pace of a journey: of those in dream_of, or of the palette"
+        " if there are not several",
+        "dream",
+    )
+    surprise: bool = _choice(False, "dream of what the network recognises in the camera's image", "dream")
+    palette: str = _text(
+        PALETTE,
+        "words with commas between them",
+        "the words that keys and word_walk step through",
+        "place",
+        _EVERYWHERE,
+    )
     steps: int = _number(2, 0, 20, 1, "", "ascent steps in each 28 ms; no tick takes more")
     octaves: int = _number(4, 1, 6, 1, "", "scales that the steps cycle through")
     octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
@@ -126,7 +164,7 @@ class Settings:
         60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=_LIVE
     )
     crossfade_s: float = _number(
-        2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, guide or network"
+        2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, words, guide or network"
     )
     zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "how fast the dream grows")
     spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "how fast the dream turns clockwise")
@@ -189,6 +227,13 @@ class Settings:
         scope="place",
         used_by=_LIVE,
     )
+    captions: bool = _choice(
+        False,
+        "tell visitors which words are dreamt, and what is recognised",
+        "show",
+        scope="place",
+        used_by=_LIVE,
+    )
     freeze: bool = _choice(False, "hold the picture", "show", scope="person", used_by=_LIVE)
     blackout: bool = _choice(False, "show black", "show", scope="person", used_by=_LIVE)
     attract_after_s: float = _number(
@@ -222,6 +267,11 @@ class Settings:
     def __post_init__(self) -> None:
         for spec in SPECS.values():
             object.__setattr__(self, spec.name, spec.check(getattr(self, spec.name)))
+
+    @property
+    def by_words(self) -> bool:
+        """Whether words may say what is dreamt."""
+        return any(getattr(self, name) for name in WORD_SETTINGS)
 
     def replace(self, **changes: Any) -> Settings:
         """A copy with some settings changed. Raises ``UsageError`` for unknown names and values."""

@@ -115,7 +115,7 @@ def test_the_control_outlives_nonsense_and_settings_without_a_range(faders, desk
         apply(Settings(), action)
     controls.announce(Refusal("faders", action, "unknown setting"))
     controls.announce(Change("scene", tuple(SPECS), Settings()))
-    assert desk.recv(1024).decode().startswith("steps ")  # network, layer, channels and guide have no range
+    assert desk.recv(1024).decode().startswith("dream_blend ")  # what comes before it has no range
     assert controls.faults() == []
 
 

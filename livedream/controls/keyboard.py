@@ -2,8 +2,8 @@
 
 A key is named by the symbol on it (``a``, ``left``, ``escape``, ``f11``), never by its place, so the table
 holds for QWERTY, QWERTZ and AZERTY alike; that is also why it has letters where others would take brackets
-and commas. The digits are the exception: they go by their place (see ``stage.window``), because an AZERTY
-keyboard has them on Shift.
+and commas. Digits and brackets are the exceptions: they go by their place (see ``sinks.window``), because an
+AZERTY keyboard has digits on Shift, and many have brackets nowhere; D does the same.
 """
 
 from __future__ import annotations
@@ -49,14 +49,35 @@ KEYS: tuple[Key, ...] = (
         "next channel, most active first; Shift: previous",
         (("c", Cycle("channels", 1)), ("shift+c", Cycle("channels", -1))),
     ),
-    Key("L", "all channels", (("l", Set("channels", "")),)),
+    Key("L", "the whole layer: all channels, no words", (("l", Set("channels", "")),)),
+    Key(
+        "[ ] D",
+        "previous or next word of the palette; D: next, with Shift previous",
+        (
+            ("[", Cycle("dream_of", -1)),
+            ("]", Cycle("dream_of", 1)),
+            ("d", Cycle("dream_of", 1)),
+            ("shift+d", Cycle("dream_of", -1)),
+        ),
+    ),
+    Key(
+        "Q",
+        "next word to blend to; Shift: previous",
+        (("q", Cycle("dream_to", 1)), ("shift+q", Cycle("dream_to", -1))),
+    ),
+    _both_ways("e", "dream_blend", "blend further to that word; Shift: back"),
+    Key("U", "dream what the camera shows: surprise me", (("u", Toggle("surprise")),)),
     Key(
         "G", "next guide image; Shift: previous", (("g", Cycle("guide", 1)), ("shift+g", Cycle("guide", -1)))
     ),
     Key(
         "N", "next network; Shift: previous", (("n", Cycle("network", 1)), ("shift+n", Cycle("network", -1)))
     ),
-    Key("J", "start/stop journey through the layers", (("j", Toggle("journey")),)),
+    Key(
+        "J",
+        "start/stop journey through the layers; Shift: through words",
+        (("j", Toggle("journey")), ("shift+j", Toggle("word_walk"))),
+    ),
     Key("1 – 9", "recall a scene", tuple((digit, RecallKey(int(digit))) for digit in _DIGITS)),
     Key(
         "Shift 1 – 9",
@@ -74,7 +95,15 @@ KEYS: tuple[Key, ...] = (
     Key("S", "save a snapshot", (("s", Command.SNAPSHOT),)),
     Key("R", "start/stop recording", (("r", Command.RECORD),)),
     Key("F", "full screen on/off", (("f", Command.FULL_SCREEN), ("f11", Command.FULL_SCREEN))),
-    Key("I Tab", "information on/off", (("i", Command.HUD), ("tab", Command.HUD))),
+    Key(
+        "I Tab",
+        "information on/off; Shift: captions for visitors",
+        (
+            ("i", Command.HUD),
+            ("tab", Command.HUD),
+            ("shift+i", Toggle("captions")),
+        ),
+    ),
     Key("H", "show/hide this help", (("h", Command.HELP), ("f1", Command.HELP))),
     Key("Esc", "quit", (("escape", Command.QUIT),)),
 )

@@ -10,8 +10,10 @@ from livedream.channels import RANKS, parse_channels
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
 from livedream.dream.targets import Crossfade, Mix, Target, target_mix
-from livedream.frame import Image
+from livedream.dream.wording import Wording
+from livedream.frame import Array, Image
 from livedream.networks.objective import active_channels
+from livedream.networks.words import word_table
 from livedream.settings import Settings
 
 #: How long a list of the most active channels stays valid; after that the image is another one.
@@ -24,8 +26,10 @@ class Aim:
     def __init__(self, gradients: Gradients, wait: bool) -> None:
         self._gradients, self._wait = gradients, wait
         self._fade = Crossfade()
+        self._wording = Wording()
         self._journey: Journey | None = None
-        self._goal_key: object = None
+        self._layer_key: object = None
+        self._words_key: object = None
         self._transition_s: float | None = None
         self._ranking: dict[Target, list[int]] = {}
         self._ranked_s = -_RANKING_S
@@ -34,6 +38,11 @@ class Aim:
     def shown(self) -> Mix:
         """What the last tick dreamt; empty before the first."""
         return self._fade.shown
+
+    @property
+    def recognised(self) -> tuple[tuple[str, float], ...]:
+        """What was last recognised in the camera's image, with probabilities, the likeliest first."""
+        return self._wording.recogniser.seen
 
     @property
     def fading(self) -> bool:
@@ -62,11 +71,14 @@ class Aim:
         opened. Raises ``UsageError`` for an unknown network or layer.
         """
         channels = parse_channels(settings.channels)
+        if settings.surprise:
+            self._recognise(frame, settings, now_s, begun)
+        words_key, words = self._wording.step(settings, elapsed_s)
         goal = target_mix(settings, channels.numbers)
-        goal_key = (settings.journey, channels, *goal.items())
-        changed, self._goal_key = goal_key != self._goal_key, goal_key
-        if changed:
-            self._transition_s = transition_s
+        layer_key = (settings.journey, channels, *goal.items())
+        changed, self._layer_key = layer_key != self._layer_key, layer_key
+        if changed or words_key != self._words_key:
+            self._transition_s, self._words_key = transition_s, words_key
         if not settings.journey:
             self._journey = None
         elif changed or self._journey is None:
@@ -76,29 +88,51 @@ class Aim:
         if channels.rank:
             if changed and now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, now_s
-            if begun and any(self._cannot_be_ranked(frame, target) for target in goal):
+            if begun and any(self._must_wait(frame, t) for t in goal if t not in self._ranking):
                 return  # in a moment
             goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
+        if words:
+            goal = {replace(target, words=words): weight for target, weight in goal.items()}
         fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
-        self._fade.step(goal_key, goal, elapsed_s, fade_s)
+        self._fade.step((layer_key, words_key), goal, elapsed_s, fade_s)
 
-    def _cannot_be_ranked(self, frame: Image, target: Target) -> bool:
-        """Whether finding a target's most active channels would have to wait."""
+    def _must_wait(self, frame: Image, target: Target) -> bool:
+        """Whether a look at the camera's ``frame`` with a target's layer would have to wait."""
         try:
-            return target not in self._ranking and self._gradients.is_opening(target, frame.shape[:2])
+            return self._gradients.is_opening(target, frame.shape[:2])
         except CANNOT_RUN:
             if self._wait:
                 raise
             return False
 
+    def _activity(self, frame: Image, target: Target) -> Array | None:
+        """How active each channel of a target's layer is in the camera's ``frame``; None if none can tell."""
+        try:
+            return self._gradients.step(target, frame.astype(np.float32) / 255).activity
+        except CANNOT_RUN:
+            if self._wait:
+                raise
+            return None
+
+    def _recognise(self, frame: Image, settings: Settings, now_s: float, begun: bool) -> None:
+        """Look what the camera's ``frame`` shows, by the heaviest layer that is wanted, if it is time to."""
+        recogniser = self._wording.recogniser
+        if not recogniser.due(now_s):
+            return
+        goal = target_mix(settings)
+        target = max(goal, key=goal.__getitem__)
+        if begun and self._must_wait(frame, target):
+            return
+        activity = self._activity(frame, target)
+        if activity is not None:
+            table = word_table(target.network)
+            recogniser.look(table.recognised(target.layer, activity), now_s)
+
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
         """``target`` with only the ``rank``-th most active channel in the camera's ``frame``."""
         if target not in self._ranking:
-            try:
-                seen = self._gradients.step(target, frame.astype(np.float32) / 255)
-            except CANNOT_RUN:
-                if self._wait:
-                    raise
+            activity = self._activity(frame, target)
+            if activity is None:
                 return target
-            self._ranking[target] = active_channels(seen.activity, RANKS)
+            self._ranking[target] = active_channels(activity, RANKS)
         return replace(target, channels=(self._ranking[target][rank - 1],))

@@ -20,7 +20,7 @@ from livedream.dream.octaves import octave_sizes
 from livedream.dream.planning import Planned, Planner
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
-from livedream.dream.targets import LayerKey, Mix, sees_strokes, target_mix
+from livedream.dream.targets import LayerKey, Mix, Words, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
 from livedream.runtimes.base import Backend
 from livedream.runtimes.exported import open_backend
@@ -156,6 +156,17 @@ class Dreamer:
             return {}
         heaviest = self._aim.heaviest
         return {"layer": heaviest.layer, "channels": ", ".join(map(str, heaviest.channels))}
+
+    @property
+    def dreamt_words(self) -> Words:
+        """The words that are dreamt at that layer with their shares, the largest first; none by the layer."""
+        words = self._aim.heaviest.words if self.shown else ()
+        return tuple(sorted((pair for pair in words if pair[0]), key=lambda pair: -pair[1]))
+
+    @property
+    def recognised(self) -> tuple[tuple[str, float], ...]:
+        """With ``settings.surprise``: what the camera's image shows, with probabilities, the best first."""
+        return self._aim.recognised
 
     @property
     def backend(self) -> Backend:

@@ -10,6 +10,7 @@ import numpy as np
 
 from livedream.dream.guides import Guides
 from livedream.dream.targets import LayerKey, Mix, Target, whole
+from livedream.dream.wording import emphasis_of
 from livedream.errors import BackendError, MissingPackageError
 from livedream.frame import Array
 from livedream.networks.objective import Objective
@@ -145,7 +146,7 @@ class Gradients:
         if target.guide:
             backend = self.backends[target.network]
             guide = self.guides.guide(target.guide, target.network, target.layer, backend)
-        return Objective(target.channels, guide, target.pool_gradient)
+        return Objective(target.channels, guide, target.pool_gradient, emphasis_of(target))
 
     def _disable(self, target: Target, fault: str) -> None:
         log.error("%s", fault)

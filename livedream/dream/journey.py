@@ -7,6 +7,7 @@ from dataclasses import replace
 from livedream.curves import smoothstep
 from livedream.dream.targets import Mix
 from livedream.networks.catalogue import network_info
+from livedream.networks.words import word_table
 from livedream.settings import Settings
 
 
@@ -46,11 +47,17 @@ class Journey:
         self._distance = 0.0
 
     def mix(self, settings: Settings, start: Mix, elapsed_s: float) -> Mix:
-        """Walk on for ``elapsed_s`` from the heaviest layer of ``start``; what to dream now."""
+        """Walk on for ``elapsed_s`` from the heaviest layer of ``start``; what to dream now.
+
+        With words the journey keeps to the layers that have them.
+        """
         hold_s, fade_s = leg_s(settings)
         whole_s = max(1e-3, hold_s + fade_s)
         self._distance += elapsed_s / whole_s
         target = max(start, key=start.__getitem__)
         layers = [layer.name for layer in network_info(target.network).layers]
+        if settings.by_words:
+            worded = word_table(target.network).layers
+            layers = [layer for layer in layers if layer in worded]
         found = stations(len(layers), layers.index(target.layer), self._distance, fade_s / whole_s)
         return {replace(target, layer=layers[index]): weight for index, weight in found}

@@ -16,7 +16,8 @@ from msgspec import structs
 from livedream.errors import LivedreamError
 from livedream.ipc.protocol import Unavailable
 from livedream.networks.catalogue import find_weights, network_info
-from livedream.settings import Settings
+from livedream.networks.naming import check_words
+from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
@@ -95,6 +96,12 @@ def _layers(settings: Settings) -> set[tuple[str, str]]:
     return {(settings.network, layer.name) for layer, _ in blend}
 
 
+def _dreaming(settings: Settings, what: Settings) -> Settings:
+    """``settings``, with the network, layer, channels and words of ``what``; words exclude a guide."""
+    changes = {name: getattr(what, name) for name in ("network", "layer", "channels", *WORD_SETTINGS)}
+    return settings.replace(**changes | ({"guide": ""} if what.by_words else {}))
+
+
 class Loader:
     """Gives the dreamer what the settings name, and replaces layers that produce NaN.
 
@@ -111,6 +118,7 @@ class Loader:
         self._old: Settings | None = None
         self._good: Settings | None = None  # the last that produced finite numbers
         self._wanted: set[tuple[str, str]] = set()
+        self._checked: Settings | None = None
         self.guides: tuple[str, ...] = ()
         self.message = ""
         self.error = ""
@@ -140,15 +148,26 @@ class Loader:
             message = loading_message(settings.network, self._weights.get(settings.network))
             if self._want(self._networks.want(settings.network), message):
                 self.unavailable = structs.replace(self.unavailable, network=settings.network)
-            settings = settings.replace(network=old.network, layer=old.layer, channels=old.channels)
+            settings = _dreaming(settings, old)
         if not settings.guide or self._dreamer.has_guide(settings.guide):
             self._guides.clear_failures()
         else:
             if self._want(self._guides.want(settings.guide), f"loading guide {Path(settings.guide).stem}"):
                 self.unavailable = structs.replace(self.unavailable, guide=settings.guide)
             settings = settings.replace(guide=old.guide)
-        settings = self._old = self._without_faults(settings)
+        settings = self._old = self._without_faults(self._with_known_words(settings))
         return settings
+
+    def _with_known_words(self, settings: Settings) -> Settings:
+        """``settings`` without words that cannot be dreamt, as when a scene's mood meets another layer."""
+        if settings == self._checked:
+            return settings
+        try:
+            self._checked = check_words(settings)
+            return self._checked
+        except LivedreamError as error:
+            self.error = str(error)
+            return settings.replace(**{name: SPECS[name].default for name in (*WORD_SETTINGS, "palette")})
 
     def _without_faults(self, settings: Settings) -> Settings:
         faults = self._dreamer.faults
@@ -166,7 +185,7 @@ class Loader:
         if instead.network not in self._dreamer.networks:
             return settings
         self.unavailable = structs.replace(self.unavailable, network=settings.network, layer=settings.layer)
-        return settings.replace(network=instead.network, layer=instead.layer, channels=instead.channels)
+        return _dreaming(settings, instead)
 
     def _first(self, network: str | None = None) -> Settings:
         network = network or self._dreamer.default_network

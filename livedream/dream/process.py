@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _MOST_THREADS = 8
 _REPORTS_HZ = 10.0
 _ORDER_WAIT_S = 10.0
+#: The words that a status names: a quick succession of fades may leave many faint ones.
+_MOST_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,15 @@ class _Loop:
                 layer=settings.layer,
                 channels=settings.channels,
                 guide=settings.guide,
+                dream_of=settings.dream_of,
+                dream_to=settings.dream_to,
+                word_walk=settings.word_walk,
+                surprise=settings.surprise,
                 guides=loader.guides,
                 shown_layer=shown.get("layer", ""),
                 shown_channels=shown.get("channels", ""),
+                shown_words=dreamer.dreamt_words[:_MOST_WORDS],
+                recognised=dreamer.recognised if settings.surprise else (),
                 unavailable=loader.unavailable,
                 backend=dreamer.graphics.words(dreamer.backend.name),
                 ticks=self._rate.count,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from livedream.curves import smoothstep
 from livedream.networks.catalogue import network_info
@@ -15,20 +16,30 @@ _LEAST_WEIGHT = 0.01
 _MOST_OLD = 3
 
 
+#: A word with less of a share makes no difference.
+_LEAST_SHARE = 1e-4
+_WHOLE_LAYER = (("", 1.0),)
+
+
 #: The names of a network and one of its layers.
 LayerKey = tuple[str, str]
 
 
+#: Words with their shares, which sum to 1; ``""`` stands for the whole layer. None at all does, too.
+Words = tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True)
 class Target:
-    """One thing to dream of: a layer of a network, some of its channels (none means all) or a guide image,
-    and how gradients pass its max-pools."""
+    """One thing to dream of: a layer of a network, some of its channels (none means all), words or a guide
+    image, and how gradients pass its max-pools."""
 
     network: str
     layer: str
     channels: tuple[int, ...] = ()
     guide: str = ""
     pool_gradient: str = "exact"
+    words: Words = ()
 
     @property
     def key(self) -> LayerKey:
@@ -46,7 +57,7 @@ Mix = dict[Target, float]
 
 
 def target_mix(settings: Settings, channels: tuple[int, ...] = ()) -> Mix:
-    """What the settings ask for. Raises ``UsageError`` for an unknown network or layer."""
+    """What the settings ask for, but for words. Raises ``UsageError`` for an unknown network or layer."""
     blend = network_info(settings.network).blend(settings.layer)
     mix: Mix = {}
     for layer, weight in blend:
@@ -60,7 +71,30 @@ def blended(before: Mix, after: Mix, alpha: float) -> Mix:
     mix = {target: weight * (1 - alpha) for target, weight in before.items()}
     for target, weight in after.items():
         mix[target] = mix.get(target, 0.0) + weight * alpha
+    mix = merged(mix)
     return whole({target: weight for target, weight in mix.items() if weight >= _LEAST_WEIGHT})
+
+
+def merged(mix: Mix) -> Mix:
+    """The mix with targets that differ only in their words as one: one gradient dreams them all."""
+    found: dict[Target, dict[str, float]] = {}
+    for target, weight in mix.items():
+        shares = found.setdefault(replace(target, words=()), {})
+        for word, share in target.words or _WHOLE_LAYER:
+            shares[word] = shares.get(word, 0.0) + weight * share
+    return {
+        replace(target, words=shared(shares)): sum(shares.values())
+        for target, shares in found.items()
+        if sum(shares.values()) > 0
+    }
+
+
+def shared(weights: Mapping[str, float]) -> Words:
+    """Words by their weights, which need not sum to 1; at least one is above 0. Faint ones are left out."""
+    total = sum(weights.values())
+    kept = {word: weight for word, weight in weights.items() if weight > _LEAST_SHARE * total}
+    total = sum(kept.values())
+    return () if set(kept) == {""} else tuple((word, kept[word] / total) for word in sorted(kept))
 
 
 def whole(mix: Mix) -> Mix:

@@ -89,9 +89,10 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     """What the dream process does.
 
     ``progress`` counts dream ticks. ``order`` is the number of the order that
-    is followed. ``network`` to ``guide`` are what is dreamt, as settings; ``shown_layer`` and
-    ``shown_channels`` what weighs most in it now, on a journey or in a fade. ``guides`` are the images that a
-    control can step through; ``working_size`` is (width, height).
+    is followed. ``network`` to ``surprise`` are what is dreamt, as settings; ``shown_layer``,
+    ``shown_channels`` and ``shown_words`` (with their shares) what weighs most in it now, on a journey or in
+    a fade. With ``surprise``, ``recognised`` are the words that the camera's image shows, with probabilities.
+    ``guides`` are the images that a control can step through; ``working_size`` is (width, height).
     """
 
     phase: Literal["starting", "importing", "loading", "downloading", "dreaming", "failed"] = "starting"
@@ -102,9 +103,15 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     layer: str = ""
     channels: str = ""
     guide: str = ""
+    dream_of: str = ""
+    dream_to: str = ""
+    word_walk: bool = False
+    surprise: bool = False
     guides: tuple[str, ...] = ()
     shown_layer: str = ""
     shown_channels: str = ""
+    shown_words: tuple[tuple[str, float], ...] = ()
+    recognised: tuple[tuple[str, float], ...] = ()
     unavailable: Unavailable = Unavailable()
     backend: str = ""
     ticks: int = 0

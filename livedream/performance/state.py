@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from livedream.channels import CHOICES, channels_text, parse_channels
-from livedream.controls.actions import Action, apply
-from livedream.errors import NetworkError, UsageError
+from livedream.controls.actions import Action, Cycle, Set, SetUnit, apply
+from livedream.errors import NetworkError, UsageError, quoted
 from livedream.networks.catalogue import LayerInfo, find_weights, network_info
 from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
+from livedream.networks.naming import check_words, palette_words
 from livedream.networks.provenance import require_undamaged
-from livedream.settings import Settings
+from livedream.networks.words import table_path, word_table
+from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 #: Larger weights are checked where they are loaded: hashing them would delay the first picture by a second.
 _HASHED_AT_ONCE_BYTES = 200 << 20
@@ -23,17 +25,19 @@ DREAMT = ("network", "layer", "pool_gradient", "guide")
 
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
-    """``settings`` with the layer under its network's own name, and the channels in order.
+    """``settings`` with layer and words under their network's own names, and the channels in order.
 
     When only the network changed from ``before``, each layer becomes the new network's layer for the same
-    word. Raises ``UsageError`` for a network or layer that does not exist, or impossible channels.
+    word. Raises ``UsageError`` for a network, layer or word that does not exist, impossible channels, and
+    words beside a guide or channels; ``NetworkError`` for a damaged table of words.
     """
     name = settings.layer
     if before is not None and before.network != settings.network and before.layer == settings.layer:
         blend = network_info(before.network).blend(name)
         name = ",".join(f"{layer.word}:{weight}" for layer, weight in blend)
     channels = channels_text(parse_channels(settings.channels))
-    return settings.replace(layer=_blend_text(network_info(settings.network).blend(name)), channels=channels)
+    layer = _blend_text(network_info(settings.network).blend(name))
+    return check_words(settings.replace(layer=layer, channels=channels))
 
 
 def require_weights(name: str, networks: Collection[str]) -> None:
@@ -55,6 +59,29 @@ def require_exported(settings: Settings) -> None:
     )
 
 
+def newest_wins(settings: Settings, before: Settings, action: Action | None = None) -> Settings:
+    """``settings`` without what excludes what ``action`` has just asked for, and was there ``before``.
+
+    Words, a guide and channels exclude each other; so do words that are asked for, walked through and
+    recognised. All channels (key L) is the whole layer: no words either.
+    """
+    changed = {name for name in SPECS if getattr(settings, name) != getattr(before, name)}
+    whole_layer = action == Set("channels", "")
+    if whole_layer or any(name in changed and getattr(settings, name) for name in ("guide", "channels")):
+        return settings.replace(**{name: SPECS[name].default for name in WORD_SETTINGS})
+    if not (changed & set(WORD_SETTINGS) and settings.by_words):
+        return settings
+    settings = settings.replace(guide="", channels="")
+    if "surprise" in changed and settings.surprise:
+        return settings.replace(word_walk=False)
+    if "word_walk" in changed and settings.word_walk:
+        return settings.replace(surprise=False)
+    if "dream_of" in changed:
+        walks = settings.word_walk and not isinstance(action, Cycle) and "," in settings.dream_of
+        return settings.replace(word_walk=walks, surprise=False)
+    return settings
+
+
 def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
     """``4c``, or ``3b:0.3,4c:0.7``."""
     if len(blend) == 1:
@@ -64,9 +91,11 @@ def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:
 
 @dataclass(frozen=True)
 class Dreamt:
-    """What a control needs to know of the dream: the layer that weighs most now, and the guides there are."""
+    """What a control needs to know of the dream: the layer and the word that weigh most now, and the guides
+    there are."""
 
     layer: str = ""
+    word: str = ""
     guides: tuple[str, ...] = ()
 
 
@@ -125,10 +154,34 @@ class PlayState:
             "channels": CHOICES,
             "guide": ("", *guides),
         }
+        if isinstance(action, Cycle | SetUnit):
+            lists |= self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
-        settings = consistent(changed, self.settings)
+        settings = consistent(newest_wins(changed, self.settings, action), self.settings)
         if any(getattr(settings, name) != getattr(self.settings, name) for name in DREAMT):
             require_exported(settings)
         if settings.network != self.settings.network:
             require_weights(settings.network, self.networks)
         return replace(self, settings=settings)
+
+    def _worded_lists(self, name: str) -> dict[str, Sequence[Any]]:
+        """What a control of the setting ``name`` steps through where words are concerned: the palette; with
+        words, only layers and networks that have them. Raises ``UsageError`` for a palette without a word."""
+        settings = self.settings
+        if name in ("dream_of", "dream_to"):
+            words = palette_words(settings)
+            if not words:
+                word_table(settings.network)  # a network without words says how to get them
+                raise UsageError(
+                    f"{settings.network} has no word of the palette {quoted(settings.palette)}; possible:"
+                    " words from livedream models words"
+                )
+            return {name: ("", *words)}
+        if not settings.by_words:
+            return {}
+        worded = word_table(settings.network).layers
+        layers = dreamable_layers(settings.network)
+        return {
+            "layer": tuple(layer for layer in layers if layer in worded),
+            "network": tuple(name for name in self.networks if table_path(name) is not None),
+        }

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from livedream.controls.actions import Action, Cycle, Recall, RecallKey, Store, Toggle
 from livedream.controls.port import Change
 from livedream.curves import half_life_s
-from livedream.errors import LivedreamError, MissingPackageError, UsageError
+from livedream.errors import LivedreamError, MissingPackageError, NetworkError, UsageError
 from livedream.networks.dreamable import dreamable_networks
 from livedream.performance.attract import ATTRACT_SCENE, Attract
 from livedream.performance.fade import Fade
@@ -28,12 +29,14 @@ from livedream.performance.state import (
     require_exported,
     require_weights,
 )
-from livedream.settings import SPECS, Settings
+from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 log = logging.getLogger(__name__)
 
-#: Actions that leave a journey for the layer that it has reached, not for the one that it set out from.
+#: Actions that leave a journey for the layer that it has reached, not for the one that it set out from; and
+#: those that leave a walk, or what is recognised, for the word that is dreamt.
 _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
+_LEAVES_WORDS = (Toggle("word_walk"), Cycle("dream_of", 1), Cycle("dream_of", -1))
 #: Before the dream process has said anything.
 _UNKNOWN = Dreamt()
 #: How much of the attract dream is left when the mirror is back.
@@ -66,7 +69,8 @@ def possible(
     """
     problems = list(scene.problems)
     # These can be wrong without being out of range; each depends on the one before.
-    names = [name for name in ("network", "layer", "channels") if name in scene.settings]
+    dependent = ("network", "layer", "channels", *WORD_SETTINGS)
+    names = [name for name in dependent if name in scene.settings]
     rest = {name: value for name, value in scene.settings.items() if name not in names}
     settings = consistent(replace(scene, settings=rest).over(base))
     for name in names:
@@ -75,13 +79,14 @@ def possible(
             if networks is not None and changed.network != settings.network:
                 require_weights(changed.network, networks)
             settings = changed
-        except UsageError as error:
+        except (UsageError, NetworkError) as error:
             problems.append(f"scene {scene.name}: {name}: {error}")
     try:
         require_exported(settings)
     except MissingPackageError as error:
         problems.append(f"scene {scene.name}: {error}")
-        settings = settings.replace(**{n: getattr(base, n) for n in (*DREAMT, "channels")})
+        kept = (*DREAMT, "channels", *WORD_SETTINGS)
+        settings = settings.replace(**{name: getattr(base, name) for name in kept})
     return settings, tuple(problems)
 
 
@@ -176,10 +181,13 @@ class Performance:
                 state = self._state
                 if self.settings.journey and dreamt.layer and action in _LEAVES_JOURNEY:
                     state = state.instead(layer=dreamt.layer)
+                moving = self.settings.word_walk or (self.settings.surprise and isinstance(action, Cycle))
+                if moving and dreamt.word and action in _LEAVES_WORDS:
+                    state = state.instead(dream_of=dreamt.word)
                 self._change(state.after(action, dreamt.guides), origin)
                 self._play(now)
 
-    def replace(self, origin: str, **changes: str) -> None:
+    def replace(self, origin: str, **changes: Any) -> None:
         """Want other settings from now on, because the wanted ones are not possible."""
         self._change(self._state.instead(**changes), origin)
 

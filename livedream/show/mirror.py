@@ -157,7 +157,8 @@ class Mirror:
                 self._bulletin.say(f"snapshot: {path}", now)
             case _:
                 dream = self._feeds.dream
-                dreamt = Dreamt(dream.shown_layer, dream.guides)
+                word = dream.shown_words[0][0] if dream.shown_words else ""
+                dreamt = Dreamt(dream.shown_layer, word, dream.guides)
                 self._performance.act(action, now, dreamt, origin)
                 if not isinstance(action, Store):
                     hud.touched(now)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.performance.store import Played
-from livedream.settings import Settings
+from livedream.settings import WORD_SETTINGS, Settings
 
 #: An order has proved itself when it has been dreamt for this long.
 _PROVED_S = 5.0
@@ -16,12 +17,15 @@ _MOST_DEATHS = 2
 _REMEMBERED = 1024
 
 
-def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, str]:
+def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, Any]:
     """What to want instead of what the dream process says it cannot dream: nothing, or what it does dream."""
-    missing, instead = dream.unavailable, dict[str, str]()
+    missing, instead = dream.unavailable, dict[str, Any]()
     layer = missing.layer or wanted.layer
     if (missing.network, layer) == (wanted.network, wanted.layer) != (dream.network, dream.layer):
-        instead |= {"network": dream.network, "layer": dream.layer, "channels": dream.channels}
+        names = ("network", "layer", "channels", *WORD_SETTINGS)
+        instead |= {name: getattr(dream, name) for name in names}
+        if any(instead[name] for name in WORD_SETTINGS):
+            instead["guide"] = ""
     if missing.guide and missing.guide == wanted.guide != dream.guide:
         instead["guide"] = dream.guide
     return instead

@@ -98,6 +98,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     layer: str
     guide: str
+    dream_of: str
+    words: tuple[tuple[str, float], ...]
+    recognised: tuple[tuple[str, float], ...]
     working_size: Size
     steps: int
     governor: Governed
@@ -136,6 +139,9 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         network=dream.network or settings.network,
         layer=snapshot.layer if settings.journey else dream.layer or settings.layer,
         guide=dream.guide if dream.network else settings.guide,
+        dream_of=dream.dream_of if dream.network else settings.dream_of,
+        words=dream.shown_words,
+        recognised=dream.recognised,
         working_size=dream.working_size,
         steps=settings.steps,
         governor=dream.governor,
@@ -161,6 +167,9 @@ def hud_state(snapshot: Snapshot) -> HudState:
         layer_channels=layer.channels,
         layer_stride=layer.stride,
         channels=dream.shown_channels or settings.channels,
+        words=dream.shown_words,
+        recognised=dream.recognised,
+        captions=settings.captions,
         backend=dream.backend,
         source=snapshot.source.source,
         display_fps=snapshot.display_fps,

@@ -29,14 +29,14 @@ _log = logging.getLogger(__name__)
 #: Compositing more pixels than this isn't worth its time: a larger screen is filled by scaling.
 _PICTURE_PIXELS = 1920 * 1080
 _CENTRED = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_DISPLAY(0)
-# SDL scancodes of the nine digits above the letters and on the number pad.
-_DIGITS = {code + i: str(i + 1) for code in (30, 89) for i in range(9)}
+# SDL scancodes of the nine digits above the letters and on the number pad, and of the two keys after P.
+_BY_PLACE = {code + i: str(i + 1) for code in (30, 89) for i in range(9)} | {47: "[", 48: "]"}
 _REPEAT_AFTER_MS, _REPEAT_EACH_MS = 400, 70
 
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """A key is pressed or held: the symbol on it (``a``, ``left``, ``escape``); 1–9 go by position."""
+    """A key is pressed or held: the symbol on it (``a``, ``left``, ``escape``); 1–9, [ and ] by place."""
 
     key: str
     shift: bool = False
@@ -254,11 +254,11 @@ class Window(Resource):
             if event.type == pygame.KEYDOWN:
                 if event.mod & (pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META):
                     continue  # Alt+Tab and the like belong to the desktop
-                key = _DIGITS.get(event.scancode) or pygame.key.name(event.key)
+                key = _BY_PLACE.get(event.scancode) or pygame.key.name(event.key)
                 events.append(KeyPressed(key, bool(event.mod & pygame.KMOD_SHIFT), key in self._held))
                 self._held.add(key)
             elif event.type == pygame.KEYUP:
-                self._held.discard(_DIGITS.get(event.scancode) or pygame.key.name(event.key))
+                self._held.discard(_BY_PLACE.get(event.scancode) or pygame.key.name(event.key))
             elif event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 events.append(Closed())
             elif event.type == pygame.WINDOWSIZECHANGED:

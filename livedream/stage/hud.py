@@ -19,6 +19,7 @@ _ALARM_S = 15.0
 _HELP_S = 60.0  # a forgotten help screen must not stay up in an exhibition
 _REDRAW_S = 0.5  # measured values that change faster cannot be read
 _UNKNOWN = "–"
+_LEAST_SHARE, _MOST_WORDS = 0.05, 3
 
 Size = tuple[int, int]  # (width, height) in pixels
 
@@ -45,10 +46,13 @@ class HudState:
     """What the information plate shows. Empty and zero mean "unknown".
 
     ``layer_channels`` and ``layer_stride`` (working-size pixels per cell) describe the layer; ``channels`` is
-    empty for all of them. ``latency_ms`` is from capture to flip, ``interval_ms`` (median, 99th percentile)
-    from flip to flip, ``working_size`` (width, height); ``governed`` is whether the governor chose it, and
-    steps and octaves with it. ``renderer`` is ``cpu`` or ``gl``. ``recording_s`` is how long the recording
-    has been running, None without one. ``presence`` (0..1) is None while visitors are not detected.
+    empty for all of them. ``words`` are those that are dreamt, with their shares; ``recognised`` those that
+    the camera's image shows, with probabilities; the largest first. With ``captions`` visitors are told so
+    without the plate. ``latency_ms`` is from capture to flip,
+    ``interval_ms`` (median, 99th percentile) from flip to flip, ``working_size`` (width, height);
+    ``governed`` is whether the governor chose it, and steps and octaves with it. ``renderer`` is ``cpu`` or
+    ``gl``. ``recording_s`` is how long the recording has been running, None without one. ``presence`` (0..1)
+    is None while visitors are not detected.
     """
 
     network: str = ""
@@ -56,6 +60,9 @@ class HudState:
     layer_channels: int = 0
     layer_stride: int = 0
     channels: str = ""
+    words: tuple[tuple[str, float], ...] = ()
+    recognised: tuple[tuple[str, float], ...] = ()
+    captions: bool = False
     backend: str = ""
     source: str = ""
     display_fps: float = 0.0
@@ -78,12 +85,13 @@ class HudState:
     attract: bool = False
 
     def lines(self) -> tuple[str, str, str, str]:
-        """The layer; the network and the layer's shape; what is dreamt at; backend, source and pictures."""
+        """The layer and words; the network and the layer's shape; what is dreamt at; backend, source and
+        pictures."""
         shape = [self.network or _UNKNOWN]
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
         return (
-            self.layer or _UNKNOWN,
+            _dotted([self.layer or _UNKNOWN, shares_text(self.words)]),
             _dotted(shape),
             self._dreamt_at(),
             _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN, self.pictures()]),
@@ -94,6 +102,12 @@ class HudState:
         words = [f"size {width}x{height}" if width else f"size {_UNKNOWN}", _counted(self.steps, "step")]
         words += [_counted(self.octaves, "octave")] if self.octaves else []
         return _dotted(words) + (" (auto)" if self.governed else "")
+
+    def caption(self) -> str:
+        """What the mirror recognises, or dreams of by words, for visitors; an empty string without either."""
+        if self.recognised:
+            return f"I see: {_percentages(self.recognised)}"
+        return f"I dream of {words}" if (words := shares_text(self.words)) else ""
 
     def pictures(self) -> str:
         """How regularly pictures come, and what makes them; an empty string before there are any."""
@@ -125,6 +139,17 @@ class HudState:
         if self.recording_s is None:
             return ""
         return f"{int(self.recording_s) // 60}:{int(self.recording_s) % 60:02d}"
+
+
+def shares_text(words: Sequence[tuple[str, float]]) -> str:
+    """The words that are dreamt: ``castle``, or ``castle 70 %, daisy 30 %``; none of a share below 5 %."""
+    shown = [(word, share) for word, share in words if share >= _LEAST_SHARE][:_MOST_WORDS]
+    alone = len(shown) == 1 and shown[0][1] > 1 - _LEAST_SHARE
+    return shown[0][0] if alone else _percentages(shown)
+
+
+def _percentages(words: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{word} {share * 100:.0f} %" for word, share in words)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -189,15 +214,17 @@ class Hud:
         help = now < self._help_until
         plate = self.pinned or now < self._until
         message = self._message if now < self._message_until else ""
-        shown = (size, help, plate, message, self._alarm, state.clock())
-        values = (state.lines(), state.cells()) if plate else ()
+        caption = state.caption() if (state.captions or (plate and state.recognised)) and not message else ""
+        shown = (size, help, plate, message, bool(caption), self._alarm, state.clock())
+        values = (caption, *((state.lines(), state.cells()) if plate else ()))
         if shown == self._shown and (values == self._values or now < self._values_until):
             return self._overlay
         self._shown, self._values, self._values_until = shown, values, now + _REDRAW_S
         if help:
             self._overlay = render_help(self._help_rows, size)
-        elif plate or message or state.clock():
-            self._overlay = render_hud(state, size, plate=plate, message=message, alarm=self._alarm)
+        elif plate or message or caption or state.clock():
+            alarm = self._alarm and bool(message)
+            self._overlay = render_hud(state, size, plate=plate, message=message or caption, alarm=alarm)
         else:
             self._overlay = None
         return self._overlay

@@ -25,6 +25,12 @@ from livedream.settings import Settings
         ("tab", False, Command.HUD),
         ("escape", False, Command.QUIT),
         ("j", False, Toggle("journey")),
+        ("j", True, Toggle("word_walk")),
+        ("[", False, Cycle("dream_of", -1)),
+        ("]", False, Cycle("dream_of", 1)),
+        ("d", True, Cycle("dream_of", -1)),
+        ("e", True, Nudge("dream_blend", -1)),
+        ("u", False, Toggle("surprise")),
         ("7", False, RecallKey(7)),
         ("7", True, Store("scene-7", 7)),
     ],
@@ -58,8 +64,10 @@ def test_every_binding_changes_a_setting_that_exists():
         "network": ["dreamnet", "another"],
         "channels": CHOICES,
         "guide": ["", "guides/cat.png"],
+        "dream_of": ["", "castle"],
+        "dream_to": ["", "daisy"],
     }
-    start = Settings()
+    start = Settings(dream_blend=0.5)
     for key in KEYS:
         for name, action in key.bindings:
             changed = apply(start, action, lists=lists)

@@ -42,6 +42,12 @@ def direction(image, offset):
     return found / found.abs().mean()
 
 
+def offset(objective):
+    """What an objective's channels and words make of the stand-in."""
+    words = 0.0 if objective.emphasis is None else float(objective.emphasis.max()) / 10
+    return len(objective.channels) + words
+
+
 class FakeBackend:
     """Runs on the host, and on the device as if that were a graphics card."""
 
@@ -59,7 +65,7 @@ class FakeBackend:
 
     def gradient(self, image, layer, objective):
         x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-        found = self._direction(x, len(objective.channels))[0].permute(1, 2, 0).contiguous().numpy()
+        found = self._direction(x, offset(objective))[0].permute(1, 2, 0).contiguous().numpy()
         return Step(found, 1.0, np.arange(480, dtype=np.float32))
 
     def on_device(self, layer, size, objective):
@@ -67,7 +73,7 @@ class FakeBackend:
             assert tuple(image.shape) == (1, 3, size[1], size[0])
             return self._direction(image, second)
 
-        return DeviceGradient(layer, run, torch.tensor(float(len(objective.channels)), device=DEVICE))
+        return DeviceGradient(layer, run, torch.tensor(offset(objective), device=DEVICE))
 
     def opening(self, layer, size, objective):
         return False
@@ -154,6 +160,11 @@ def test_it_dreams_the_same_with_any_settings(dreamers, changes):
 def test_it_dreams_the_same_while_the_target_fades(dreamers):
     layers = ("edges", "edges", "parts", "parts", "parts")
     compare(dreamers, lambda n: {"layer": layers[min(n, 4)], "crossfade_s": 0.05})
+
+
+def test_it_dreams_the_same_while_words_fade(dreamers):
+    words = ("", "castle", "castle", "daisy, birds")
+    compare(dreamers, lambda n: {"dream_of": words[min(n, 3)], "crossfade_s": 0.1})
 
 
 def test_it_dreams_the_same_at_a_low_rate(dreamers):

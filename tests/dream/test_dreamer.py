@@ -12,6 +12,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.guides import Guides
 from livedream.errors import BackendError, NetworkError, UsageError
 from livedream.frame import Image, resize
+from livedream.networks.words import word_table
 from livedream.settings import Settings
 
 FAST = Settings(working_px=128, layer="textures", jitter=4)
@@ -317,3 +318,68 @@ def test_the_original_network_dreams_on_a_real_face(shared, bvlc_weights):
     small = resize(frame, 192, 144)
     dreamt = np.clip(small + residual, 0, 255).astype(np.uint8)
     assert activation(dreamer, dreamt, "inception_3b") > 1.5 * activation(dreamer, small, "inception_3b")
+
+
+def test_words_are_dreamt_at_the_layers_that_have_them(dreamer, picture):
+    settings = FAST.replace(layer="objects", dream_of="castle, birds")
+    dreamer.tick(picture, settings, time_s=0.0)
+    assert [(target.layer, target.words) for target in dreamer.shown] == [
+        ("objects", (("birds", 0.5), ("castle", 0.5)))
+    ]
+    seen = set()
+    travelling = settings.replace(journey=True, journey_hold_s=0.2, journey_fade_s=0.1, steps=0)
+    for n in range(1, 60):
+        dreamer.tick(picture, travelling, time_s=n / 15)
+        seen |= {target.layer for target in dreamer.shown}
+    assert seen == {"patterns", "parts", "objects"}
+
+
+def test_a_word_raises_its_channels(dreamer, picture):
+    """Against a dream of the whole layer, which raises them, too."""
+    raised = {}
+    for words in ("", "castle"):
+        settings = FAST.replace(layer="objects", dream_of=words)
+        dreamer_reset(dreamer)
+        for _ in range(12):
+            dreamt = dreamer(picture, settings)
+        features = dreamer.backend.features(dreamt.astype(np.float32) / 255, "objects")
+        share = np.square(features).mean(1) / np.square(features).mean()
+        emphasis = word_table("dreamnet").emphasis("objects", (("castle", 1.0),))
+        raised[words] = float((share * emphasis).sum())
+    assert raised["castle"] > 1.3 * raised[""]
+
+
+def test_other_words_are_faded_to_by_one_gradient_and_no_jump(dreamer, picture):
+    seen = []
+    gradient = dreamer.backend.gradient
+
+    def spy(image, layer, objective):
+        seen.append(objective.emphasis)
+        return gradient(image, layer, objective)
+
+    settings = FAST.replace(layer="objects", crossfade_s=0.5, steps=1)
+    pictures = [dreamer(picture, settings) for _ in range(60)]
+    usual = changes(pictures[30:]).max()
+    dreamer.backend.gradient = spy
+    try:
+        for words in ("castle", "birds, daisy", "castle", ""):
+            settings = settings.replace(dream_of=words)
+            pictures += [dreamer(picture, settings) for _ in range(5)]
+        pictures += [dreamer(picture, settings) for _ in range(30)]
+    finally:
+        del dreamer.backend.gradient
+    assert len(seen) <= 50  # one a tick, as for one layer
+    assert seen[-1] is None
+    assert changes(pictures[59:]).max() < 2 * usual
+
+
+def test_the_dreamer_tells_what_it_recognises_and_dreams_it(dreamer, picture):
+    settings = FAST.replace(layer="objects", surprise=True, crossfade_s=0.0)
+    dreamer.tick(picture, settings, time_s=0.0)
+    found = dreamer.recognised
+    assert len(found) == 3
+    assert 0 < found[0][1] <= 1
+    assert {word for word, _ in dreamer.dreamt_words} == {word for word, _ in found[:2]}
+    plain = settings.replace(surprise=False)
+    dreamer.tick(picture, plain, time_s=0.1)
+    assert dreamer.dreamt_words == ()

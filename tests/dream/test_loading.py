@@ -249,3 +249,19 @@ def test_what_has_been_loaded_is_not_loaded_again_before_it_is_taken():
 
 def test_one_core_is_left_for_the_picture():
     assert dream_threads() >= 1
+
+
+def test_words_that_the_layer_does_not_have_are_said_and_the_layer_is_dreamt():
+    loader = Loader(FakeDreamer("a backend"), {})
+    worded = Settings(layer="parts", dream_of="castle")
+    assert loader.follow(worded) == worded
+    assert loader.follow(worded.replace(layer="edges")) == Settings(layer="edges")
+    assert loader.error.startswith("layer edges of dreamnet has no words")
+    loader.follow(worded)
+    assert not loader.error
+
+
+def test_words_go_back_with_the_network_that_has_them():
+    loader = Loader(FakeDreamer("a backend"), {})
+    loader.follow(Settings(layer="parts", dream_of="castle"))
+    assert loader.follow(NEW).dream_of == "castle"

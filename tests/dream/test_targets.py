@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.dream.targets import Crossfade, Mix, Target, blended, target_mix
+from livedream.dream.targets import Crossfade, Mix, Target, blended, merged, shared, target_mix
 from livedream.settings import Settings
 
 A, B, C, D, E = (Target("dreamnet", layer) for layer in ("edges", "textures", "patterns", "parts", "objects"))
@@ -74,3 +74,38 @@ def test_a_goal_may_drift_under_the_same_key():
     fade = Crossfade()
     fade.step("journey", {A: 1.0}, 0.0, 1.0)
     assert fade.step("journey", {A: 0.4, B: 0.6}, 0.1, 1.0) == {A: 0.4, B: 0.6}
+
+
+def worded(layer: str, **shares: float) -> Target:
+    return Target("dreamnet", layer, words=shared(shares))
+
+
+def test_words_at_one_layer_are_one_target():
+    mix = merged({worded("parts", castle=1): 0.25, worded("parts", daisy=1): 0.75})
+    assert mix == {worded("parts", castle=0.25, daisy=0.75): pytest.approx(1)}
+
+
+def test_words_and_the_whole_layer_are_one_target():
+    mix = merged({Target("dreamnet", "parts"): 0.5, worded("parts", castle=1): 0.5})
+    assert [target.words for target in mix] == [(("", 0.5), ("castle", 0.5))]
+    assert merged({D: 1.0}) == {D: 1.0}
+
+
+def test_other_layers_and_channels_stay_apart():
+    channel = Target("dreamnet", "parts", (3,))
+    mix = {worded("parts", castle=1): 0.4, worded("objects", castle=1): 0.3, channel: 0.3}
+    assert merged(mix) == pytest.approx(mix)
+
+
+def test_a_change_of_words_is_one_gradient_whose_words_move_smoothly():
+    fade = Crossfade()
+    before = fade.step(0, {D: 1.0}, 0.0, 1.0)
+    for n in range(200):
+        word = "abcdefgh"[n // 7 % 8]
+        now = fade.step(n // 7 + 1, {worded("parts", **{word: 1}): 1.0}, 1 / 30, 1.0)
+        (target,) = now
+        shares = dict(target.words or [("", 1.0)])
+        old = dict(next(iter(before)).words or [("", 1.0)])
+        assert sum(shares.values()) == pytest.approx(1)
+        assert sum(abs(shares.get(w, 0) - old.get(w, 0)) for w in shares | old) < 0.15  # a jump would be 2
+        before = now

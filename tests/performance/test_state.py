@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from livedream.controls.actions import Cycle, Nudge, Set
+from livedream.controls.actions import Cycle, Nudge, Set, Toggle
 from livedream.errors import NetworkError, UsageError
 from livedream.networks.catalogue import MODELS_DIR
 from livedream.performance.state import PlayState, consistent
-from livedream.settings import Settings
+from livedream.settings import WORD_SETTINGS, Settings
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,69 @@ def test_a_show_with_damaged_weights_does_not_begin(models):
     with pytest.raises(NetworkError, match=r"dreamnet\.safetensors are damaged") as caught:
         PlayState.begin(Settings(), None)
     assert caught.value.exit_code == 1
+
+
+def test_words_step_through_the_palette_and_to_none():
+    state = PlayState.begin(Settings(palette="castle, xyzzy, birds"), None)
+    seen = []
+    for _ in range(4):
+        seen.append(state.settings.dream_of)
+        state = state.after(Cycle("dream_of", 1))
+    assert seen == ["", "castle", "birds", ""]
+
+
+def test_a_palette_without_a_word_of_the_network_is_refused():
+    state = PlayState.begin(Settings(palette="xyzzy"), None)
+    with pytest.raises(UsageError, match="dreamnet has no word of the palette 'xyzzy'"):
+        state.after(Cycle("dream_of", 1))
+
+
+def test_with_words_only_layers_that_have_some_are_stepped_through():
+    state = PlayState.begin(Settings(dream_of="castle", layer="patterns"), None)
+    seen = []
+    for _ in range(4):
+        seen.append(state.settings.layer)
+        state = state.after(Cycle("layer", -1))
+    assert seen == ["patterns", "objects", "parts", "patterns"]
+    assert state.settings.dream_of == "castle"
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        (Set("dream_of", "castel"), "did you mean 'castle'"),
+        (Set("layer", "edges"), "layer edges of dreamnet has no words; possible: patterns, parts, objects"),
+        (Set("palette", "a,,b"), "palette"),
+    ],
+)
+def test_words_that_cannot_be_dreamt_are_refused_and_the_dream_stays(action, told):
+    state = PlayState.begin(Settings(dream_of="castle"), None)
+    with pytest.raises(UsageError, match=told):
+        state.after(action)
+
+
+PLAIN = ("", "", False, False)
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "words"),
+    [
+        ({"dream_of": "castle"}, Set("guide", "cat.png"), PLAIN),
+        ({"dream_of": "castle"}, Set("channels", "3"), PLAIN),
+        ({"surprise": True}, Set("channels", ""), PLAIN),  # key L: the whole layer
+        ({"guide": "cat.png"}, Set("dream_of", "castle"), ("castle", "", False, False)),
+        ({"channels": "3"}, Toggle("surprise"), ("", "", False, True)),
+        ({"dream_of": "castle", "surprise": True}, Set("dream_of", "sea"), ("sea", "", False, False)),
+        ({"dream_of": "castle", "surprise": True}, Toggle("surprise"), ("castle", "", False, False)),
+        ({"dream_of": "castle", "word_walk": True}, Toggle("surprise"), ("castle", "", False, True)),
+        ({"dream_of": "castle", "surprise": True}, Toggle("word_walk"), ("castle", "", True, False)),
+        ({"dream_of": "castle", "word_walk": True}, Set("dream_of", "sea"), ("sea", "", False, False)),
+        ({"word_walk": True}, Set("dream_of", "sea, castle"), ("sea, castle", "", True, False)),
+        ({"word_walk": True}, Set("dream_to", "sea"), ("", "sea", True, False)),
+        ({"dream_of": "castle", "dream_to": "sea"}, Nudge("strength", 1), ("castle", "sea", False, False)),
+    ],
+)
+def test_what_is_asked_for_last_wins(before, action, words):
+    settings = PlayState.begin(Settings(**before), None).after(action).settings
+    assert tuple(getattr(settings, name) for name in WORD_SETTINGS) == words
+    assert not (settings.by_words and (settings.guide or settings.channels))

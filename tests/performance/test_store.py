@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from livedream.controls.actions import Cycle, Nudge, Recall, RecallKey, Set, SetUnit, Store
+from livedream.controls.actions import Cycle, Nudge, Recall, RecallKey, Set, SetUnit, Store, Toggle
 from livedream.controls.port import Change
 from livedream.curves import decay
 from livedream.errors import UsageError
@@ -222,6 +222,46 @@ def test_leaving_a_journey_stays_at_its_layer(play):
     performance = play(journey=True)
     performance.act(Cycle("layer", 1), 1.0, Dreamt(layer="edges"))
     assert performance.settings.layer == "textures"
+
+
+@pytest.mark.parametrize(("action", "word"), [(Toggle("word_walk"), "daisy"), (Cycle("dream_of", 1), "sea")])
+def test_leaving_a_walk_stays_at_its_word(play, action, word):
+    performance = play(word_walk=True, palette="castle, daisy, sea")
+    performance.act(action, 1.0, Dreamt(word="daisy"))
+    assert (performance.settings.dream_of, performance.settings.word_walk) == (word, False)
+
+
+def test_after_a_surprise_what_was_asked_for_is_dreamt_again(play):
+    performance = play(dream_of="castle", surprise=True)
+    performance.act(Toggle("surprise"), 1.0, Dreamt(word="mask"))
+    assert (performance.settings.dream_of, performance.settings.surprise) == ("castle", False)
+
+
+def test_a_scene_names_its_words_and_the_next_ends_them(play, tmp_path):
+    (tmp_path / "stars.toml").write_text(
+        'key = 7\nfade_s = 0\n[settings]\nlayer = "objects"\ndream_of = "jellyfish, sea:0.5"\n'
+    )
+    (tmp_path / "lines.toml").write_text('key = 8\nfade_s = 0\n[settings]\nlayer = "edges"\n')
+    performance = play()
+    performance.act(RecallKey(7), 0.0)
+    assert not [text for text, alarm in until_read(performance, 1.0) if alarm]
+    assert performance.settings.dream_of == "jellyfish, sea:0.5"
+    performance.act(RecallKey(8), 2.0)
+    assert not [text for text, alarm in until_read(performance, 3.0) if alarm]
+    assert (performance.settings.dream_of, performance.settings.layer) == ("", "edges")
+
+
+def test_words_that_a_scene_cannot_have_are_left_out_and_named(play, tmp_path):
+    (tmp_path / "odd.toml").write_text(
+        'key = 7\nfade_s = 0\n[settings]\nlayer = "edges"\ndream_of = "castle"\nsurprise = true\nsteps = 4\n'
+    )
+    performance = play()
+    performance.act(RecallKey(7), 0.0)
+    told = [text for text, alarm in until_read(performance, 1.0) if alarm]
+    assert [text.partition(" has no")[0] for text in told] == [
+        f"scene odd: {name}: layer edges of dreamnet" for name in ("dream_of", "surprise")
+    ]
+    assert (performance.settings.steps, performance.settings.by_words) == (4, False)
 
 
 def test_an_impossible_setting_is_refused(play):

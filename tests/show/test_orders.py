@@ -79,6 +79,7 @@ def test_without_settings_that_ever_worked_nothing_is_taken_back():
     assert orders.restored() is None
 
 
+PLAIN = {"dream_of": "", "dream_to": "", "word_walk": False, "surprise": False}
 WANTED = Settings(network="bvlc_googlenet", layer="inception_4c", guide="cat.png")
 DREAMT = DreamStatus(network="dreamnet", layer="edges", channels="3", guide="")
 
@@ -87,12 +88,15 @@ DREAMT = DreamStatus(network="dreamnet", layer="edges", channels="3", guide="")
     ("missing", "instead"),
     [
         (Unavailable(), {}),
-        (Unavailable(network="bvlc_googlenet"), {"network": "dreamnet", "layer": "edges", "channels": "3"}),
+        (
+            Unavailable(network="bvlc_googlenet"),
+            {"network": "dreamnet", "layer": "edges", "channels": "3", **PLAIN},
+        ),
         (Unavailable(network="vgg16"), {}),  # an older wish
         (Unavailable(network="bvlc_googlenet", layer="inception_3b"), {}),
         (
             Unavailable(network="bvlc_googlenet", layer="inception_4c"),
-            {"network": "dreamnet", "layer": "edges", "channels": "3"},
+            {"network": "dreamnet", "layer": "edges", "channels": "3", **PLAIN},
         ),
         (Unavailable(guide="cat.png"), {"guide": ""}),
         (Unavailable(guide="dog.png"), {}),
@@ -103,3 +107,15 @@ def test_what_cannot_be_dreamt_is_no_longer_wanted(missing, instead):
         network=DREAMT.network, layer=DREAMT.layer, channels=DREAMT.channels, unavailable=missing
     )
     assert instead_of(WANTED, status) == instead
+
+
+def test_words_return_with_the_network_that_has_them_and_without_a_guide():
+    status = DreamStatus(
+        network="dreamnet",
+        layer="parts",
+        dream_of="castle",
+        surprise=True,
+        unavailable=Unavailable(network="bvlc_googlenet"),
+    )
+    instead = WANTED.replace(**instead_of(WANTED, status))
+    assert (instead.layer, instead.dream_of, instead.surprise, instead.guide) == ("parts", "castle", True, "")

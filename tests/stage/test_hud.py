@@ -61,6 +61,37 @@ def test_what_the_governor_chose_is_marked():
     assert HudState().lines()[2] == "size –  ·  0 steps"
 
 
+def test_words_are_named_with_their_shares_unless_one_is_alone():
+    named = dataclasses.replace(STATE, layer="parts", words=(("castle", 0.7), ("daisy", 0.28), ("sea", 0.02)))
+    assert named.lines()[0] == "parts  ·  castle 70 %, daisy 28 %"
+    assert dataclasses.replace(named, words=(("castle", 1.0),)).lines()[0] == "parts  ·  castle"
+    assert dataclasses.replace(named, words=(("castle", 0.5),)).lines()[0] == "parts  ·  castle 50 %"
+
+
+def test_visitors_are_told_what_is_dreamt_and_seen_only_if_that_is_wanted():
+    hud, later = Hud(0.0), 10.0
+    dreaming = dataclasses.replace(STATE, words=(("castle", 1.0),))
+    seeing = dataclasses.replace(dreaming, recognised=(("mask", 0.34), ("wig", 0.12)))
+    assert dreaming.caption() == "I dream of castle"
+    assert seeing.caption() == "I see: mask 34 %, wig 12 %"
+    assert STATE.caption() == ""
+    assert hud.overlay(seeing, SIZE, later) is None
+    told = hud.overlay(dataclasses.replace(seeing, captions=True), SIZE, later)
+    assert told is not None
+    other = dataclasses.replace(seeing, captions=True, recognised=(("mask", 0.35),))
+    assert hud.overlay(other, SIZE, later + 0.1) is told  # figures that change all the time cannot be read
+    assert hud.overlay(other, SIZE, later + 1.0) is not told
+
+
+def test_a_message_comes_before_a_caption():
+    hud, captioned = Hud(0.0), dataclasses.replace(STATE, words=(("castle", 1.0),), captions=True)
+    caption = hud.overlay(captioned, SIZE, 50.0)
+    hud.say("snapshot saved", 50.0)
+    message = hud.overlay(captioned, SIZE, 50.0)
+    assert not np.array_equal(caption, message)
+    assert np.array_equal(hud.overlay(captioned, SIZE, 70.0), caption)
+
+
 def test_it_tells_how_regularly_pictures_come_and_what_makes_them():
     assert STATE.lines()[3] == "PyTorch CPU bf16  ·  webcam_face.mp4"
     shown = dataclasses.replace(STATE, interval_ms=(16.7, 24.9), renderer="gl")

@@ -1,0 +1,57 @@
+"""What the network recognises in the camera's image: its strongest classes, which change at leisure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from livedream.curves import decay
+from livedream.dream.targets import Words, shared
+
+#: The camera's image is looked at this often; a look costs as much as one step at full size.
+LOOK_EVERY_S = 1.0
+#: Half-life of what was recognised before.
+_MEMORY_S = 2.0
+#: What is dreamt stays so for this long at least, and until something else is as much likelier.
+_HOLD_S = 6.0
+_LIKELIER = 1.3
+#: As many classes are dreamt at once, and named.
+_DREAMT, _NAMED = 2, 3
+
+
+class Recogniser:
+    """Chooses what to dream from what is recognised. Times are ``now_s``, in seconds of one clock."""
+
+    def __init__(self) -> None:
+        #: What to dream of; nothing before the first look.
+        self.words: Words = ()
+        self._likely: dict[str, float] = {}
+        self._looked_s: float | None = None
+        self._chosen_s = 0.0
+
+    @property
+    def seen(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest classes of the last seconds with their probabilities (0..1), the best first."""
+        return tuple(self._best(_NAMED))
+
+    def due(self, now_s: float) -> bool:
+        """Whether it is time for another look."""
+        return self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S
+
+    def look(self, found: Iterable[tuple[str, float]], now_s: float) -> None:
+        """Take in the classes that were recognised at ``now_s``, with their probabilities."""
+        kept = 0.0 if self._looked_s is None else decay(_MEMORY_S, now_s - self._looked_s)
+        self._looked_s = now_s
+        likely = {word: kept * share for word, share in self._likely.items()}
+        for word, share in found:
+            likely[word] = likely.get(word, 0.0) + (1 - kept) * share
+        self._likely = {word: share for word, share in likely.items() if share > 1e-3}
+        best = dict(self._best(_DREAMT))
+        held = sum(self._likely.get(word, 0.0) for word, _ in self.words)
+        if not best or {word for word, _ in self.words} == best.keys():
+            return
+        patient = self.words and now_s - self._chosen_s < _HOLD_S
+        if not patient and sum(best.values()) > _LIKELIER * held * bool(self.words):
+            self.words, self._chosen_s = shared(best), now_s
+
+    def _best(self, count: int) -> list[tuple[str, float]]:
+        return sorted(self._likely.items(), key=lambda pair: -pair[1])[:count]
