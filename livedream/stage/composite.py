@@ -131,7 +131,9 @@ class Composer:
         dream = None
         if residual is not None and residual_aspect == self._aspect and alpha * settings.strength > 0:
             flow, under = self._attach(residual, index, settings.feedback)
-            mixture = self._look.now(settings, presence, self._working, self._time_s, transition_s)
+            mixture = self._look.now(
+                settings, presence, self._working, self._time_s, transition_s, self._under[self._index]
+            )
             dream = Dream(residual, flow, settings.feedback, under, mixture, settings.strength, alpha)
         return Scene(visible, size, settings.mirror, dream, self._painter)
 

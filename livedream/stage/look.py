@@ -13,6 +13,7 @@ import numpy as np
 from livedream.curves import smoothstep
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
+from livedream.vision.outline import fitted
 from livedream.vision.presence import PresenceDetector
 
 #: (weight of the full-resolution camera under the dream, saturation of the dream) per mix, each 0..1.
@@ -51,17 +52,19 @@ class Look:
         size: tuple[int, int],
         time_s: float,
         transition_s: float | None = None,
+        small: Image | None = None,
     ) -> Mixture:
         """The mixture for a dream of ``size`` (w, h) over the frame captured at ``time_s``.
 
-        ``presence`` supplies the masks; without it the dream shows everywhere. A change of mix or mask that
+        ``presence`` supplies the masks; without it the dream shows everywhere. The outline of a visitor is
+        fitted to ``small``, that frame at ``size``, if given. A change of mix or mask that
         this call brings takes ``transition_s`` seconds, or ``settings.crossfade_s`` for None.
         """
         if (settings.mix, settings.mask) != self._wanted:
             self._wanted = settings.mix, settings.mask
             self._before, self._changed_s = self._last, time_s
             self._transition_s = settings.crossfade_s if transition_s is None else transition_s
-        target = Mixture(*_MIXES[settings.mix], _mask(settings.mask, presence, size))
+        target = Mixture(*_MIXES[settings.mix], _mask(settings.mask, presence, size, small))
         if self._before is not None:
             progress = (time_s - self._changed_s) / max(1e-6, self._transition_s)
             if 0 <= progress < 1:
@@ -117,12 +120,17 @@ def overlay_of(
     return layer + small * mask[..., None], 1 - mask
 
 
-def _mask(name: str, presence: PresenceDetector | None, size: tuple[int, int]) -> Array | None:
-    if name == "everywhere" or presence is None or presence.in_front is None or presence.moving is None:
+def _mask(
+    name: str, presence: PresenceDetector | None, size: tuple[int, int], small: Image | None
+) -> Array | None:
+    if name == "everywhere" or presence is None or presence.outline is None or presence.moving is None:
         return None
-    mask = presence.moving if name == "moving" else np.maximum(presence.in_front, presence.moving)
-    large = resize(1 - mask if name == "background" else mask, *size)
-    return np.asarray(np.clip(large, 0, 1), np.float32)
+    if name == "moving":
+        return np.asarray(np.clip(resize(presence.moving, *size), 0, 1), np.float32)
+    outline = presence.outline
+    visitor = resize(outline, *size) if small is None else fitted(outline, small)
+    visitor = np.asarray(np.clip(visitor, 0, 1), np.float32)
+    return 1 - visitor if name == "background" else visitor
 
 
 def _between(before: Mixture, after: Mixture, weight: float, size: tuple[int, int]) -> Mixture:

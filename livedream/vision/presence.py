@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image, resize
+from livedream.vision.outline import outlined
 
 #: Longer side of the analysed image: a head at ten metres still covers a few pixels.
 LOOK_PX = 160
@@ -42,6 +43,8 @@ _COME, _GONE = 0.6, 0.25
 _ARRIVE_S, _LEAVE_S = 0.16, 3.0
 #: Time constants of the soft masks, rising and falling, in seconds.
 _MASK_RISE_S, _MASK_FALL_S = 0.15, 0.9
+#: Time constant of the outline, in seconds: slower, it would trail behind a body.
+_OUTLINE_S = 0.07
 
 
 class PresenceDetector:
@@ -49,7 +52,8 @@ class PresenceDetector:
 
     Feed it frames with :meth:`see`. ``presence`` (0..1) is the confidence that somebody is there,
     ``somebody`` the same with hysteresis, ``arrivals`` counts how often that became true. ``moving`` and
-    ``in_front`` are soft masks (h, w) in 0..1, :data:`LOOK_PX` on the longer side; None before any frame.
+    ``in_front``, which reach beyond a visitor, and ``outline``, which does not, are soft (h, w) in 0..1,
+    :data:`LOOK_PX` on the longer side; None before any frame.
     """
 
     def __init__(self) -> None:
@@ -58,6 +62,7 @@ class PresenceDetector:
         self.arrivals = 0
         self.moving: Array | None = None
         self.in_front: Array | None = None
+        self.outline: Array | None = None
         self._background: Array | None = None
         self._looks = 0
         self._time_s = 0.0
@@ -91,7 +96,7 @@ class PresenceDetector:
         self._before_that = self._before
         self._unmoved_s = np.zeros_like(levels)
         if self.moving is None or self.moving.shape != levels.shape:
-            self.moving, self.in_front = np.zeros_like(levels), np.zeros_like(levels)
+            self.moving, self.in_front, self.outline = (np.zeros_like(levels) for _ in range(3))
         self._looks = 1
 
     def _look(self, levels: Array, passed_s: float) -> None:
@@ -154,11 +159,14 @@ class PresenceDetector:
             self.somebody = False
         assert self.moving is not None
         assert self.in_front is not None
+        assert self.outline is not None
         # The plain inside of a body has no structure, only a level: that counts next to changed structure.
         filled = np.maximum(changed, np.minimum(level_change / 0.35, 1) * cv2.dilate(changed, _SQUARE))
         filled = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, _SQUARE)
         self.in_front = _follow(self.in_front, _soft(filled), passed_s)
         self.moving = _follow(self.moving, _soft(cv2.morphologyEx(moved, cv2.MORPH_CLOSE, _SQUARE)), passed_s)
+        near = np.maximum(self.in_front, self.moving)
+        self.outline += _gain(passed_s, _OUTLINE_S) * (outlined(level_change, near) - self.outline)
 
 
 _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))

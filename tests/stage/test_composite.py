@@ -223,7 +223,7 @@ def test_grey_is_the_visible_crop_of_the_current_frame_at_working_size(picture):
 def test_the_mask_comes_from_the_presence_detector(picture):
     composer, presence = Composer(), PresenceDetector()
     composer.see(picture, 0, None, 0.0)
-    presence.in_front, presence.moving = np.zeros((120, 160), np.float32), np.zeros((120, 160), np.float32)
+    presence.outline, presence.moving = np.zeros((120, 160), np.float32), np.zeros((120, 160), np.float32)
     residual = np.full((120, 160, 3), 50, np.float32)
     settings = PLAIN.replace(mask="visitor")
     shown = composer.compose(residual, 0, (160, 120), settings, presence=presence)

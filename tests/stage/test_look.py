@@ -25,7 +25,7 @@ def presence():
     presence = PresenceDetector()
     presence.in_front = np.zeros((90, 160), np.float32)
     presence.in_front[:, :80] = 1
-    presence.moving = presence.in_front.copy()
+    presence.moving, presence.outline = presence.in_front.copy(), presence.in_front.copy()
     presence.moving[45:] = 0
     return presence
 
