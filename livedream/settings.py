@@ -189,9 +189,9 @@ class Settings:
     )
     mix: str = _choice(
         "over",
-        "the dream over the sharp camera image, the dream alone, or only its luminance",
+        "the dream over the sharp camera image, the dream alone, only its luminance, or a drawing in ink",
         "picture",
-        ("over", "dream", "luminance"),
+        ("over", "dream", "luminance", "ink"),
     )
     mask: str = _choice(
         "everywhere",

@@ -84,7 +84,7 @@ KEYS: tuple[Key, ...] = (
         "store a scene",
         tuple((f"shift+{digit}", Store(f"scene-{digit}", int(digit))) for digit in _DIGITS),
     ),
-    Key("X", "mix: over, dream, luminance", (("x", Cycle("mix", 1)),)),
+    Key("X", "mix: over, dream, luminance, ink", (("x", Cycle("mix", 1)),)),
     Key("Y", "mask: everywhere, moving, visitor, background", (("y", Cycle("mask", 1)),)),
     _both_ways("k", "vignette", "dream in the centre; Shift: at the edges"),
     Key("Space", "freeze the picture", (("space", Toggle("freeze")),)),

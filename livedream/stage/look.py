@@ -5,7 +5,7 @@ A change of ``mix`` or ``mask`` crossfades.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,8 +16,13 @@ from livedream.settings import Settings
 from livedream.vision.outline import fitted
 from livedream.vision.presence import PresenceDetector
 
-#: (weight of the full-resolution camera under the dream, saturation of the dream) per mix, each 0..1.
-_MIXES = {"over": (1.0, 1.0), "dream": (0.0, 1.0), "luminance": (1.0, 0.0)}
+#: (weight of the full-resolution camera under the dream, saturation of the dream, ink) per mix, each 0..1.
+_MIXES = {
+    "over": (1.0, 1.0, 0.0),
+    "dream": (0.0, 1.0, 0.0),
+    "luminance": (1.0, 0.0, 0.0),
+    "ink": (1.0, 0.0, 1.0),
+}
 #: Where a vignette starts and stops falling off: distance from the centre, as a fraction of that to a corner.
 _VIGNETTE = (0.2, 0.9)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -27,12 +32,13 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 class Mixture:
     """The camera's weight under the dream and the dream's saturation, each 0..1, and where the dream shows.
 
-    ``mask`` is (h, w) in 0..1, or None for everywhere.
+    ``mask`` is (h, w) in 0..1, or None for everywhere. By ``ink`` (0..1) the picture is a drawing.
     """
 
     camera: float
     saturation: float
     mask: Array | None
+    ink: float = 0.0
 
 
 class Look:
@@ -64,7 +70,8 @@ class Look:
             self._wanted = settings.mix, settings.mask
             self._before, self._changed_s = self._last, time_s
             self._transition_s = settings.crossfade_s if transition_s is None else transition_s
-        target = Mixture(*_MIXES[settings.mix], _mask(settings.mask, presence, size, small))
+        camera, saturation, ink = _MIXES[settings.mix]
+        target = Mixture(camera, saturation, _mask(settings.mask, presence, size, small), ink)
         if self._before is not None:
             progress = (time_s - self._changed_s) / max(1e-6, self._transition_s)
             if 0 <= progress < 1:
@@ -76,7 +83,7 @@ class Look:
             return target
         vignette = self._vignetted(settings.vignette, size)
         mask = vignette if target.mask is None else target.mask * vignette
-        return Mixture(target.camera, target.saturation, mask)
+        return replace(target, mask=mask)
 
     def _vignetted(self, amount: float, size: tuple[int, int]) -> Array:
         key = (amount, *size)
@@ -145,4 +152,9 @@ def _between(before: Mixture, after: Mixture, weight: float, size: tuple[int, in
         first = one if before.mask is None else resize(before.mask, *size)
         second = one if after.mask is None else after.mask
         mask = np.asarray(first + np.float32(weight) * (second - first), np.float32)
-    return Mixture(blended(before.camera, after.camera), blended(before.saturation, after.saturation), mask)
+    return Mixture(
+        blended(before.camera, after.camera),
+        blended(before.saturation, after.saturation),
+        mask,
+        blended(before.ink, after.ink),
+    )

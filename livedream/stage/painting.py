@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image
+from livedream.stage.ink import toned
 from livedream.stage.scene import Scene, Size
 
 #: Unsharp mask applied before upscaling: radius in working-size pixels, and amount. Twice the amount makes
@@ -51,7 +52,9 @@ class Painter:
     def __call__(self, scene: Scene) -> Image:
         """The picture of a scene, RGB uint8 (H, W, 3)."""
         layer, keep = (None, None) if scene.dream is None else scene.dream.layer()
-        return self.paint(scene.image, layer, scene.size, keep, mirror=scene.mirror)
+        picture = self.paint(scene.image, layer, scene.size, keep, mirror=scene.mirror)
+        ink = 0.0 if scene.dream is None else scene.dream.ink
+        return toned(picture, ink) if ink > 0 else picture
 
     def paint(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 from livedream.frame import Array, Image
 from livedream.stage import shaders
 from livedream.stage.composite import picture_size
+from livedream.stage.ink import DARKEST, INK, LIGHTEST, PAPER
 from livedream.stage.painting import SHARPEN, SHARPEN_PX
 from livedream.stage.scene import Dream, Scene, Size, still
 
@@ -62,6 +63,8 @@ class Renderer:
         self._set(self._sharpen, weights=gaussian(SHARPEN_PX), amount=SHARPEN, place=_matrix(_TO_TEXTURE))
         self._set(self._layer, place=_matrix(_TO_TEXTURE))
         self._set(self._range, place=_matrix(_TO_TEXTURE))
+        tones = [tuple(level / 255 for level in tone) for tone in (INK, PAPER)]
+        self._set(self._picture, tones=tones, tone_limits=(DARKEST / 255, LIGHTEST / 255))
 
     def paint(self, scene: Scene | Image, overlay: Array | None, size: Size, rotate: int = 0) -> None:
         """Draw a scene, or a picture (RGB uint8, (H, W, 3)), as large as fits into ``size``, and ``overlay``.
@@ -87,6 +90,7 @@ class Renderer:
         self._upload("camera", scene.image)
         self._set(self._picture, place=_matrix(place), size=shape, mirrored=scene.mirror, gamma=self.gamma)
         self._set(self._picture, dreams=scene.dream is not None)
+        self._set(self._picture, ink=0.0 if scene.dream is None else scene.dream.ink)
         layer, limits = ("sharp", "range") if scene.dream is not None else ("camera", "camera")
         self._draw(self._picture, camera="camera", layer=layer, range=limits)
         target.viewport = (0, 0, *size)
@@ -106,6 +110,10 @@ class Renderer:
             self._upload("flow", flow)
         if mixture.mask is not None:
             self._upload("mask", mixture.mask)
+        wash = dream.wash()
+        if wash is not None:
+            self._upload("wash", wash)
+        self._set(self._layer, washed=wash is not None)
         self._set(self._layer, moves=flow is not None, masked=mixture.mask is not None)
         self._set(self._layer, feedback=dream.feedback, saturation=mixture.saturation)
         self._set(self._layer, strength=dream.strength * dream.alpha, hidden=hidden)
@@ -113,7 +121,10 @@ class Renderer:
         self._into("layer", size)
         flow_from = "flow" if flow is not None else "residual"
         mask_from = "mask" if mixture.mask is not None else "residual"
-        self._draw(self._layer, residual="residual", flow=flow_from, under="under", mask=mask_from)
+        wash_from = "wash" if wash is not None else "residual"
+        self._draw(
+            self._layer, residual="residual", flow=flow_from, under="under", mask=mask_from, wash=wash_from
+        )
         self._into("sharp", size)
         self._draw(self._sharpen, layer="layer")
         for target, source, shape in (("columns", "sharp", (size[0], 1)), ("range", "columns", (1, 1))):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image
+from livedream.stage.ink import wash
 from livedream.stage.look import Mixture, overlay_of
 from livedream.vision.flow import Flow, warp_along
 
@@ -38,6 +39,15 @@ class Dream:
     strength: float
     alpha: float
 
+    @property
+    def ink(self) -> float:
+        """How far (0..1) the picture is a drawing in ink."""
+        return self.mixture.ink * min(1.0, self.strength) * self.alpha
+
+    def wash(self) -> Array | None:
+        """Levels (h, w) that take the light of the room away from a drawing in ink, None if it is none."""
+        return wash(self.under) * np.float32(self.ink) if self.ink > 0 else None
+
     def layer(self) -> tuple[Array, Array | None]:
         """The layer (h, w, 3) to add to the camera, and the camera's weight (h, w), or None for 1."""
         warped = self.residual
@@ -45,7 +55,9 @@ class Dream:
             warped = warp_along(self.residual, self.flow)
             if self.feedback:
                 warped = cv2.addWeighted(warped, 1 - self.feedback, self.residual, self.feedback, 0)
-        return overlay_of(warped, self.under, self.mixture, self.strength, self.alpha)
+        layer, keep = overlay_of(warped, self.under, self.mixture, self.strength, self.alpha)
+        paler = self.wash()
+        return (layer if paler is None else layer + paler[..., None]), keep
 
 
 @dataclass

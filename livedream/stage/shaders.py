@@ -25,7 +25,8 @@ uniform sampler2D residual;  // grey levels
 uniform sampler2D flow;  // pixels
 uniform sampler2D under;  // the camera at working size, 0 to 1
 uniform sampler2D mask;
-uniform bool moves, masked;
+uniform sampler2D wash;  // grey levels
+uniform bool moves, masked, washed;
 uniform float feedback, saturation, strength, hidden;
 in vec2 at;
 out vec4 layer;
@@ -53,6 +54,8 @@ void main() {
     float where = masked ? texelFetch(mask, here, 0).r : 1.0;
     dream = mix(vec3(luminance), dream, saturation) * strength * where;
     float covered = where * hidden;
+    if (washed)
+        dream += texelFetch(wash, here, 0).r;
     layer = vec4(dream + 255.0 * texelFetch(under, here, 0).rgb * covered, 1.0 - covered);
 }
 """
@@ -108,6 +111,9 @@ uniform sampler2D range;  // of the layer: an enlarged one does not leave it
 uniform vec2 size;  // of the picture in pixels
 uniform bool mirrored, dreams;
 uniform float gamma;
+uniform float ink;  // how far it is a drawing, in tones from the darkest to the lightest
+uniform vec3 tones[2];
+uniform vec2 tone_limits;
 in vec2 at;
 out vec4 colour;
 
@@ -163,6 +169,9 @@ void main() {
         dream.rgb = clamp(dream.rgb, limits.x, max(limits.y, limits.x + 255.0));
         seen = clamp(dream.a, 0.0, 1.0) * seen + dream.rgb / 255.0;
     }
+    float luminance = dot(clamp(seen, 0.0, 1.0), vec3(0.299, 0.587, 0.114));
+    float tone = smoothstep(tone_limits.x, tone_limits.y, luminance);
+    seen = mix(clamp(seen, 0.0, 1.0), mix(tones[0], tones[1], tone), ink);
     colour = vec4(pow(clamp(seen, 0.0, 1.0), vec3(gamma)), 1.0);
 }
 """

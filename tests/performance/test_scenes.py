@@ -54,7 +54,7 @@ def test_any_title_survives(tmp_path, text):
         ("steps = 300", "setting steps: invalid value 300: expected 0–20"),
         ('steps = "many"', "setting steps: invalid value 'many'"),
         ("strength = nan", "setting strength: invalid value nan"),
-        ('mix = "under"', "expected over, dream, luminance"),
+        ('mix = "under"', "expected over, dream, luminance, ink"),
         ("mirror = false", "mirror: belongs to the place"),
         ("strength = 1" + "0" * 400, "setting strength: invalid value 1000000"),
         ("steps = 0x" + "f" * 5000, "setting steps: invalid value an enormous int"),
