@@ -1,8 +1,9 @@
-"""The user's own folders: scenes, networks, exported graphs and unfinished downloads.
+"""The user's own folders: scenes, networks, exported graphs, unfinished downloads, and what was shown last.
 
-They are where the system keeps such things (``~/.config``, ``~/.local/share`` and ``~/.cache`` on Linux), or
-all in one folder when the environment variable ``LIVEDREAM_HOME`` names one. Nothing is ever written into the
-package or a checkout. A folder is created when something is first written to it.
+They are where the system keeps such things (``~/.config``, ``~/.local/share``, ``~/.cache`` and
+``~/.local/state`` on Linux), or all in one folder when the environment variable ``LIVEDREAM_HOME`` names one.
+Nothing is ever written into the package or a checkout. A folder is created when something is first written
+to it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def graphs_dir() -> Path:
 def measured_dir() -> Path:
     """What was measured on this machine, which can be measured again at any time."""
     return _folder(platformdirs.user_cache_path("livedream", False), "measured")
+
+
+def state_dir() -> Path:
+    """What a mirror was showing, to go on with after a crash."""
+    return _folder(platformdirs.user_state_path("livedream", False), "state")
 
 
 def downloads_dir() -> Path:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 now_s = time.monotonic
 
+_LONGEST_DELAY_S = 60.0
+
 
 @dataclass(frozen=True)
 class Percentiles:
@@ -99,3 +101,8 @@ def summarise(values: Iterable[float]) -> Percentiles:
     """The percentiles of ``values`` by nearest rank, rounded to hundredths; zeros if there are none."""
     ordered = sorted(values) or [0.0]
     return Percentiles(*(round(ordered[int(fraction * len(ordered))], 2) for fraction in (0.5, 0.95, 0.99)))
+
+
+def restart_delay_s(failures: int) -> float:
+    """Seconds before a restart after this many failures in a row: none, then 1, 2, 4 … 60."""
+    return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** min(failures - 2, 10))

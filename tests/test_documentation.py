@@ -152,6 +152,10 @@ def test_every_command_in_the_documentation_is_understood(page, monkeypatch):
         if words[:2] == ["uv", "run"] and "--with" not in words:
             words = [word for word in words[2:] if word != "--no-sync"]
         match words:
+            case ["live.py" | "livedream", "watch", *rest] if "--help" not in rest:
+                found = parse(main, rest)  # all of it is the mirror's
+                assert found is not None
+                require_meaningful(found)
             case ["live.py" | "livedream", *rest]:
                 # Whoever reads it has a folder of his own.
                 found = parse(main, ["." if word == "DIR" else word for word in rest])
@@ -179,7 +183,7 @@ def require_tests(words: list[str]) -> None:
 def test_every_flag_in_the_documentation_exists():
     helps = io.StringIO()
     with contextlib.redirect_stdout(helps):
-        for words in ([], ["render"], ["scenes"], ["doctor"], ["models"], ["bench"]):
+        for words in ([], ["render"], ["scenes"], ["doctor"], ["models"], ["bench"], ["watch"]):
             with contextlib.suppress(SystemExit):
                 main([*words, "--help"])
         for what in ("list", "import", "fetch", "export", "verify"):

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "stage": {"vision"},
     "sinks": set(),
     "web": {"sinks", "controls"},
+    "watch": set(),
 }
 MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile"}
 MAY_IMPORT["bench"] = {"ipc", "vision", "networks", "runtimes", "sources", "dream"}

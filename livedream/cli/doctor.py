@@ -255,6 +255,7 @@ def _folders() -> Iterator[str]:
         "your networks": places.networks_dir(),
         "exported graphs": places.graphs_dir(),
         "downloads": places.downloads_dir(),
+        "last state": places.state_dir(),
     }
     for what, folder in folders.items():
         if places.can_be_written(folder):

@@ -20,6 +20,7 @@ _COMMANDS = {
     "doctor": "doctor_command",
     "latency": "latency_command",
     "bench": "bench_command",
+    "watch": "watch_command",
 }
 
 

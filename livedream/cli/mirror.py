@@ -20,6 +20,7 @@ from livedream.show.options import RENDERERS, MirrorOptions
 
 _EPILOG = """\
 other commands, each with its own --help:
+  livedream watch …          the mirror, started again whenever it dies or hangs
   livedream render IN OUT    dream every frame of a video, or a photograph
   livedream scenes list      the scenes, and any mistakes in them
   livedream models list      the networks, and which are installed; with NAME, its layers
@@ -87,11 +88,18 @@ def mirror_command(words: list[str], started_s: float) -> None:
     add("--frames", type=whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
     add("--duration", type=seconds, metavar="S", help="end after S seconds with the dream")
     add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
+    add(
+        "--resume",
+        action="store_true",
+        help="after a crash or a power cut, go on with the scene and the settings of then; to begin anew,"
+        " quit with Esc",
+    )
     add_common(parser)
     add_settings(parser, used_by("mirror"))
     found = parser.parse_args(words)
     require_backend(found)
     level = start_logging(found)
+    from livedream.show.resume import state_path
     from livedream.show.run import run_mirror
 
     options = MirrorOptions(
@@ -114,5 +122,6 @@ def mirror_command(words: list[str], started_s: float) -> None:
         log_level=level,
         scene=found.scene or "",
         scenes=found.scenes,
+        resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
     )
     run_mirror(options, settings_from(found, Settings()), started_s)

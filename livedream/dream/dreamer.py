@@ -20,6 +20,7 @@ from livedream.dream.octaves import octave_sizes
 from livedream.dream.planning import Planned, Planner
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
+from livedream.dream.sight import Sight
 from livedream.dream.targets import LayerKey, Mix, Words, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
 from livedream.runtimes.base import Backend
@@ -76,7 +77,7 @@ class Dreamer:
 
     def reset(self) -> None:
         """Forget the dream so far; the next frame starts a new one."""
-        self._feedback = Feedback()
+        self._sight, self._feedback = Sight(), Feedback()
         self.graphics.reset()
         self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
@@ -208,7 +209,8 @@ class Dreamer:
         with self.timer.section("prepare"):
             visible = crop_to_aspect(image, aspect)
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
-            frame = np.ascontiguousarray(resize(visible, width, height))
+            scaled = np.ascontiguousarray(resize(visible, width, height))
+            frame = self._sight(scaled, settings, elapsed_s)
         self._aim.step(
             frame,
             settings,
@@ -225,7 +227,7 @@ class Dreamer:
             if found is not None:
                 residual, dreamt = found
                 self._planner.begun = self._planner.begun or dreamt
-                return residual
+                return self._sight.laid_over(residual)
             self._feedback = Feedback(self.graphics.residual)
         with self.timer.section("carry"):
             self._feedback.follow(frame, settings, elapsed_s)
@@ -240,7 +242,8 @@ class Dreamer:
                     if self._wait:
                         raise
         with self.timer.section("settle"):
-            return self._feedback.settle(residual, momentum, settings, elapsed_s)
+            settled = self._feedback.settle(residual, momentum, settings, elapsed_s)
+            return self._sight.laid_over(settled)
 
     def classic(
         self, image: Image, settings: Settings, progress: Callable[[], object] = lambda: None

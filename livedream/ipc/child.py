@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 
 #: Signals that a person or a terminal sends to a whole group of processes: only the parent handles them.
@@ -33,12 +35,13 @@ def set_up_child(name: str, log_level: int) -> None:
     """Call first in a spawned process: sets up logging, signals, and the watch over its parent.
 
     When the parent dies, for whatever reason, this process ends immediately, even inside a driver call that
-    hangs.
+    hangs, and on Linux even while it is stopped.
     """
     configure_logging(name, log_level)
     for number in GROUP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
     threading.Thread(target=_watch_parent, name="parent watch", daemon=True).start()
 
 
@@ -53,8 +56,26 @@ def configure_logging(name: str, level: int) -> None:
     )
 
 
+#: Of Linux: the signal that a process gets when the thread that started it dies.
+_PR_SET_PDEATHSIG = 1
+_LOOK_S = 0.5
+
+
 def _watch_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(0)
+    elif os.name == "posix":  # a process that was not spawned: export
+        number = os.getppid()
+        while os.getppid() == number:
+            time.sleep(_LOOK_S)
+        os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies; where it cannot, the thread above does."""
+    # Only what the main thread started: another thread may end before its process does.
+    if sys.platform == "linux" and multiprocessing.parent_process() is not None:
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

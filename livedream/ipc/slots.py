@@ -14,6 +14,8 @@ from __future__ import annotations
 import errno
 import math
 import mmap
+import os
+import secrets
 import time
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
@@ -22,8 +24,11 @@ import numpy as np
 
 from livedream.errors import OutputError
 from livedream.frame import MAX_FRAME_BYTES, Array
+from livedream.ipc.abandoned import hold
 from livedream.resource import Resource
 
+#: What the name of every slot begins with; the number of its creator's process follows, and a ``-``.
+NAME = "livedream-"
 _CELLS = 3
 _HEAD_BYTES = 64
 _CELL_HEAD_BYTES = 128
@@ -84,10 +89,12 @@ class Slot(Resource):
 
     def __init__(self, name: str, *, create_bytes: int | None = None) -> None:
         self._owner = create_bytes is not None
+        self._held: int | None = None
         if create_bytes is None:
             self._memory = SharedMemory(name)
         else:
             self._memory = _new_memory(_slot_bytes(create_bytes))
+            self._held = hold(self._memory.name)
         buffer = self._memory.buf
         assert buffer is not None
         self._head = np.frombuffer(buffer, np.int64, _HEAD_BYTES // 8)
@@ -192,11 +199,13 @@ class Slot(Resource):
         self._memory.close()
         if self._owner:
             self._memory.unlink()
+        if self._held is not None:
+            os.close(self._held)
 
 
 def _new_memory(size_bytes: int) -> SharedMemory:
     try:
-        return SharedMemory(None, create=True, size=size_bytes)
+        return SharedMemory(f"{NAME}{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size_bytes)
     except (OSError, MemoryError) as error:
         number = error.errno if isinstance(error, OSError) else errno.ENOMEM
         reason = getattr(error, "strerror", None) or "out of memory"

@@ -11,19 +11,14 @@ from typing import Any
 
 from livedream.errors import LivedreamError
 from livedream.ipc.child import signals_ignored
+from livedream.timing import restart_delay_s
 
 log = logging.getLogger(__name__)
 
 #: After running well for this long, the next failure counts as the first.
 _HEALTHY_S = 10.0
-_LONGEST_DELAY_S = 60.0
 #: A killed process is gone in milliseconds, or stuck in a driver: then waiting is useless.
 _KILLED_S = 0.5
-
-
-def restart_delay_s(failures: int) -> float:
-    """Seconds before the restart after this many failures in a row: none, then 1, 2, 4 … 60."""
-    return 0.0 if failures <= 1 else min(_LONGEST_DELAY_S, 2.0 ** (failures - 2))
 
 
 def exit_reason(code: int) -> str:

@@ -202,6 +202,11 @@ class Performance:
         """The settings that are wanted: the goal of a fade, not its present point."""
         return self._goal
 
+    @property
+    def lasting(self) -> Settings:
+        """The settings to go on with after an interruption: the mirror's, even during the attract dream."""
+        return self._state.settings if self._mirrored is None else self._mirrored
+
     def changes(self) -> list[Change]:
         """What has changed since the last call, for the controls."""
         changes, self._changes = self._changes, []

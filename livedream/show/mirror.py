@@ -7,6 +7,7 @@ freshness.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from livedream.show.bulletin import Bulletin
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders, instead_of
 from livedream.show.ports import Feeds, Front
+from livedream.show.pulse import Pulse
 from livedream.show.schedule import Schedule, StopFlag
 from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
@@ -62,12 +64,13 @@ class Mirror:
         orders: Orders,
         stop: StopFlag,
         started_s: float,
+        pulse: Pulse,
         clock: Callable[[], float] = now_s,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options, self._performance = options, performance
         self._feeds, self._front, self._controls, self._keyboard = feeds, front, controls, keyboard
-        self._orders, self._stop = orders, stop
+        self._orders, self._stop, self._pulse = orders, stop, pulse
         self._clock, self._sleep = clock, sleep
         self._schedule = Schedule(started_s, options.frames, options.duration_s)
         self._statistics = Statistics()
@@ -105,14 +108,16 @@ class Mirror:
         if self._schedule.begins(now, self._residual is not None):
             self._statistics.begin(now)
             self._front.begin()
-        if not self._renew(now):
+        renewed = self._renew(now)
+        if renewed:
+            self._pace.due(now)
+            self._show(now)
+            if self._schedule.ended(now, self._statistics.frames):
+                self._stop()
+        else:
             self._statistics.unchanged += 1
-            return False
-        self._pace.due(now)
-        self._show(now)
-        if self._schedule.ended(now, self._statistics.frames):
-            self._stop()
-        return True
+        self._pulse.produced(self._clock(), self._frame.seq if self._frame else None, self._frozen)
+        return renewed
 
     def _control(self, now: float) -> None:
         for event in self._front.poll():
@@ -291,7 +296,7 @@ class Mirror:
         bulletin.follow("source", feeds.source.message, feeds.source.error, now)
         bulletin.follow("dream", feeds.dream.message, feeds.dream.error, now)
         self._front.tell(lambda: self._stats(now))
-        self._statistics.measure_memory(feeds.pids())
+        self._statistics.measure_memory(feeds.pids().values())
 
     def _snapshot(self, now: float) -> Snapshot:
         performance, feeds = self._performance, self._feeds
@@ -312,6 +317,7 @@ class Mirror:
             recording_s=self._front.recording_s,
             faults=feeds.faults,
             messages=self._bulletin.current(now),
+            pids={"show": os.getpid(), **feeds.pids()},
         )
 
     def _stats(self, now: float) -> Stats:

@@ -17,7 +17,7 @@ class MirrorOptions:
     window, or of the picture when ``headless``; ``renderer`` is one of
     :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
-    scenes.
+    scenes. ``resume`` is the file that keeps what is shown for a start after a crash.
     """
 
     source: str = "auto"
@@ -38,4 +38,5 @@ class MirrorOptions:
     stats: Path | None = None
     scene: str = ""
     scenes: Path | None = None
+    resume: Path | None = None
     log_level: int = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -46,8 +46,8 @@ class Feeds(Protocol):
     def check(self, now: float) -> list[str]:
         """Start and restart what must be; what went wrong just now."""
 
-    def pids(self) -> Sequence[int]:
-        """The running processes."""
+    def pids(self) -> Mapping[str, int]:
+        """The running processes by name, ``camera`` and ``dream``."""
 
 
 class Front(Protocol):

@@ -13,10 +13,11 @@ from typing import TypeVar
 from livedream.dream.process import DreamJob, run_dream, without_graphics
 from livedream.errors import DeviceLostError, OutputError
 from livedream.frame import LARGEST_SIDE_PX
+from livedream.ipc.abandoned import free_abandoned
 from livedream.ipc.child import signals_ignored
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
 from livedream.ipc.protocol import DreamStatus, Order, SourceStatus, Status
-from livedream.ipc.slots import Slot, Value
+from livedream.ipc.slots import NAME, Slot, Value
 from livedream.ipc.supervised import Supervised
 from livedream.resource import Resource
 from livedream.settings import Settings
@@ -81,6 +82,8 @@ class Processes(Resource):
 
     def _start(self, options: MirrorOptions, settings: Settings) -> None:
         _ensure_tracker()
+        if freed := free_abandoned(NAME):
+            log.info("freed %d pieces of shared memory that a killed mirror had left", len(freed))
         others = [_RESIDUAL_BYTES, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES]
         capacity_bytes, self._warning = frame_capacity(others)
         if self._warning:
@@ -138,9 +141,9 @@ class Processes(Resource):
         """How often a process had to be restarted, and a camera was lost."""
         return self._camera.faults + self._dream.faults + self.source.faults
 
-    def pids(self) -> list[int]:
-        """The running processes."""
-        return [child.pid for child in (self._camera, self._dream) if child.pid is not None]
+    def pids(self) -> dict[str, int]:
+        """The running processes by name."""
+        return {c.name: c.pid for c in (self._camera, self._dream) if c.pid is not None}
 
     def order(self, order: Order) -> None:
         """Give the dream process its newest order."""

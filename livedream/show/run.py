@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 
 import cv2
 
+from livedream.errors import LivedreamError
 from livedream.ipc.child import GROUP_SIGNALS
 from livedream.performance.state import PlayState
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
 from livedream.show.processes import Processes
+from livedream.show.resume import Resume
 from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
+from livedream.watch.beats import Beats
+
+log = logging.getLogger(__name__)
 
 #: How long the loop may wait for another thread of this process to let go of the interpreter: the preview and
 #: the recorder have threads, and the usual 5 ms are a third of a refresh.
@@ -33,10 +40,12 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     """
     cv2.setNumThreads(1)
     sys.setswitchinterval(_SWITCH_S)
-    state = PlayState.begin(settings, options.weights)
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:
         stop = StopFlag()
+        beats = stack.enter_context(Beats(stop.interrupt))
+        resume = stack.enter_context(Resume(options.resume))
+        options, state, scene = _begin(options, settings, resume)
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
         orders = Orders()
@@ -48,9 +57,10 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         from livedream.performance.store import Performance
         from livedream.show.mirror import Mirror
         from livedream.show.outputs import Outputs
+        from livedream.show.pulse import Pulse
 
         outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
-        performance = Performance(state, Scenes(options.scenes), now_s(), options.scene)
+        performance = Performance(state, Scenes(options.scenes), now_s(), scene)
         stack.callback(performance.close)
         keyboard = Keyboard()
         controls = Controls(keyboard)
@@ -64,7 +74,26 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             keyboard=keyboard,
             orders=orders,
             stop=stop,
+            pulse=Pulse(beats, resume, performance),
             started_s=now_s() if started_s is None else started_s,
         )
         gc.freeze()  # what was loaded stays: to go through it each time would cost pictures
         mirror.run()
+        if not stop.interrupted:
+            resume.forget()
+
+
+def _begin(
+    options: MirrorOptions, settings: Settings, resume: Resume
+) -> tuple[MirrorOptions, PlayState, str]:
+    """The options, the state and the scene to begin with: as before a crash, or as the command says."""
+    resumed = resume.begin(settings, options.scene)
+    same = resumed.settings.network == settings.network
+    now = options if same else replace(options, weights=None)  # which are another network's
+    try:
+        return now, PlayState.begin(resumed.settings, now.weights), resumed.scene
+    except LivedreamError as error:  # a network that was there before the crash, say
+        if resumed.settings == settings:
+            raise
+        log.error("cannot go on with what was shown before: %s", error)
+    return options, PlayState.begin(settings, options.weights), options.scene

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from types import FrameType
 
 #: A show without a dream begins all the same after this long: ``--frames`` and ``--duration`` must end it.
 _LONGEST_OVERTURE_S = 60.0
+#: The system ends (SIGTERM), or the terminal has gone; somebody's Ctrl-C is neither.
+_BY_THE_SYSTEM = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 @dataclass
@@ -38,11 +41,19 @@ class Schedule:
 
 
 class StopFlag:
-    """Whether the show is to end; also a signal handler that sets it."""
+    """Whether the show is to end; also a signal handler that sets it.
+
+    ``interrupted``: not by somebody at the mirror, but by the system, which may start it again to go on.
+    """
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_set = self.interrupted = False
 
-    def __call__(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """End the show after the picture that is being made."""
+    def __call__(self, number: int = 0, _frame: FrameType | None = None) -> None:
+        """End the show after the picture that is being made, because of the signal ``number``, if any."""
         self.is_set = True
+        self.interrupted = self.interrupted or number in _BY_THE_SYSTEM
+
+    def interrupt(self) -> None:
+        """End the show, which is to be gone on with."""
+        self.is_set = self.interrupted = True

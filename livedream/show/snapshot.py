@@ -62,6 +62,7 @@ class Snapshot:
     recording_s: float | None = None
     faults: int = 0
     messages: tuple[str, ...] = ()
+    pids: dict[str, int] = field(default_factory=dict)
 
     @property
     def layer(self) -> str:
@@ -75,7 +76,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pictures`` were shown, each ``interval_ms`` after the one before; ``recomposed`` of them were composed
     of something new, the others were shown for their overlay, or again. ``unchanged`` times a picture was due
-    and nothing was new, so nothing was composed or shown.
+    and nothing was new, so nothing was composed or shown. ``pids`` are the numbers of the running processes:
+    ``show``, ``camera``, ``dream``.
     """
 
     display_fps: float
@@ -113,6 +115,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     arrivals: int
     attract: bool
     attracts: int
+    pids: dict[str, int]
 
 
 def stats(snapshot: Snapshot, measured: Measured) -> Stats:
@@ -154,6 +157,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         arrivals=snapshot.arrivals,
         attract=snapshot.attract,
         attracts=snapshot.attracts,
+        pids=snapshot.pids,
     )
 
 

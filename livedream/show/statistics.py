@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -80,7 +80,7 @@ class Statistics:
         self._intervals.clear()
         self._last_index = None  # the frame that is shown now is the first, even if it was shown before
 
-    def measure_memory(self, pids: Sequence[int]) -> None:
+    def measure_memory(self, pids: Iterable[int]) -> None:
         """Take the memory of all processes together, and keep the peak."""
         import psutil
 

@@ -239,7 +239,8 @@ def _rounded(value: Any) -> Any:
     return value if isinstance(value, str) else round(float(value), 3)
 
 
-def _frames(source: str, count: int) -> list[Image]:
+def frames_of(source: str, count: int) -> list[Image]:
+    """The first frames of a video, scaled and cropped to 320×180. Raises ``UsageError`` for too few."""
     with open_source(source, loop=False, realtime=False) as opened:
         shown = (crop_to_aspect(frame.image, _SIZE[0] / _SIZE[1]) for frame in islice(opened, count))
         frames = [np.ascontiguousarray(resize(image, *_SIZE)) for image in shown]
@@ -274,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.then:
             count += round(settings.crossfade_s * _FPS) + _AFTER_CHANGE[-1] + 1
         bench = Bench(
-            _frames(options.source, count),
+            frames_of(options.source, count),
             dreamer := Dreamer(
                 options.network,
                 weights=options.weights,

@@ -175,6 +175,14 @@ def test_it_dreams_the_same_when_steps_are_switched_off_and_on(dreamers):
     compare(dreamers, lambda n: {"steps": 0 if n in (3, 4) else 2})
 
 
+def test_it_dreams_the_same_in_the_dark_and_in_noise(dreamers):
+    rng = np.random.default_rng(4)
+    frames = [
+        np.clip(frame // 5 + rng.normal(0, 4, frame.shape), 0, 255).astype(np.uint8) for frame in film()
+    ]
+    compare(dreamers, {}, frames)
+
+
 def test_it_carries_the_dream_to_another_size(dreamers):
     compare(dreamers, lambda n: {"working_px": 240 if n < 3 else 192})
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import mmap
 import multiprocessing
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from livedream.errors import OutputError
-from livedream.ipc import slots
-from livedream.ipc.slots import Slot, slot_bytes, slot_capacity
+from livedream.ipc import abandoned, slots
+from livedream.ipc.slots import NAME, Slot, slot_bytes, slot_capacity
 
 
 def test_an_empty_slot_has_nothing():
@@ -160,3 +162,16 @@ def test_the_largest_slot_for_some_memory_fits_and_a_larger_one_would_not(memory
     capacity = slot_capacity(memory_bytes)
     assert slot_bytes(capacity) <= memory_bytes
     assert slot_bytes(capacity + mmap.PAGESIZE) > memory_bytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere shared memory is no file")
+def test_only_memory_whose_owner_is_gone_is_freed(monkeypatch):
+    monkeypatch.setattr(abandoned, "_YOUNG_S", 0.0)
+    left = Path("/dev/shm") / f"{NAME}-test-abandoned"
+    left.write_bytes(b"what a killed mirror left")
+    with Slot.create(1024) as slot:
+        assert left.name in abandoned.free_abandoned(NAME)
+        assert not left.exists()
+        assert (Path("/dev/shm") / slot.name).exists()
+        with Slot(slot.name) as reader:
+            assert reader.seq == 0

@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 import pytest
 
 from livedream.errors import LivedreamError
-from livedream.ipc.supervised import Supervised, restart_delay_s
-from livedream.timing import now_s
+from livedream.ipc.supervised import Supervised
+from livedream.timing import now_s, restart_delay_s
 
 
 def well(_now: float, _started_s: float) -> str:

@@ -20,7 +20,10 @@ from livedream.settings import Settings
 from livedream.show.mirror import Mirror
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
+from livedream.show.pulse import Pulse
+from livedream.show.resume import Resume
 from livedream.show.schedule import StopFlag
+from livedream.watch.beats import Beats
 
 GREY = np.full((90, 160, 3), 100, np.uint8)
 SIZE = (160, 90)
@@ -69,8 +72,8 @@ class FakeFeeds:
         trouble, self.trouble = self.trouble, []
         return trouble
 
-    def pids(self) -> list[int]:
-        return []
+    def pids(self) -> dict[str, int]:
+        return {}
 
 
 @dataclass
@@ -151,7 +154,9 @@ class Hand:
 class Rig:
     """A mirror and everything it is plugged into, at a time that the test sets."""
 
-    def __init__(self, tmp_path: Path, options: MirrorOptions, **settings) -> None:
+    def __init__(
+        self, tmp_path: Path, options: MirrorOptions, resume: Resume | None = None, **settings
+    ) -> None:
         self.now = 1000.0
         self.feeds, self.front, self.hand = FakeFeeds(), FakeFront(), Hand()
         self.keyboard, self.stop = Keyboard(), StopFlag()
@@ -168,6 +173,7 @@ class Rig:
             keyboard=self.keyboard,
             orders=self.orders,
             stop=self.stop,
+            pulse=Pulse(Beats(self.stop.interrupt), resume or Resume(None), self.performance),
             started_s=self.now,
             clock=lambda: self.now,
             sleep=self.sleep,

@@ -171,7 +171,7 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
 
 def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(running):
     shared = Path("/dev/shm")
-    before = set(shared.glob("psm_*")) if shared.is_dir() else set()
+    before = set(shared.glob("livedream-*")) if shared.is_dir() else set()
     mirror = running("--source", "clouds", "--headless", "--port", 0, *SMALL, start_new_session=True)
     wait_until(lambda: status(mirror).get("frames", 0) > 0, mirror, "a picture")
     children = psutil.Process(mirror.pid).children(recursive=True)
@@ -183,7 +183,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
     assert "Traceback" not in errors
     assert not psutil.wait_procs(children, timeout=10)[1]
     if shared.is_dir():
-        assert set(shared.glob("psm_*")) <= before
+        assert set(shared.glob("livedream-*")) <= before
 
 
 @pytest.mark.parametrize(

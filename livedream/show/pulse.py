@@ -1,0 +1,32 @@
+"""What a show leaves to others while it runs: that it produces pictures, and what it would go on with."""
+
+from __future__ import annotations
+
+from livedream.performance.store import Performance
+from livedream.show.resume import Resume
+from livedream.watch.beats import PICTURE, STARTING, Beats
+
+#: Without a new frame for this long the picture stands still, and whatever the show has tried has not helped.
+#: The slowest cure takes a minute: a camera process that has to be started on a busy machine.
+_DROUGHT_S = 120.0
+
+
+class Pulse:
+    """Tells the watchers that the loop produces pictures of new frames; keeps what is shown for a restart."""
+
+    def __init__(self, beats: Beats, resume: Resume, performance: Performance) -> None:
+        self._beats, self._resume, self._performance = beats, resume, performance
+        self._frame: int | None = None
+        self._frame_s: float | None = None
+
+    def produced(self, now: float, frame: int | None, frozen: bool) -> None:
+        """The picture of ``frame`` (its number in the slot) is on the screen, new or still the right one.
+
+        A ``frozen`` picture need not be new. Call it once per picture: it waits for nothing.
+        """
+        if frame is not None and (frozen or frame != self._frame):
+            self._frame, self._frame_s = frame, now
+        fresh = self._frame_s is not None and now - self._frame_s <= _DROUGHT_S
+        self._beats.send(PICTURE if fresh else STARTING, now)
+        if fresh:
+            self._resume.keep(self._performance.lasting, self._performance.scene, now)

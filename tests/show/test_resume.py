@@ -1,0 +1,133 @@
+"""What is shown survives a crash, and only a crash."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from livedream.controls.actions import Recall, Set
+from livedream.performance.attract import ATTRACT_SCENE
+from livedream.settings import Settings
+from livedream.show.options import MirrorOptions
+from livedream.show.resume import Resume, Resumed, state_path
+from livedream.show.schedule import StopFlag
+from tests.show.rig import Rig
+
+GIVEN = Settings(layer="edges", rotate=180)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "mirror.json"
+
+
+def show(path, now, settings, scene="", seconds=2.0):
+    """A show that is killed after so many seconds; what it began with."""
+    resume = Resume(path)
+    begun = resume.begin(GIVEN, "")
+    for n in range(round(seconds)):
+        resume.keep(settings, scene, now + n)
+    resume.close()
+    return begun
+
+
+def test_a_show_goes_on_with_what_the_killed_one_showed(path):
+    assert show(path, 0.0, GIVEN.replace(layer="parts", blackout=True), "fog") == Resumed(GIVEN, "")
+    begun = show(path, 100.0, GIVEN)
+    assert begun == Resumed(GIVEN.replace(layer="parts"), "fog")  # and not black
+
+
+def test_a_show_that_somebody_ended_leaves_nothing(path):
+    show(path, 0.0, GIVEN.replace(layer="parts"))
+    resume = Resume(path)
+    resume.begin(GIVEN, "")
+    resume.forget()
+    assert Resume(path).begin(GIVEN, "fog") == Resumed(GIVEN, "fog")
+
+
+@pytest.mark.parametrize(("number", "kept"), [(0, False), (signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_who_ends_the_show_decides_whether_it_is_to_go_on(number, kept):
+    stop = StopFlag()
+    stop(number)
+    assert (stop.is_set, stop.interrupted) == (True, kept)
+
+
+def test_a_state_that_three_shows_did_not_survive_is_set_aside(path, caplog):
+    show(path, 0.0, GIVEN.replace(layer="parts"))
+    began = [show(path, 0.0, GIVEN.replace(layer="parts")).settings.layer for _ in range(4)]
+    assert began == ["parts", "parts", "parts", "edges"]
+    assert "3 shows in a row were cut off soon" in caplog.text
+    assert path.with_suffix(".set-aside").exists()
+
+
+def test_a_state_that_has_proved_itself_is_used_for_ever(path):
+    show(path, 0.0, GIVEN.replace(layer="parts"), seconds=40)
+    for _ in range(5):
+        assert show(path, 0.0, GIVEN.replace(layer="parts"), seconds=40).settings.layer == "parts"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1]", b'{"scene": 3, "settings": {}}', b"[" * 5000, b" " * 70_000, b"\xff\xfe"],
+    ids=["empty", "cut off", "a list", "wrong kind", "nested", "large", "no text"],
+)
+def test_a_damaged_file_is_moved_aside_and_said(content, path, caplog):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert Resume(path).begin(GIVEN, "fog") == Resumed(GIVEN, "fog")
+    assert len(caplog.records) == 1
+    assert not path.exists()
+
+
+def test_what_another_version_knew_is_left_out(path, caplog):
+    path.parent.mkdir()
+    path.write_text(json.dumps({"scene": "", "settings": {"sparkle": 3, "steps": 999, "layer": "parts"}}))
+    assert Resume(path).begin(GIVEN, "").settings == GIVEN.replace(layer="parts")
+    assert "steps" in caplog.text
+
+
+def test_a_disk_that_cannot_be_written_is_said_once(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    show(tmp_path / "file" / "mirror.json", 0.0, GIVEN)
+    resume = Resume(tmp_path / "file" / "mirror.json")
+    for n in range(20):
+        resume.keep(GIVEN.replace(steps=n), "", 2.0 * n)
+    resume.close()
+    assert caplog.text.count("cannot be kept for a restart") == 2  # once a show
+
+
+def test_the_mirror_keeps_a_change_and_not_the_attract_dream(tmp_path, path):
+    resume = Resume(path)
+    rig = Rig(tmp_path, MirrorOptions(), resume, layer="edges", attract_after_s=5.0)
+    rig.run(1.0)
+    rig.hand.actions.append(Set("layer", "textures"))
+    rig.run(12.0)  # nobody comes
+    while rig.performance.busy:
+        rig.run(0.1)
+    rig.run(2.0)
+    assert rig.performance.attract.active
+    resume.close()
+    kept = json.loads(path.read_text())
+    assert (kept["settings"]["layer"], kept["scene"]) == ("textures", "")
+    assert ATTRACT_SCENE not in kept["scene"]
+    assert rig.performance.settings != rig.performance.lasting
+
+
+def test_each_command_has_its_own_file():
+    left, right = (state_path(["--display", n]) for n in "01")
+    assert left != right
+    assert left == state_path(["--display", "0"])
+
+
+def test_recalling_a_scene_is_kept(tmp_path, path):
+    resume = Resume(path)
+    rig = Rig(tmp_path, MirrorOptions(), resume)
+    rig.run(1.0)
+    rig.hand.actions.append(Recall("eyes"))
+    while rig.performance.scene != "eyes":
+        rig.run(0.1)
+    rig.run(2.0)
+    resume.close()
+    assert json.loads(path.read_text())["scene"] == "eyes"
