@@ -187,6 +187,16 @@ class Settings:
     strength: float = _number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )
+    restraint: float = _number(
+        0.5,
+        0.0,
+        1.0,
+        0.1,
+        "",
+        "how far the dream's colours are held back where the camera has none, on skin, in the dark and near"
+        " white",
+        "picture",
+    )
     mix: str = _choice(
         "over",
         "the dream over the sharp camera image, the dream alone, only its luminance, or a drawing in ink",

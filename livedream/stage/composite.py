@@ -134,7 +134,11 @@ class Composer:
             mixture = self._look.now(
                 settings, presence, self._working, self._time_s, transition_s, self._under[self._index]
             )
-            dream = Dream(residual, flow, settings.feedback, under, mixture, settings.strength, alpha)
+            # With feedback the dream is an image of its own, with colours of its own.
+            restraint = settings.restraint * (1 - settings.feedback)
+            dream = Dream(
+                residual, flow, settings.feedback, under, mixture, settings.strength, alpha, restraint
+            )
         return Scene(visible, size, settings.mirror, dream, self._painter)
 
     def compose(

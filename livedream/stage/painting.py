@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image
+from livedream.stage.contours import bend, bent, grid_scale
 from livedream.stage.ink import toned
 from livedream.stage.scene import Scene, Size
 
 #: Unsharp mask applied before upscaling: radius in working-size pixels, and amount. Twice the amount makes
 #: halos, none looks soft (docs/measurements.md shows crops).
-SHARPEN_PX, SHARPEN = 1.0, 0.5
+SHARPEN_PX, SHARPEN = 1.0, 0.6
 #: Camera weights below this are not worth a pass over the full-resolution frame.
 _NEGLIGIBLE = 1 / 512
 #: References to a buffer that only the painter's list holds, while it is looked at.
@@ -32,8 +33,9 @@ def lay_over(
 ) -> Image:
     """``keep · image + layer`` at ``size`` (w, h), clipped to 0..255, as RGB uint8.
 
-    ``layer`` (h, w, 3) in grey levels and ``keep`` (h, w) in 0..1 are upscaled bicubically, the layer after
-    light sharpening. None means a layer of 0 and a weight of 1. ``mirror`` swaps left and right.
+    ``layer`` (h, w, 3) in grey levels and ``keep`` (h, w) in 0..1 are upscaled bicubically, after the layer
+    was lightly sharpened and both were bent along its contours. None means a layer of 0 and a weight of 1.
+    ``mirror`` swaps left and right.
     """
     return Painter().paint(image, layer, size, keep, mirror=mirror)
 
@@ -68,7 +70,12 @@ class Painter:
         """As :func:`lay_over`."""
         if layer is None:
             return self._enlarged(image, size, mirror)
-        small, step, low = quantised(layer)
+        sharp = sharpened(layer)
+        small, step, low = quantised(sharp)
+        weight = _weight(keep)
+        scale = grid_scale(layer.shape[1], size[0])
+        if scale:
+            small, weight = bent(small, weight, bend(sharp, scale), scale)
         if mirror:
             small = np.asarray(cv2.flip(small, 1), np.uint8)
         large = cv2.resize(small, size, dst=self._buffer(size), interpolation=cv2.INTER_CUBIC)
@@ -76,12 +83,10 @@ class Painter:
             levels = np.clip(np.rint(np.arange(256) * step + low), 0, 255).astype(np.uint8)
             return np.asarray(cv2.LUT(large, levels, dst=self._buffer(size)), np.uint8)
         camera = self._enlarged(image, size, mirror)
-        if keep is not None and float(keep.min()) < 1 - _NEGLIGIBLE:
-            weight = cv2.convertScaleAbs(keep, alpha=255)
-            weight = cv2.resize(
-                cv2.flip(weight, 1) if mirror else weight, size, interpolation=cv2.INTER_CUBIC
-            )
-            weights = cv2.merge([weight] * 3, dst=self._buffer(size))
+        if weight is not None:
+            seen = cv2.flip(weight, 1) if mirror else weight
+            seen = cv2.resize(seen, size, interpolation=cv2.INTER_CUBIC)
+            weights = cv2.merge([seen] * 3, dst=self._buffer(size))
             weighted = cv2.multiply(camera, weights, dst=self._buffer(size), scale=1 / 255)
             camera = np.asarray(weighted, np.uint8)
         return np.asarray(cv2.addWeighted(camera, 1.0, large, step, low, dst=self._buffer(size)), np.uint8)
@@ -118,16 +123,25 @@ class Painter:
         return buffer
 
 
+def _weight(keep: Array | None) -> Image | None:
+    """The camera's weight as uint8, None where it is everywhere the same: 0 or 1."""
+    if keep is None or float(keep.max()) <= _NEGLIGIBLE or float(keep.min()) >= 1 - _NEGLIGIBLE:
+        return None
+    return np.asarray(cv2.convertScaleAbs(keep, alpha=255), np.uint8)
+
+
+def sharpened(layer: Array) -> Array:
+    """A layer, lightly sharpened, within ±255 levels."""
+    sharp = cv2.addWeighted(layer, 1 + SHARPEN, cv2.GaussianBlur(layer, (5, 5), SHARPEN_PX), -SHARPEN, 0)
+    return np.clip(sharp, np.float32(-255), np.float32(255), out=sharp)
+
+
 def quantised(layer: Array) -> tuple[Image, float, float]:
-    """A layer, lightly sharpened, as uint8 ``small`` with ``layer = step · small + low``.
+    """A layer as uint8 ``small`` with ``layer = step · small + low``.
 
     Upscaling and adding uint8 takes half the time of float32. The rounding error is at most half a level per
     255 levels of the layer's range.
     """
-    sharp = cv2.addWeighted(layer, 1 + SHARPEN, cv2.GaussianBlur(layer, (5, 5), SHARPEN_PX), -SHARPEN, 0)
-    least, most, _, _ = cv2.minMaxLoc(sharp.reshape(1, -1))
-    low, high = max(least, -255.0), min(most, 255.0)
-    if (low, high) != (least, most):
-        sharp = np.clip(sharp, low, high)
+    low, high, _, _ = cv2.minMaxLoc(layer.reshape(1, -1))
     step = max(1.0, (high - low) / 255)
-    return np.asarray(cv2.convertScaleAbs(sharp, alpha=1 / step, beta=-low / step), np.uint8), step, low
+    return np.asarray(cv2.convertScaleAbs(layer, alpha=1 / step, beta=-low / step), np.uint8), step, low

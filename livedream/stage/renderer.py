@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from livedream.frame import Array, Image
-from livedream.stage import shaders
+from livedream.stage import colours, contour_shaders, contours, shaders
 from livedream.stage.composite import picture_size
 from livedream.stage.ink import DARKEST, INK, LIGHTEST, PAPER
 from livedream.stage.painting import SHARPEN, SHARPEN_PX
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _TO_SCREEN = np.array([[2, 0, -1], [0, -2, 1], [0, 0, 1]], np.float32)
 _TO_TEXTURE = np.array([[2, 0, -1], [0, 2, -1], [0, 0, 1]], np.float32)
 _UNTURNED = np.eye(3, dtype=np.float32)
+_PROGRAMS = (
+    *(shaders.WARP, shaders.TINT, shaders.LAYER, shaders.SHARPEN, shaders.RANGE),
+    *(contour_shaders.CONTOUR, contour_shaders.SMOOTH, contour_shaders.AWAY),
+    *(contour_shaders.ENLARGE, contour_shaders.BEND),
+    *(shaders.PICTURE, shaders.OVERLAY),
+)
 
 
 def turned(degrees: int) -> Array:
@@ -52,17 +58,24 @@ class Renderer:
         self.corners = _UNTURNED
         self.gamma = 1.0
         programs = [
-            context.program(vertex_shader=shaders.VERTEX, fragment_shader=fragment)
-            for fragment in (shaders.LAYER, shaders.SHARPEN, shaders.RANGE, shaders.PICTURE, shaders.OVERLAY)
+            context.program(vertex_shader=shaders.VERTEX, fragment_shader=fragment) for fragment in _PROGRAMS
         ]
-        self._layer, self._sharpen, self._range, self._picture, self._overlay = programs
+        self._warp, self._tint, self._layer, self._sharpen, self._range, *rest = programs
+        self._contour, self._smooth, self._away, self._enlarge, self._bend, *rest = rest
+        self._picture, self._overlay = rest
         self._arrays = {program: context.vertex_array(program, []) for program in programs}
         self._textures: dict[str, moderngl.Texture] = {}
         self._uploaded: dict[str, Array] = {}
         self._targets: dict[str, moderngl.Framebuffer] = {}
-        self._set(self._sharpen, weights=gaussian(SHARPEN_PX), amount=SHARPEN, place=_matrix(_TO_TEXTURE))
-        self._set(self._layer, place=_matrix(_TO_TEXTURE))
-        self._set(self._range, place=_matrix(_TO_TEXTURE))
+        for program in programs[:-2]:
+            self._set(program, place=_matrix(_TO_TEXTURE))
+        self._set(self._sharpen, weights=gaussian(SHARPEN_PX), amount=SHARPEN)
+        self._set(self._contour, levels=contours.SLOPE_LEVELS)
+        self._set(self._smooth, weights=gaussian(contours.SMOOTH_PX))
+        self._set(self._away, reach=contours.REACH_PX, most=contours.MOST_PX)
+        self._set(self._tint, least=colours.ROOM_LEVELS, noise=colours.NOISE_LEVELS)
+        self._set(self._tint, warm=tuple(colours.WARM), cosines=colours.WARM_COSINES)
+        self._set(self._tint, warm_room=colours.WARM_ROOM, dark=colours.DARK, bright=colours.BRIGHT)
         tones = [tuple(level / 255 for level in tone) for tone in (INK, PAPER)]
         self._set(self._picture, tones=tones, tone_limits=(DARKEST / 255, LIGHTEST / 255))
 
@@ -74,11 +87,12 @@ class Renderer:
         """
         scene = scene if isinstance(scene, Scene) else still(scene)
         target = self._context.fbo
-        if scene.dream is not None:
-            self._draw_layer(scene.dream)
-            target.use()
         upright = (size[1], size[0]) if rotate in (90, 270) else size
         shape = _fitted((scene.image.shape[1], scene.image.shape[0]), upright)
+        layer = limits = "camera"
+        if scene.dream is not None:
+            layer, limits = self._draw_layer(scene.dream, shape[0]), "range"
+            target.use()
         width, height = shape if rotate not in (90, 270) else shape[::-1]
         turn = turned(rotate)
         place = _TO_SCREEN @ self.corners @ turn
@@ -91,7 +105,6 @@ class Renderer:
         self._set(self._picture, place=_matrix(place), size=shape, mirrored=scene.mirror, gamma=self.gamma)
         self._set(self._picture, dreams=scene.dream is not None)
         self._set(self._picture, ink=0.0 if scene.dream is None else scene.dream.ink)
-        layer, limits = ("sharp", "range") if scene.dream is not None else ("camera", "camera")
         self._draw(self._picture, camera="camera", layer=layer, range=limits)
         target.viewport = (0, 0, *size)
         if overlay is not None:
@@ -100,10 +113,11 @@ class Renderer:
             self._set(self._overlay, place=_matrix(place))
             self._draw(self._overlay, overlay="overlay")
 
-    def _draw_layer(self, dream: Dream) -> None:
-        """The layer at working size, sharpened, into the texture ``sharp``, its limits into ``range``."""
+    def _draw_layer(self, dream: Dream, picture_width: int) -> str:
+        """The name of the texture that the layer is in; its limits are in ``range``."""
         mixture, flow = dream.mixture, dream.flow
         hidden = (1 - mixture.camera) * min(1.0, dream.strength) * dream.alpha
+        gain = dream.strength * dream.alpha
         self._upload("residual", dream.residual)
         self._upload("under", dream.under)
         if flow is not None:
@@ -113,24 +127,42 @@ class Renderer:
         wash = dream.wash()
         if wash is not None:
             self._upload("wash", wash)
-        self._set(self._layer, washed=wash is not None)
-        self._set(self._layer, moves=flow is not None, masked=mixture.mask is not None)
-        self._set(self._layer, feedback=dream.feedback, saturation=mixture.saturation)
-        self._set(self._layer, strength=dream.strength * dream.alpha, hidden=hidden)
         size = (dream.residual.shape[1], dream.residual.shape[0])
-        self._into("layer", size)
+        self._set(self._warp, moves=flow is not None, feedback=dream.feedback)
         flow_from = "flow" if flow is not None else "residual"
-        mask_from = "mask" if mixture.mask is not None else "residual"
-        wash_from = "wash" if wash is not None else "residual"
-        self._draw(
-            self._layer, residual="residual", flow=flow_from, under="under", mask=mask_from, wash=wash_from
-        )
-        self._into("sharp", size)
-        self._draw(self._sharpen, layer="layer")
+        self._pass("dream", size, self._warp, residual="residual", flow=flow_from)
+        self._set(self._tint, feedback=dream.feedback, restraint=dream.restraint, gain=gain)
+        self._pass("tint", (size[0] // 2, size[1] // 2), self._tint, dream="dream", under="under")
+        self._set(self._layer, masked=mixture.mask is not None, washed=wash is not None)
+        self._set(self._layer, feedback=dream.feedback, hidden=hidden)
+        self._set(self._layer, saturation=mixture.saturation, strength=gain)
+        maps = {
+            "mask": "mask" if mixture.mask is not None else "residual",
+            "wash": "wash" if wash is not None else "residual",
+        }
+        self._pass("layer", size, self._layer, dream="dream", tint="tint", under="under", **maps)
+        self._pass("sharp", size, self._sharpen, layer="layer")
         for target, source, shape in (("columns", "sharp", (size[0], 1)), ("range", "columns", (1, 1))):
-            self._into(target, shape)
             self._set(self._range, columns=source == "sharp")
-            self._draw(self._range, image=source)
+            self._pass(target, shape, self._range, image=source)
+        scale = contours.grid_scale(size[0], picture_width)
+        return self._bent(size, scale) if scale else "sharp"
+
+    def _bent(self, size: Size, scale: int) -> str:
+        """The texture with the sharpened layer enlarged by ``scale`` and bent along its contours."""
+        grid = size[0] * scale, size[1] * scale
+        self._pass("contour", size, self._contour, layer="sharp")
+        self._pass("smooth", size, self._smooth, contour="contour")
+        self._pass("away", size, self._away, contour="smooth")
+        self._pass("large", grid, self._enlarge, layer="sharp", range="range")
+        self._set(self._bend, scale=scale)
+        self._pass("bent", grid, self._bend, layer="large", away="away")
+        return "bent"
+
+    def _pass(self, target: str, size: Size, program: moderngl.Program, **textures: str) -> None:
+        """Draw into the texture ``target`` of ``size``."""
+        self._into(target, size)
+        self._draw(program, **textures)
 
     def _draw(self, program: moderngl.Program, **textures: str) -> None:
         for unit, (sampler, name) in enumerate(textures.items()):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.frame import Array, Image
+from livedream.stage.colours import coloured
 from livedream.stage.ink import wash
 from livedream.stage.look import Mixture, overlay_of
 from livedream.vision.flow import Flow, warp_along
@@ -28,7 +29,7 @@ class Dream:
     ``residual`` (h, w, 3) in grey levels is warped along ``flow`` (h, w, 2), the offset in pixels of what is
     seen now in the residual's own frame (None: it is that frame's). By ``feedback`` (0..1) it stays where it
     is instead. ``under`` is the frame to show under it where the mix hides the camera, RGB uint8 (h, w, 3).
-    ``alpha`` (0..1) fades it.
+    ``alpha`` (0..1) fades it; ``restraint`` (0..1) holds its colours back, by those of ``under``.
     """
 
     residual: Array
@@ -38,6 +39,7 @@ class Dream:
     mixture: Mixture
     strength: float
     alpha: float
+    restraint: float = 0.0
 
     @property
     def ink(self) -> float:
@@ -55,6 +57,9 @@ class Dream:
             warped = warp_along(self.residual, self.flow)
             if self.feedback:
                 warped = cv2.addWeighted(warped, 1 - self.feedback, self.residual, self.feedback, 0)
+        if self.mixture.saturation > 0:
+            gain = self.strength * self.alpha
+            warped = coloured(warped, self.under, self.restraint, gain, self.feedback)
         layer, keep = overlay_of(warped, self.under, self.mixture, self.strength, self.alpha)
         paler = self.wash()
         return (layer if paler is None else layer + paler[..., None]), keep

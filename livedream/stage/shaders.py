@@ -1,7 +1,8 @@
 """The programs that composite a scene on a graphics card, in GLSL 3.30.
 
-They give the picture of :mod:`livedream.stage.painting`. A first pass makes the layer at working size, a
-second one sharpens it, two find its range, and the last one draws the screen, each pixel once.
+They give the picture of :mod:`livedream.stage.painting`. The first passes make the layer at working size and
+sharpen it, two find its range, four bend it along its contours, and the last one draws the screen, each pixel
+once.
 """
 
 from __future__ import annotations
@@ -18,105 +19,22 @@ void main() {
 }
 """
 
-#: The layer in grey levels, and the camera's weight: see :func:`livedream.stage.look.overlay_of`.
-LAYER = """
+#: What several programs have in common.
+HEAD = """
 #version 330
-uniform sampler2D residual;  // grey levels
-uniform sampler2D flow;  // pixels
-uniform sampler2D under;  // the camera at working size, 0 to 1
-uniform sampler2D mask;
-uniform sampler2D wash;  // grey levels
-uniform bool moves, masked, washed;
-uniform float feedback, saturation, strength, hidden;
-in vec2 at;
-out vec4 layer;
+const vec3 LUMA = vec3(0.299, 0.587, 0.114);
 
-vec3 texel(ivec2 p) {
-    ivec2 size = textureSize(residual, 0);
-    p = abs(p);  // the border is a mirror
-    p = size - 1 - abs(size - 1 - p);
-    return texelFetch(residual, clamp(p, ivec2(0), size - 1), 0).rgb;
+ivec2 inside(ivec2 p, ivec2 size) {  // the border is a mirror
+    p = abs(p);
+    return clamp(size - 1 - abs(size - 1 - p), ivec2(0), size - 1);
 }
-
-vec3 linear(vec2 p) {
-    vec2 corner = floor(p), part = p - corner;
-    ivec2 i = ivec2(corner);
-    return mix(mix(texel(i), texel(i + ivec2(1, 0)), part.x),
-               mix(texel(i + ivec2(0, 1)), texel(i + ivec2(1, 1)), part.x), part.y);
-}
-
-void main() {
-    ivec2 here = ivec2(gl_FragCoord.xy);
-    vec3 dream = texelFetch(residual, here, 0).rgb;
-    if (moves)
-        dream = mix(linear(vec2(here) + texelFetch(flow, here, 0).xy), dream, feedback);
-    float luminance = dot(dream, vec3(0.299, 0.587, 0.114));
-    float where = masked ? texelFetch(mask, here, 0).r : 1.0;
-    dream = mix(vec3(luminance), dream, saturation) * strength * where;
-    float covered = where * hidden;
-    if (washed)
-        dream += texelFetch(wash, here, 0).r;
-    layer = vec4(dream + 255.0 * texelFetch(under, here, 0).rgb * covered, 1.0 - covered);
+vec3 chroma(vec3 colour) {
+    return colour - dot(colour, LUMA);
 }
 """
 
-#: Unsharp masking with a Gaussian of five by five pixels, whose border is a mirror, within ±255.
-SHARPEN = """
-#version 330
-uniform sampler2D layer;
-uniform float weights[3];
-uniform float amount;
-out vec4 sharp;
-
-void main() {
-    ivec2 here = ivec2(gl_FragCoord.xy), last = textureSize(layer, 0) - 1;
-    vec3 blurred = vec3(0.0);
-    for (int y = -2; y <= 2; y++)
-        for (int x = -2; x <= 2; x++) {
-            ivec2 p = abs(here + ivec2(x, y));
-            p = last - abs(last - p);
-            blurred += weights[abs(x)] * weights[abs(y)] * texelFetch(layer, clamp(p, ivec2(0), last), 0).rgb;
-        }
-    vec4 own = texelFetch(layer, here, 0);
-    sharp = vec4(clamp(own.rgb + amount * (own.rgb - blurred), -255.0, 255.0), own.a);
-}
-"""
-
-#: The least and the greatest value of a texture: of each column at first, then of the row of these.
-RANGE = """
-#version 330
-uniform sampler2D image;
-uniform bool columns;
-out vec4 range;
-
-void main() {
-    ivec2 size = textureSize(image, 0);
-    float low = 1e9, high = -1e9;
-    for (int i = 0; i < (columns ? size.y : size.x); i++) {
-        vec4 texel = texelFetch(image, columns ? ivec2(int(gl_FragCoord.x), i) : ivec2(i, 0), 0);
-        low = min(low, columns ? min(texel.r, min(texel.g, texel.b)) : texel.r);
-        high = max(high, columns ? max(texel.r, max(texel.g, texel.b)) : texel.g);
-    }
-    range = vec4(low, high, 0.0, 0.0);
-}
-"""
-
-#: The picture, as OpenCV has it: the camera averaged when it shrinks and bicubic when it grows, the layer
-#: bicubic.
-PICTURE = """
-#version 330
-uniform sampler2D camera;  // 0 to 1
-uniform sampler2D layer;  // grey levels, and the camera's weight
-uniform sampler2D range;  // of the layer: an enlarged one does not leave it
-uniform vec2 size;  // of the picture in pixels
-uniform bool mirrored, dreams;
-uniform float gamma;
-uniform float ink;  // how far it is a drawing, in tones from the darkest to the lightest
-uniform vec3 tones[2];
-uniform vec2 tone_limits;
-in vec2 at;
-out vec4 colour;
-
+#: Bicubic enlarging, as OpenCV does it.
+CUBIC = """
 vec4 cubic(float t) {  // the weights of four pixels, with OpenCV's a = -0.75
     const float a = -0.75;
     vec4 w;
@@ -141,7 +59,180 @@ vec4 enlarged(sampler2D image, vec2 where) {
         }
     return sum;
 }
+"""
 
+#: The residual where things are now, in grey levels: see :meth:`livedream.stage.scene.Dream.layer`.
+WARP = (
+    HEAD
+    + """
+uniform sampler2D residual;  // grey levels
+uniform sampler2D flow;  // pixels
+uniform bool moves;
+uniform float feedback;
+out vec4 dream;
+
+vec3 texel(ivec2 p) {
+    return texelFetch(residual, inside(p, textureSize(residual, 0)), 0).rgb;
+}
+
+vec3 linear(vec2 p) {
+    vec2 corner = floor(p), part = p - corner;
+    ivec2 i = ivec2(corner);
+    return mix(mix(texel(i), texel(i + ivec2(1, 0)), part.x),
+               mix(texel(i + ivec2(0, 1)), texel(i + ivec2(1, 1)), part.x), part.y);
+}
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy);
+    vec3 own = texelFetch(residual, here, 0).rgb;
+    if (moves)
+        own = mix(linear(vec2(here) + texelFetch(flow, here, 0).xy), own, feedback);
+    dream = vec4(own, 1.0);
+}
+"""
+)
+
+#: The dream's chroma at half the size, smoothed and held back: see :mod:`livedream.stage.colours`.
+TINT = (
+    HEAD
+    + """
+uniform sampler2D dream, under;
+uniform float feedback, restraint, gain;
+uniform float least;  // levels of chroma
+uniform vec3 warm;
+uniform vec2 cosines, dark, bright;
+uniform float warm_room, noise;
+out vec4 tint;
+
+vec3 average(sampler2D image, ivec2 p) {
+    p *= 2;
+    return (texelFetch(image, p, 0) + texelFetch(image, p + ivec2(1, 0), 0)
+          + texelFetch(image, p + ivec2(0, 1), 0) + texelFetch(image, p + ivec2(1, 1), 0)).rgb / 4.0;
+}
+
+float room(vec3 seen) {
+    vec3 own = chroma(seen);
+    float luminance = dot(seen, LUMA), strength = length(own);
+    float near = clamp((dot(own, warm) / (strength + noise) - cosines.x) / (cosines.y - cosines.x), 0.0, 1.0);
+    float found = least + strength * (1.0 - (1.0 - warm_room) * near);
+    found *= clamp(luminance / dark.x, dark.y, 1.0);
+    return found * (1.0 - (1.0 - bright.y) * clamp((luminance - bright.x) / (255.0 - bright.x), 0.0, 1.0));
+}
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy), size = textureSize(dream, 0) / 2;
+    vec3 sum = vec3(0.0);
+    for (int y = -1; y <= 1; y++)
+        for (int x = -1; x <= 1; x++) {
+            ivec2 p = inside(here + ivec2(x, y), size);
+            vec3 own = average(dream, p) + 255.0 * feedback * average(under, p);
+            sum += own * (2 - abs(x)) * (2 - abs(y)) / 16.0;
+        }
+    vec3 found = chroma(sum);
+    float amount = gain * length(found);
+    tint = vec4(found * (1.0 - restraint * amount / (amount + room(255.0 * average(under, here)))), 1.0);
+}
+"""
+)
+
+#: The layer in grey levels, and the camera's weight: see :func:`livedream.stage.look.overlay_of`.
+LAYER = (
+    HEAD
+    + """
+uniform sampler2D dream;  // grey levels
+uniform sampler2D tint;  // its chroma, at half the size
+uniform sampler2D under;  // the camera at working size, 0 to 1
+uniform sampler2D mask;
+uniform sampler2D wash;  // grey levels
+uniform bool masked, washed;
+uniform float feedback, saturation, strength, hidden;
+out vec4 layer;
+
+vec3 enlarged(vec2 p) {
+    ivec2 last = textureSize(tint, 0) - 1;
+    p = clamp(p, vec2(0.0), vec2(last));
+    vec2 part = p - floor(p);
+    ivec2 i = ivec2(p), j = min(i + 1, last);
+    return mix(mix(texelFetch(tint, i, 0), texelFetch(tint, ivec2(j.x, i.y), 0), part.x),
+               mix(texelFetch(tint, ivec2(i.x, j.y), 0), texelFetch(tint, j, 0), part.x), part.y).rgb;
+}
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy);
+    vec3 seen = 255.0 * texelFetch(under, here, 0).rgb;
+    vec3 colour = enlarged(gl_FragCoord.xy / 2.0 - 0.5) - feedback * chroma(seen);
+    float where = masked ? texelFetch(mask, here, 0).r : 1.0;
+    float covered = where * hidden;
+    vec3 shown = (dot(texelFetch(dream, here, 0).rgb, LUMA) + saturation * colour) * strength * where;
+    if (washed)
+        shown += texelFetch(wash, here, 0).r;
+    layer = vec4(shown + seen * covered, 1.0 - covered);
+}
+"""
+)
+
+#: Unsharp masking with a Gaussian of five by five pixels, whose border is a mirror, within ±255.
+SHARPEN = (
+    HEAD
+    + """
+uniform sampler2D layer;
+uniform float weights[3];
+uniform float amount;
+out vec4 sharp;
+
+void main() {
+    ivec2 here = ivec2(gl_FragCoord.xy), size = textureSize(layer, 0);
+    vec3 blurred = vec3(0.0);
+    for (int y = -2; y <= 2; y++)
+        for (int x = -2; x <= 2; x++) {
+            ivec2 p = inside(here + ivec2(x, y), size);
+            blurred += weights[abs(x)] * weights[abs(y)] * texelFetch(layer, p, 0).rgb;
+        }
+    vec4 own = texelFetch(layer, here, 0);
+    sharp = vec4(clamp(own.rgb + amount * (own.rgb - blurred), -255.0, 255.0), own.a);
+}
+"""
+)
+
+#: The least and the greatest value of a texture: of each column at first, then of the row of these.
+RANGE = """
+#version 330
+uniform sampler2D image;
+uniform bool columns;
+out vec4 range;
+
+void main() {
+    ivec2 size = textureSize(image, 0);
+    float low = 1e9, high = -1e9;
+    for (int i = 0; i < (columns ? size.y : size.x); i++) {
+        vec4 texel = texelFetch(image, columns ? ivec2(int(gl_FragCoord.x), i) : ivec2(i, 0), 0);
+        low = min(low, columns ? min(texel.r, min(texel.g, texel.b)) : texel.r);
+        high = max(high, columns ? max(texel.r, max(texel.g, texel.b)) : texel.g);
+    }
+    range = vec4(low, high, 0.0, 0.0);
+}
+"""
+
+#: The picture, as OpenCV has it: the camera averaged when it shrinks and bicubic when it grows, the layer
+#: bicubic.
+PICTURE = (
+    """
+#version 330
+uniform sampler2D camera;  // 0 to 1
+uniform sampler2D layer;  // grey levels, and the camera's weight
+uniform sampler2D range;  // of the layer: an enlarged one does not leave it
+uniform vec2 size;  // of the picture in pixels
+uniform bool mirrored, dreams;
+uniform float gamma;
+uniform float ink;  // how far it is a drawing, in tones from the darkest to the lightest
+uniform vec3 tones[2];
+uniform vec2 tone_limits;
+in vec2 at;
+out vec4 colour;
+
+"""
+    + CUBIC
+    + """
 vec4 averaged(sampler2D image, vec2 where) {
     ivec2 full = textureSize(image, 0);
     vec2 scale = vec2(full) / size, middle = where * vec2(full);
@@ -175,6 +266,7 @@ void main() {
     colour = vec4(pow(clamp(seen, 0.0, 1.0), vec3(gamma)), 1.0);
 }
 """
+)
 
 #: The overlay, scaled linearly, its edges clamped.
 OVERLAY = """
