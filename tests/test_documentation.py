@@ -183,7 +183,7 @@ def require_tests(words: list[str]) -> None:
 def test_every_flag_in_the_documentation_exists():
     helps = io.StringIO()
     with contextlib.redirect_stdout(helps):
-        for words in ([], ["render"], ["scenes"], ["doctor"], ["models"], ["bench"], ["watch"]):
+        for words in ([], ["render"], ["scenes"], ["doctor"], ["models"], ["bench"], ["watch"], ["service"]):
             with contextlib.suppress(SystemExit):
                 main([*words, "--help"])
         for what in ("list", "import", "fetch", "export", "verify"):

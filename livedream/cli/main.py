@@ -21,6 +21,7 @@ _COMMANDS = {
     "latency": "latency_command",
     "bench": "bench_command",
     "watch": "watch_command",
+    "service": "service_command",
 }
 
 

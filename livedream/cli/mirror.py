@@ -21,6 +21,7 @@ from livedream.show.options import RENDERERS, MirrorOptions
 _EPILOG = """\
 other commands, each with its own --help:
   livedream watch …          the mirror, started again whenever it dies or hangs
+  livedream service install  have the system start the mirror, and start it again when it fails
   livedream render IN OUT    dream every frame of a video, or a photograph
   livedream scenes list      the scenes, and any mistakes in them
   livedream models list      the networks, and which are installed; with NAME, its layers
@@ -46,8 +47,8 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-def mirror_command(words: list[str], started_s: float) -> None:
-    """Run the mirror as ``words`` say. ``started_s`` is when the command was given (monotonic)."""
+def mirror_parser() -> Parser:
+    """The parser of the mirror's options."""
     parser = Parser(
         prog="livedream",
         description="A mirror that dreams: camera in, DeepDream out, full screen.",
@@ -96,7 +97,12 @@ def mirror_command(words: list[str], started_s: float) -> None:
     )
     add_common(parser)
     add_settings(parser, used_by("mirror"))
-    found = parser.parse_args(words)
+    return parser
+
+
+def mirror_command(words: list[str], started_s: float) -> None:
+    """Run the mirror as ``words`` say. ``started_s`` is when the command was given (monotonic)."""
+    found = mirror_parser().parse_args(words)
     require_backend(found)
     level = start_logging(found)
     from livedream.show.resume import state_path

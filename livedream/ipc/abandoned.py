@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _FOLDER = Path("/dev/shm")
-#: Younger ones may just not be locked yet.
-_YOUNG_S = 10.0
+#: What was written to so lately may just not be locked yet.
+_YOUNG_S = 1.0
 
 
 def hold(name: str) -> int | None:
