@@ -52,7 +52,7 @@ KEYS: tuple[Key, ...] = (
     Key("L", "the whole layer: all channels, no words", (("l", Set("channels", "")),)),
     Key(
         "[ ] D",
-        "previous or next word of the palette; D: next, with Shift previous",
+        "previous or next word; D: next, Shift: previous",
         (
             ("[", Cycle("dream_of", -1)),
             ("]", Cycle("dream_of", 1)),
@@ -66,7 +66,7 @@ KEYS: tuple[Key, ...] = (
         (("q", Cycle("dream_to", 1)), ("shift+q", Cycle("dream_to", -1))),
     ),
     _both_ways("e", "dream_blend", "blend further to that word; Shift: back"),
-    Key("U", "dream what the camera shows: surprise me", (("u", Toggle("surprise")),)),
+    Key("U", "surprise: dream what the camera shows", (("u", Toggle("surprise")),)),
     Key(
         "G", "next guide image; Shift: previous", (("g", Cycle("guide", 1)), ("shift+g", Cycle("guide", -1)))
     ),
@@ -75,7 +75,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "J",
-        "start/stop journey through the layers; Shift: through words",
+        "journey through layers; Shift: through words",
         (("j", Toggle("journey")), ("shift+j", Toggle("word_walk"))),
     ),
     Key("1 – 9", "recall a scene", tuple((digit, RecallKey(int(digit))) for digit in _DIGITS)),
@@ -97,7 +97,7 @@ KEYS: tuple[Key, ...] = (
     Key("F", "full screen on/off", (("f", Command.FULL_SCREEN), ("f11", Command.FULL_SCREEN))),
     Key(
         "I Tab",
-        "information on/off; Shift: captions for visitors",
+        "information; Shift: captions for visitors",
         (
             ("i", Command.HUD),
             ("tab", Command.HUD),

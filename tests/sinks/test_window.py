@@ -307,6 +307,18 @@ def test_digits_go_by_their_place_because_some_keyboards_have_them_on_shift():
 
 
 @pytest.mark.usefixtures("blind")
+def test_brackets_are_found_by_their_place_where_no_key_has_them():
+    import pygame
+
+    with Window(full_screen=False, size=(320, 200)) as window:
+        window.poll()
+        key_event(pygame.KEYDOWN, ord("ü"), scancode=47)  # the two keys after P of a German keyboard
+        key_event(pygame.KEYDOWN, pygame.K_PLUS, scancode=48)
+        pressed = [event for event in window.poll() if isinstance(event, KeyPressed)]
+    assert pressed == [KeyPressed("["), KeyPressed("]")]
+
+
+@pytest.mark.usefixtures("blind")
 def test_the_screen_saver_stays_away():
     import pygame
 
