@@ -33,7 +33,7 @@ LISTS = {"layer": ["low", "middle", "high"]}
         (Cycle("rotate", -1), "rotate", 270),
         (SetUnit("strength", 0.5), "strength", 1.5),
         (SetUnit("mirror", 0.2), "mirror", False),
-        (SetUnit("mix", 1.0), "mix", "luminance"),
+        (SetUnit("mix", 1.0), "mix", "ink"),
     ],
 )
 def test_an_action_changes_its_setting_and_no_other(action, name, value):
