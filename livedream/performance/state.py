@@ -12,7 +12,7 @@ from livedream.controls.actions import Action, Cycle, Set, SetUnit, apply
 from livedream.errors import NetworkError, UsageError, quoted
 from livedream.networks.catalogue import LayerInfo, find_weights, network_info
 from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
-from livedream.networks.naming import check_words, palette_words
+from livedream.networks.naming import check_words, palette_words, walked_words
 from livedream.networks.provenance import require_undamaged
 from livedream.networks.words import table_path, word_table
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
@@ -80,6 +80,17 @@ def newest_wins(settings: Settings, before: Settings, action: Action | None = No
         walks = settings.word_walk and not isinstance(action, Cycle) and "," in settings.dream_of
         return settings.replace(word_walk=walks, surprise=False)
     return settings
+
+
+def words_news(settings: Settings) -> str:
+    """What words are dreamt from now on, in a line for the operator."""
+    if settings.surprise:
+        text = "what the camera shows"
+    elif settings.word_walk:
+        text = f"{', '.join(walked_words(settings))} in turn"
+    else:
+        text = settings.dream_of or "the whole layer"
+    return f"dream of {text}" + (f"; fader to {settings.dream_to}" if settings.dream_to else "")
 
 
 def _blend_text(blend: tuple[tuple[LayerInfo, float], ...]) -> str:

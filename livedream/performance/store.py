@@ -28,6 +28,7 @@ from livedream.performance.state import (
     consistent,
     require_exported,
     require_weights,
+    words_news,
 )
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
@@ -134,6 +135,7 @@ class Performance:
         self._reading: list[tuple[Future[_Found], str, Recall | RecallKey | None, str]] = []
         self._storing: list[Future[Path]] = []
         self._changes: list[Change] = []
+        self._news: list[News] = []  # not told yet
         self._somebody = False
 
     @property
@@ -147,7 +149,7 @@ class Performance:
         ``somebody`` is whether a visitor is there, None where nobody looks for visitors; ``motion`` is the
         fraction (0..1) of them that moves.
         """
-        news = self._read(now) + self._stored()
+        news, self._news = self._news + self._read(now) + self._stored(), []
         self._somebody = bool(somebody)
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
             case "begin" if not self._moods.has("alone"):
@@ -224,7 +226,10 @@ class Performance:
     def _change(self, state: PlayState, origin: str) -> None:
         """Set what no mood shall change any more."""
         before, after = self._state.settings, state.settings
-        self._moods.leave([n for n in SPECS if getattr(before, n) != getattr(after, n)])
+        changed = [n for n in SPECS if getattr(before, n) != getattr(after, n)]
+        self._moods.leave(changed)
+        if not set(changed).isdisjoint(WORD_SETTINGS):
+            self._news = [(words_news(after), False)]
         self._set(state, origin)
 
     def _set(self, state: PlayState, origin: str) -> None:

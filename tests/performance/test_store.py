@@ -231,6 +231,25 @@ def test_leaving_a_walk_stays_at_its_word(play, action, word):
     assert (performance.settings.dream_of, performance.settings.word_walk) == (word, False)
 
 
+@pytest.mark.parametrize(
+    ("begun", "action", "told"),
+    [
+        ({}, Cycle("dream_of", 1), "dream of castle"),
+        ({"dream_of": "castle"}, Set("channels", ""), "dream of the whole layer"),
+        ({"dream_of": "castle"}, Cycle("dream_to", -1), "dream of castle; fader to sea"),
+        ({}, Toggle("surprise"), "dream of what the camera shows"),
+        ({}, Toggle("word_walk"), "dream of castle, daisy, sea in turn"),
+    ],
+)
+def test_the_operator_is_told_at_once_what_is_going_to_be_dreamt(play, begun, action, told):
+    performance = play(palette="castle, daisy, sea", **begun)
+    performance.act(action, 1.0)
+    assert performance.step(1.1, None) == [(told, False)]
+    assert performance.step(1.2, None) == []
+    performance.act(Nudge("dream_blend", 1), 2.0)
+    assert performance.step(2.1, None) == []
+
+
 def test_after_a_surprise_what_was_asked_for_is_dreamt_again(play):
     performance = play(dream_of="castle", surprise=True)
     performance.act(Toggle("surprise"), 1.0, Dreamt(word="mask"))
