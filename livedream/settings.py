@@ -78,7 +78,7 @@ class Settings:
 
     network: str = _text("dreamnet", "a name from `livedream models list`", "the network that dreams")
     layer: str = _text(
-        "parts",
+        "patterns",
         "a layer of the network; edges, textures, patterns, parts or objects; or several with weights,"
         " such as textures:0.3,parts:0.7",
         "the layer to amplify",

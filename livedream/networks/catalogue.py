@@ -76,7 +76,7 @@ class NetworkInfo:
     @property
     def default_layer(self) -> str:
         """The layer that is dreamt on when none is named."""
-        return self.words["parts"]
+        return self.words["patterns"]
 
     def layer(self, name: str) -> LayerInfo:
         """The layer called ``name``: its own name, a word (``parts``), a short name (``4c``), the notebook's

@@ -243,7 +243,7 @@ class Mirror:
                 played.settings,
                 alpha,
                 residual_aspect=None if residual is None else residual.aspect,
-                presence=self._presence,
+                presence=None if self._feeds.source.kind == "clouds" else self._presence,
                 transition_s=played.transition_s,
             )
             if self._scene is not None and self._front.renderer == "cpu":

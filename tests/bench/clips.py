@@ -3,7 +3,7 @@
     python -m tests.bench.clips --data DIR [--scenes NAME …] [--on NAME …] [--at S …] [--portrait] [--video]
 
 Sheets and videos go into ``clips/``, which git ignores. A sheet has a row for each scene and a column for
-each moment, on one source; with ``--set`` the rows are settings, such as ``"layer=parts strength=2"``.
+each moment, on one source; with ``--set`` the rows are settings, such as ``"layer=parts;steps=3"``.
 """
 
 from __future__ import annotations
@@ -69,18 +69,20 @@ def record(player: Player, scene: str, take: Take, size: tuple[int, int], second
 
 def _settings(text: str) -> Settings:
     settings = Settings(mirror=False)
-    for word in text.split():
+    for word in text.split(";"):
         settings = settings.replace(**parse_assignment(word))
     return settings
 
 
 def main() -> None:
-    names = sorted(path.stem for path in SHIPPED_DIR.glob("*.toml"))
     p = argparse.ArgumentParser("python -m tests.bench.clips", description=__doc__)
     p.add_argument("--data", type=Path, required=True, metavar="DIR")
     p.add_argument("--out", type=Path, default=CLIPS, metavar="DIR")
-    p.add_argument("--scenes", nargs="+", default=names, choices=names, metavar="NAME")
-    p.add_argument("--set", nargs="+", metavar="SETTINGS", help="rows of settings, instead of scenes")
+    p.add_argument("--folder", type=Path, default=SHIPPED_DIR, metavar="DIR", help="of the scenes")
+    p.add_argument("--scenes", nargs="+", metavar="NAME", help="not all of them")
+    p.add_argument(
+        "--set", nargs="+", metavar="SETTINGS", help="rows of settings with ; between them, instead of scenes"
+    )
     p.add_argument("--on", nargs="+", default=[*SOURCES], choices=[*SOURCES], metavar="SOURCE")
     p.add_argument("--at", nargs="+", type=float, default=[3.0, 15.0, 60.0], metavar="S")
     p.add_argument("--name", default="scenes", help="the sheets' name")
@@ -90,16 +92,17 @@ def main() -> None:
     options = p.parse_args()
     size = PORTRAIT if options.portrait else LANDSCAPE
     kind = "portrait" if options.portrait else "landscape"
-    player = Player(options.data)
+    player = Player(options.data, scenes=options.folder)
+    scenes = options.scenes or sorted(path.stem for path in options.folder.glob("*.toml"))
     for source in options.on:
         take = SOURCES[source]
         if options.video:
-            for name in options.scenes:
+            for name in scenes:
                 path = options.out / "videos" / f"{name}-{source}-{kind}.mp4"
                 record(player, name, take, size, max(options.at), path)
             continue
         rows = []
-        for name in options.set or options.scenes:
+        for name in options.set or scenes:
             played = _settings(name) if options.set else name
             rows.append((name, player.pictures(take, played, options.at, size, visitors=not options.set)))
             if options.full:

@@ -171,7 +171,7 @@ class Player:
                 size,
                 shown.settings,
                 residual_aspect=aspect,
-                presence=presence,
+                presence=None if take.name == "clouds" else presence,
                 transition_s=shown.transition_s,
             )
             assert scene is not None

@@ -279,12 +279,12 @@ def test_what_is_not_finite_is_not_taken_over(dreamers):
     found = device.tick(frames[0], SETTINGS, time_s=2 / 50)
     assert np.isfinite(found).all()
     assert np.abs(found - before).mean() < 0.1 * np.abs(before).mean()
-    assert ("dreamnet", "parts") in device.faults
-    assert "parts produces NaN" in device.faults["dreamnet", "parts"]
+    assert ("dreamnet", "patterns") in device.faults
+    assert "patterns produces NaN" in device.faults["dreamnet", "patterns"]
     backend.finite = True
     device.faults.clear()
     assert np.isfinite(device.tick(frames[0], SETTINGS, time_s=3 / 50)).all()
-    assert ("dreamnet", "parts") in device.sound
+    assert ("dreamnet", "patterns") in device.sound
 
 
 def test_a_tick_that_does_not_fit_is_taken_over_by_the_host(dreamers, caplog):
@@ -333,15 +333,15 @@ def test_a_layer_that_cannot_be_run_is_a_fault_and_no_failure_of_the_device(drea
     device.tick(frame, SETTINGS, time_s=0.0)
 
     def refuse(layer, size, objective):
-        raise BackendError("parts cannot be run")
+        raise BackendError("patterns cannot be run")
 
     backend.on_device = refuse
     if wait:
-        with pytest.raises(BackendError, match="parts cannot be run"):
+        with pytest.raises(BackendError, match="patterns cannot be run"):
             device.tick(frame, SETTINGS, time_s=0.02)
     else:
         assert np.isfinite(device.tick(frame, SETTINGS, time_s=0.02)).all()
-    assert device.faults == {("dreamnet", "parts"): "parts cannot be run"}
+    assert device.faults == {("dreamnet", "patterns"): "patterns cannot be run"}
     assert device.graphics.message == ""
 
 

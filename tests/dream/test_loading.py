@@ -214,8 +214,8 @@ def test_when_the_only_network_gives_no_numbers_the_shipped_one_dreams(overflowi
     followed(loader, FAULTY, lambda: "dreamnet" in dreamer.networks)
     settings, said, strength = dreamt(loader, dreamer, FAULTY, picture)
     assert len(said) == 1
-    assert said[0].endswith("dreaming dreamnet parts instead")
-    assert (settings.network, settings.layer) == ("dreamnet", "parts")
+    assert said[0].endswith("dreaming dreamnet patterns instead")
+    assert (settings.network, settings.layer) == ("dreamnet", "patterns")
     assert strength > 0
     assert len(logged(caplog)) == 1
 
@@ -225,7 +225,7 @@ def test_where_nothing_can_be_dreamt_that_is_said_once(tmp_path, picture, caplog
     save_file(huge, tmp_path / "own.safetensors")
     dreamer = Dreamer("dreamnet", weights=tmp_path / "own.safetensors", device="cpu", backend="pytorch")
     loader = Loader(dreamer, {})
-    wanted = SMALL.replace(layer="parts")
+    wanted = SMALL.replace(layer="patterns")
     _, said, strength = dreamt(loader, dreamer, wanted, picture)
     assert len(said) == 1
     assert said[0].endswith("no dream until another layer or network is chosen")

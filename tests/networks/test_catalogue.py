@@ -36,7 +36,7 @@ def test_every_word_is_a_layer_and_says_what_the_layer_sees(info):
 
 def test_a_layer_may_be_called_by_its_name_in_short_by_word_or_as_in_the_notebook():
     info = network_info("bvlc_googlenet")
-    names = ("inception_4c", "4c", "parts", "inception_4c/output")
+    names = ("inception_4a", "4a", "patterns", "inception_4a/output")
     assert {info.layer(name) for name in names} == {info.layer(info.default_layer)}
     assert network_info("vgg16").layer("conv4_3").name == "features.22"
 
@@ -80,7 +80,7 @@ def test_the_users_networks_come_before_the_shipped_ones_and_those_before_torchv
         assert find_weights("googlenet") == folder / "googlenet-1378be20.pth"
     (cache / network_info("resnet34").weights_file).touch()
     assert installed_networks() == ("googlenet", "resnet34")
-    assert f"\nresnet34                 13  layer3.5             {cache}" in networks_text()
+    assert f"\nresnet34                 13  layer3.2             {cache}" in networks_text()
     (models / "googlenet.safetensors").touch()  # what an import writes
     assert find_weights("googlenet") == models / "googlenet.safetensors"
 
@@ -100,7 +100,7 @@ def test_the_listing_names_every_network_and_says_which_are_installed():
     text = networks_text()
     assert all(name in text for name in (*NETWORKS, *CLASSIFIERS))
     (line,) = (line for line in text.splitlines() if line.startswith("dreamnet "))
-    assert line.split() == ["dreamnet", "5", "parts", str(find_weights("dreamnet"))]
+    assert line.split() == ["dreamnet", "5", "patterns", str(find_weights("dreamnet"))]
 
 
 @pytest.mark.parametrize("info", NETWORKS.values(), ids=lambda info: info.name)

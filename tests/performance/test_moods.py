@@ -63,7 +63,7 @@ def test_standing_still_fades_to_another_mood_and_a_movement_takes_it_back_at_on
     assert bloom.played.transition_s == 60.0
     assert played(bloom, 120.0, True, STILL, 51.5).strength == 2.0
     moved = played(bloom, 120.1 + RETURN_S, True, WALKING, 120.0)
-    assert (moved.strength, moved.layer) == (0.4, "parts")
+    assert (moved.strength, moved.layer) == (0.4, "patterns")
 
 
 def test_a_pause_between_two_gestures_is_no_standing_still(bloom):
@@ -102,7 +102,7 @@ def test_a_scene_without_moods_ends_them(bloom, tmp_path):
     played(bloom, 90.0, True, STILL, 20.0)
     bloom.act(RecallKey(5), 90.0)
     until_read(bloom, 90.0, True)
-    assert (bloom.settings.strength, bloom.settings.layer) == (1.0, "parts")
+    assert (bloom.settings.strength, bloom.settings.layer) == (1.0, "patterns")
 
 
 def test_a_stored_scene_keeps_its_moods(bloom, tmp_path):

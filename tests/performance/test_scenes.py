@@ -28,7 +28,7 @@ def test_a_stored_scene_brings_the_settings_back(tmp_path):
 
 def test_a_scene_holds_only_what_it_is_about():
     scene = scene_of(Settings(steps=4, mirror=False, working_px=640, blackout=True), "a", "A")
-    assert scene.settings == {"network": "dreamnet", "layer": "parts", "steps": 4}
+    assert scene.settings == {"network": "dreamnet", "layer": "patterns", "steps": 4}
     assert not {"mirror", "rotate", "fit", "freeze", "blackout", "working_px"} & set(SCENE_SETTINGS)
 
 

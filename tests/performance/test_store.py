@@ -90,7 +90,7 @@ def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
     assert any("layer: unknown layer 'inception9'" in text and alarm for text, alarm in news)
     assert any("bad.toml: fog: unknown setting" in text and alarm for text, alarm in news)
     performance.step(20.0, None)
-    assert (performance.settings.layer, performance.settings.steps) == ("parts", 4)
+    assert (performance.settings.layer, performance.settings.steps) == ("patterns", 4)
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
