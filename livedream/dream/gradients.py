@@ -146,7 +146,7 @@ class Gradients:
         if target.guide:
             backend = self.backends[target.network]
             guide = self.guides.guide(target.guide, target.network, target.layer, backend)
-        return Objective(target.channels, guide, target.pool_gradient, emphasis_of(target))
+        return Objective(target.channels, guide, target.pool_gradient, words=emphasis_of(target))
 
     def _disable(self, target: Target, fault: str) -> None:
         log.error("%s", fault)

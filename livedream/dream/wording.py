@@ -41,7 +41,7 @@ def _emphasis(network: str, layer: str, words: Words) -> Array:
 
 
 def emphasis_of(target: Target) -> Array | None:
-    """What a target's words make of the weights of its channels, float32 (C,) with a mean of 1; None without
+    """How each channel speaks for a target's words, or against, float32 (C,); None without
     words. The same array for the same words. Raises ``UsageError`` for a layer without a table."""
     return _emphasis(target.network, target.layer, target.words) if target.words else None
 

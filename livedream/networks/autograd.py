@@ -18,17 +18,20 @@ def value(objective: Objective, activation: Tensor) -> Tensor:
     if objective.guide is not None:
         features = torch.from_numpy(objective.guide.features).to(activation.device, activation.dtype)
         return guide_value(activation, features)
-    if objective.emphasis is not None:
+    if objective.emphasis is not None or objective.words is not None:
         weights = torch.from_numpy(objective.weights(activation.shape[1]))
-        return weighted_value(activation, weights.to(activation.device))
+        return weighted_value(objective, activation, weights.to(activation.device))
     if objective.channels:
         count = activation.shape[1]
         activation = activation[:, [channel % count for channel in objective.channels]]
     return 0.5 * activation.float().square().sum()
 
 
-def weighted_value(activation: Tensor, weights: Tensor) -> Tensor:
-    """Half the squared norm of an activation (1, C, h, w), its channels weighted by (1, C, 1, 1)."""
+def weighted_value(objective: Objective, activation: Tensor, weights: Tensor) -> Tensor:
+    """Half the squared norm of an activation (1, C, h, w), its channels weighted by (1, C, 1, 1); for words
+    the weighted sum."""
+    if objective.linear:
+        return (weights * activation.float()).sum()
     return 0.5 * (weights * activation.float().square()).sum()
 
 

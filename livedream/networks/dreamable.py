@@ -28,16 +28,26 @@ def dreamable_layers(network: str) -> tuple[str, ...]:
 
 
 def require_dreamable(
-    network: str, layers: Iterable[str], *, pool_gradient: str = "exact", guide: bool = False
+    network: str,
+    layers: Iterable[str],
+    *,
+    pool_gradient: str = "exact",
+    guide: bool = False,
+    words: bool = False,
 ) -> None:
-    """Raise ``MissingPackageError`` when this machine cannot dream these layers, with or without a guide."""
+    """Raise ``MissingPackageError`` when this machine cannot dream these layers, with or without a guide or
+    words, which are run by the same graph."""
     if installed("torch"):
         return
     for layer in layers:
-        gradient = GraphSpec(network, layer, "guide" if guide else "gradient", pool_gradient)
+        gradient = GraphSpec(network, layer, "guide" if guide or words else "gradient", pool_gradient)
         needed = [gradient, GraphSpec(network, layer, "features")] if guide else [gradient]
         if not _exported(needed):
-            how = " with a guide image" * guide + " with soft pools" * (pool_gradient == "soft")
+            how = (
+                " with a guide image" * guide
+                + " by words" * words
+                + " with soft pools" * (pool_gradient == "soft")
+            )
             require_installed("torch", f"dreaming {network} {layer}{how} (not exported here)")
 
 

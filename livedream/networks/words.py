@@ -131,7 +131,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 @dataclass(frozen=True)
 class _LayerTable:
     """One layer's part: for each row (class, then learnt family) its channels and their weights, (R, N),
-    which sum to 1; and what a probe of rank r needs: for x = √activity / its norm, logits are
+    whose sizes sum to 1; and what a probe of rank r needs: for x = √activity / its norm, logits are
     ``((x - mean) @ inward) @ outward + bias``, of float32 (C,), (C, r), (r, 1000), (1000,)."""
 
     channels: Array
@@ -198,10 +198,10 @@ class WordTable:
         return frozenset((*self.words, *self.families))
 
     def emphasis(self, layer: str, words: tuple[tuple[str, float], ...]) -> Array:
-        """The weights of a layer's channels that ``words`` (as :func:`parse_words` gives them) ask for.
+        """How each channel of a layer speaks for ``words`` (as :func:`parse_words` gives them), or against.
 
-        float32 (C,), at least 0, with a mean of 1, as without words: for ``Objective.emphasis``. Raises
-        ``UsageError`` for an unknown word, for no word, and for a layer without a table, naming those with.
+        float32 (C,) with a mean size of 1, for ``Objective.words``. Raises ``UsageError`` for an unknown
+        word, for no word, and for a layer without a table, naming those with.
         """
         table = self._layer(layer)
         if not words:
@@ -211,7 +211,7 @@ class WordTable:
         for word, weight in words:
             for row, share in self._rows(self.resolve(word)):
                 total[table.channels[row]] += weight * share * table.weights[row]
-        total *= channels / max(float(total.sum()), 1e-12)
+        total *= channels / max(float(np.abs(total).sum()), 1e-12)
         return np.asarray(total, np.float32)
 
     def recognised(self, layer: str, activity: Array, count: int = 5) -> list[tuple[str, float]]:
@@ -260,7 +260,7 @@ def _layer_table(arrays: Mapping[str, Array], layer: str) -> _LayerTable:
             values[name] = np.asarray(values[name], np.float32)
             if not np.isfinite(values[name]).all():
                 raise ValueError(f"{layer}/{name} is not finite")
-    values["weights"] /= np.maximum(values["weights"].sum(1, keepdims=True), 1e-12)
+    values["weights"] /= np.maximum(np.abs(values["weights"]).sum(1, keepdims=True), 1e-12)
     return _LayerTable(**values)
 
 

@@ -55,7 +55,11 @@ def require_exported(settings: Settings) -> None:
     """Raise ``MissingPackageError`` when only PyTorch could dream these settings, and it is not there."""
     layers = [layer.name for layer, _ in network_info(settings.network).blend(settings.layer)]
     require_dreamable(
-        settings.network, layers, pool_gradient=settings.pool_gradient, guide=bool(settings.guide)
+        settings.network,
+        layers,
+        pool_gradient=settings.pool_gradient,
+        guide=bool(settings.guide),
+        words=settings.by_words,
     )
 
 

@@ -181,7 +181,7 @@ class ExportedBackend:
         self._preparer.close()
 
     def _key(self, layer: str, size: tuple[int, int], objective: Objective) -> Key:
-        kind = "gradient" if objective.guide is None else "guide"
+        kind = "gradient" if objective.guide is None and not objective.linear else "guide"
         return GraphSpec(self._network, layer, kind, objective.pool_gradient), size
 
     def _quick(self, spec: GraphSpec) -> bool:
@@ -204,7 +204,8 @@ class ExportedBackend:
         guide = objective.guide
         if guide is None:
             channels = network_info(self._network).layer(layer).channels
-            return self._weights(objective, channels)
+            # A guide of the same feature everywhere: each place then matches that, and the sum is raised.
+            return self._weights(objective, channels, GUIDE_FEATURES * objective.linear)
         if self._guide_features is None or self._guide_features[0] is not guide:
             chosen = np.linspace(0, guide.features.shape[1] - 1, GUIDE_FEATURES).round().astype(int)
             self._guide_features = guide, np.ascontiguousarray(guide.features[:, chosen], np.float32)

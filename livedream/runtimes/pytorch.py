@@ -116,7 +116,8 @@ class TorchBackend:
     def on_device(self, layer: str, size: tuple[int, int], objective: Objective) -> DeviceGradient:
         """See :class:`livedream.runtimes.on_device.OnDevice`."""
         second = self._second(objective)
-        key = self, layer, () if second is not None else objective.channels, objective.pool_gradient
+        channels = objective.channels if second is None else ()
+        key = self, layer, channels, objective.linear, objective.pool_gradient
         return DeviceGradient(
             key, lambda image, given: self._eager(image, layer, objective, given)[0], second
         )
@@ -151,7 +152,10 @@ class TorchBackend:
         key: tuple[object, ...] = (layer, tuple(image.shape), objective.pool_gradient)
         if objective.guide is None and second is not None:  # weights are an input, new ones a copy
             gradient, strength, activity = self._graphs(
-                (*key, "weights"), image, lambda x, given: self._eager(x, layer, objective, given), second
+                (*key, "words" if objective.linear else "weights"),
+                image,
+                lambda x, given: self._eager(x, layer, objective, given),
+                second,
             )
             return gradient, strength, activity
         # The guide's features themselves, not their id: the CUDA graph goes on reading them.
@@ -173,22 +177,23 @@ class TorchBackend:
             elif objective.guide is not None:
                 raised = guide_value(activation, second)
             else:
-                raised = weighted_value(activation, second)
+                raised = weighted_value(objective, activation, second)
             (gradient,) = torch.autograd.grad(raised, x)
         gradient = gradient.float()
         found = raised.detach().clamp_min(0.0)
-        strength = (found if objective.guide is not None else 2 * found).sqrt()
+        strength = (found if objective.guide is not None or objective.linear else 2 * found).sqrt()
         activity = activation.detach().float().square().mean((0, 2, 3))
         return gradient / gradient.abs().mean().clamp_min(1e-12), strength, activity
 
     def _second(self, objective: Objective) -> Tensor | None:
-        """What the gradient takes beside the image, on the device: a guide's features, or weights if there is
-        an emphasis. That of the last guide and of the last emphasis is kept."""
+        """What the gradient takes beside the image, on the device: a guide's features, or the weights that
+        words or an emphasis make. Those of the last guide and the last weights are kept."""
         if objective.guide is not None:
             return self._features_of(objective.guide)
-        if objective.emphasis is None:
+        given = objective.emphasis if objective.words is None else objective.words
+        if given is None:
             return None
-        weights = self._weights(objective, len(objective.emphasis))
+        weights = self._weights(objective, len(given))
         if self._weights_tensor[0] is not weights:
             self._weights_tensor = weights, torch.from_numpy(weights).to(self.device)
         return self._weights_tensor[1]

@@ -44,7 +44,7 @@ def direction(image, offset):
 
 def offset(objective):
     """What an objective's channels and words make of the stand-in."""
-    words = 0.0 if objective.emphasis is None else float(objective.emphasis.max()) / 10
+    words = 0.0 if objective.words is None else float(objective.words.max()) / 10
     return len(objective.channels) + words
 
 

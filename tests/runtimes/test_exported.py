@@ -44,8 +44,10 @@ def until(condition):
         Objective((3, 17)),
         Objective(pool_gradient="soft"),
         Objective(emphasis=np.linspace(0, 2, 480, dtype=np.float32)),
+        Objective(words=np.linspace(-1, 2, 480, dtype=np.float32)),
+        Objective(pool_gradient="soft", words=np.linspace(2, -1, 480, dtype=np.float32)),
     ],
-    ids=["all", "channels", "soft", "emphasis"],
+    ids=["all", "channels", "soft", "emphasis", "words", "soft words"],
 )
 def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, objective):
     fast = backend(runtime=runtime, wait=True)

@@ -105,7 +105,7 @@ def test_emphasis_multiplies_the_weights_of_the_channels():
     emphasis = np.array([0, 0.5, 2, 1], np.float32)
     assert Objective(emphasis=emphasis).weights(4).flatten().tolist() == [0, 0.5, 2, 1]
     assert Objective((1, 6), emphasis=emphasis).weights(4).flatten().tolist() == [0, 0.5, 2, 0]
-    with pytest.raises(ValueError, match=r"emphasis of shape \(4,\) for 5 channels"):
+    with pytest.raises(ValueError, match=r"weights of shape \(4,\) for 5 channels"):
         Objective(emphasis=emphasis).weights(5)
 
 
@@ -118,6 +118,25 @@ def test_weights_are_the_same_array_for_the_same_emphasis():
         other = np.full(4, n, np.float32)
         assert (held(Objective(emphasis=other), 4) == n).all()
     assert len(held._held) <= 16
+
+
+@pytest.mark.parametrize("channels", [(), (2, 30)])
+def test_words_raise_the_activation_itself_by_channels(channels):
+    image, words = picture(20, 24), np.linspace(-1, 3, 16, dtype=np.float32)
+    objective = Objective(channels, words=words)
+    assert objective.linear
+    backend = TorchBackend(Tiny(), CPU, torch.float32)
+    found = backend.gradient(image, "any", objective)
+    x = tensor(image).clone().requires_grad_(True)
+    raised = (torch.from_numpy(objective.weights(16)) * torch.relu(Tiny().conv(x))).sum()
+    raised.backward()
+    np.testing.assert_allclose(found.gradient, directions(x), rtol=1e-4, atol=1e-4)
+    assert found.strength == pytest.approx(max(0.0, float(raised.detach())) ** 0.5, rel=1e-4)
+    on_device = backend.on_device("any", (24, 20), objective)
+    again = on_device.run(tensor(image), on_device.second)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(again, found.gradient, rtol=1e-4, atol=1e-4)
+    squared = backend.on_device("any", (24, 20), Objective(channels, emphasis=np.abs(words)))
+    assert squared.key != on_device.key
 
 
 @pytest.mark.parametrize("channels", [(), (2, 30)])
