@@ -192,6 +192,7 @@ def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(runnin
         (["--layer", "inception9"], 2, "unknown layer 'inception9'; dreamnet has: edges"),
         (["--network", "mirrornet"], 2, "unknown network 'mirrornet'; possible: dreamnet"),
         (["--steps", "99"], 2, "expected 0–20"),
+        (["--dream-of", "castel"], 2, "unknown word 'castel'; did you mean 'castle'"),
         (["--set", "nothing=1"], 2, "unknown setting 'nothing'"),
         (["--scene", "fog"], 2, "unknown scene 'fog'; possible: attract, cathedral"),
         (["--nonsense"], 2, "--nonsense"),
@@ -256,6 +257,28 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     press("Escape")
     mirror.communicate(timeout=30)
     assert mirror.returncode == 0
+
+
+@pytest.mark.screen
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool to press keys")
+def test_keys_name_what_the_running_mirror_dreams(running, tmp_path):
+    words = ("--source", "clouds", "--windowed", "--preview", "--port", 0, *SMALL, "--layer", "parts")
+    words += ("--palette", "castle, daisy", "--crossfade-s", 0.2)
+    mirror = running(*words, cwd=tmp_path)
+    wait_until(lambda: status(mirror).get("dream_fps"), mirror, "a dream")
+
+    def press_until(key: str, dreamt: object, name: str = "words") -> None:
+        subprocess.run(["xdotool", "key", key], check=True)
+        wait_until(lambda: status(mirror).get(name) == dreamt, mirror, f"{name} to be {dreamt}")
+
+    press_until("bracketright", [["castle", 1.0]])
+    press_until("d", [["daisy", 1.0]])
+    press_until("bracketleft", "castle", "dream_of")
+    subprocess.run(["xdotool", "key", "u"], check=True)
+    wait_until(lambda: len(status(mirror).get("recognised", ())) == 3, mirror, "something recognised")
+    wait_until(lambda: status(mirror).get("words", [["castle"]])[0][0] != "castle", mirror, "a surprise")
+    press_until("l", [])
+    assert status(mirror)["faults"] == 0
 
 
 @pytest.mark.screen
