@@ -73,7 +73,7 @@ class Aim:
         channels = parse_channels(settings.channels)
         if settings.surprise:
             self._recognise(frame, settings, now_s, begun)
-        words_key, words = self._wording.step(settings, elapsed_s)
+        words_key, wordings = self._wording.step(settings, elapsed_s)
         goal = target_mix(settings, channels.numbers)
         layer_key = (settings.journey, channels, *goal.items())
         changed, self._layer_key = layer_key != self._layer_key, layer_key
@@ -91,8 +91,11 @@ class Aim:
             if begun and any(self._must_wait(frame, t) for t in goal if t not in self._ranking):
                 return  # in a moment
             goal = {self._most_active(frame, target, channels.rank): goal[target] for target in goal}
-        if words:
-            goal = {replace(target, words=words): weight for target, weight in goal.items()}
+        goal = {
+            replace(target, words=words): weight * share
+            for target, weight in goal.items()
+            for words, share in wordings.items()
+        }
         fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
         self._fade.step((layer_key, words_key), goal, elapsed_s, fade_s)
 
@@ -115,17 +118,17 @@ class Aim:
             return None
 
     def _recognise(self, frame: Image, settings: Settings, now_s: float, begun: bool) -> None:
-        """Look what the camera's ``frame`` shows, by the heaviest layer that is wanted, if it is time to."""
-        recogniser = self._wording.recogniser
+        """Look what the camera's ``frame`` shows, if it is time to, by the layer that is dreamt."""
+        recogniser, table = self._wording.recogniser, word_table(settings.network)
         if not recogniser.due(now_s):
             return
-        goal = target_mix(settings)
-        target = max(goal, key=goal.__getitem__)
+        mix = {t: w for t, w in self.shown.items() if t.network == table.network and t.layer in table.layers}
+        mix = mix or target_mix(settings)
+        target = max(mix, key=mix.__getitem__)
         if begun and self._must_wait(frame, target):
             return
         activity = self._activity(frame, target)
         if activity is not None:
-            table = word_table(target.network)
             recogniser.look(table.recognised(target.layer, activity), now_s)
 
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:

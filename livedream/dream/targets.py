@@ -18,14 +18,13 @@ _MOST_OLD = 3
 
 #: A word with less of a share makes no difference.
 _LEAST_SHARE = 1e-4
-_WHOLE_LAYER = (("", 1.0),)
 
 
 #: The names of a network and one of its layers.
 LayerKey = tuple[str, str]
 
 
-#: Words with their shares, which sum to 1; ``""`` stands for the whole layer. None at all does, too.
+#: Words with their shares, which sum to 1; none for the whole layer.
 Words = tuple[tuple[str, float], ...]
 
 
@@ -76,17 +75,19 @@ def blended(before: Mix, after: Mix, alpha: float) -> Mix:
 
 
 def merged(mix: Mix) -> Mix:
-    """The mix with targets that differ only in their words as one: one gradient dreams them all."""
-    found: dict[Target, dict[str, float]] = {}
+    """The mix with targets that differ only in their words as one: one gradient dreams them all.
+
+    The whole layer is another objective, and stays apart.
+    """
+    found = {target: weight for target, weight in mix.items() if not target.words}
+    worded: dict[Target, dict[str, float]] = {}
     for target, weight in mix.items():
-        shares = found.setdefault(replace(target, words=()), {})
-        for word, share in target.words or _WHOLE_LAYER:
+        shares = worded.setdefault(replace(target, words=()), {}) if target.words and weight > 0 else {}
+        for word, share in target.words:
             shares[word] = shares.get(word, 0.0) + weight * share
-    return {
-        replace(target, words=shared(shares)): sum(shares.values())
-        for target, shares in found.items()
-        if sum(shares.values()) > 0
-    }
+    for target, shares in worded.items():
+        found[replace(target, words=shared(shares))] = sum(shares.values())
+    return found
 
 
 def shared(weights: Mapping[str, float]) -> Words:
@@ -94,7 +95,7 @@ def shared(weights: Mapping[str, float]) -> Words:
     total = sum(weights.values())
     kept = {word: weight for word, weight in weights.items() if weight > _LEAST_SHARE * total}
     total = sum(kept.values())
-    return () if set(kept) == {""} else tuple((word, kept[word] / total) for word in sorted(kept))
+    return tuple((word, kept[word] / total) for word in sorted(kept))
 
 
 def whole(mix: Mix) -> Mix:

@@ -11,26 +11,24 @@ from livedream.dream.journey import leg_s
 from livedream.dream.recognising import Recogniser
 from livedream.dream.targets import Target, Words, shared
 from livedream.frame import Array
-from livedream.networks.catalogue import network_info
 from livedream.networks.naming import named, walked_words
 from livedream.networks.words import word_table
 from livedream.settings import Settings
 
 #: Half-life of the way to where the fader ``dream_blend`` is: its steps are not seen.
 _FADER_S = 0.15
+#: Nearer to one of its ends the fader is there.
+_LEAST_BLEND = 1e-3
 
 
 @functools.lru_cache(maxsize=64)
 def words_of(network: str, text: str) -> Words:
     """The words in a setting with their shares. Raises ``UsageError``."""
-    weights = named(network, text)
-    return shared(weights) if weights else ()
+    return shared(named(network, text))
 
 
 @functools.lru_cache(maxsize=64)
 def _one_word(network: str, layer: str, word: str) -> Array:
-    if not word:
-        return np.ones(network_info(network).layer(layer).channels, np.float32)
     return word_table(network).emphasis(layer, ((word, 1.0),))
 
 
@@ -41,8 +39,10 @@ def _emphasis(network: str, layer: str, words: Words) -> Array:
 
 
 def emphasis_of(target: Target) -> Array | None:
-    """How each channel speaks for a target's words, or against, float32 (C,); None without
-    words. The same array for the same words. Raises ``UsageError`` for a layer without a table."""
+    """How each channel speaks for a target's words, or against, float32 (C,); None without words.
+
+    The same array for the same words. Raises ``UsageError`` for a layer without a table.
+    """
     return _emphasis(target.network, target.layer, target.words) if target.words else None
 
 
@@ -54,15 +54,16 @@ class Wording:
         self._blend: float | None = None
         self._walk: _Walk | None = None
 
-    def step(self, settings: Settings, elapsed_s: float) -> tuple[object, Words]:
+    def step(self, settings: Settings, elapsed_s: float) -> tuple[object, dict[Words, float]]:
         """What is to be dreamt ``elapsed_s`` after the last step, and a key for it.
 
-        Under the same key the words only drift; another key asks for a crossfade. Raises ``UsageError`` for
-        what the network's table does not have.
+        That is words with weights, which sum to 1; words at once are one entry, and none at all stand for the
+        whole layer. Under the same key it only drifts; another key asks for a crossfade. Raises
+        ``UsageError`` for what the network's table does not have.
         """
         if not settings.by_words:
             self._blend = self._walk = None
-            return None, ()
+            return None, {(): 1.0}
         asked = words_of(settings.network, settings.dream_of)
         to = words_of(settings.network, settings.dream_to)
         if settings.surprise:
@@ -79,15 +80,19 @@ class Wording:
             self._walk = None
         return key, self._blended(asked, to, settings.dream_blend, elapsed_s)
 
-    def _blended(self, asked: Words, to: Words, blend: float, elapsed_s: float) -> Words:
+    def _blended(self, asked: Words, to: Words, blend: float, elapsed_s: float) -> dict[Words, float]:
         before = blend if self._blend is None else self._blend
         self._blend = now = blend + (before - blend) * decay(_FADER_S, elapsed_s)
-        if not to or now < 1e-3:
-            return asked
-        weights = {word: share * (1 - now) for word, share in asked or (("", 1.0),)}
+        if not to or now < _LEAST_BLEND:
+            return {asked: 1.0}
+        if now > 1 - _LEAST_BLEND:
+            return {to: 1.0}
+        if not asked:
+            return {(): 1 - now, to: now}
+        weights = {word: share * (1 - now) for word, share in asked}
         for word, share in to:
             weights[word] = weights.get(word, 0.0) + share * now
-        return shared(weights)
+        return {shared(weights): 1.0}
 
 
 class _Walk:

@@ -85,27 +85,20 @@ def test_words_at_one_layer_are_one_target():
     assert mix == {worded("parts", castle=0.25, daisy=0.75): pytest.approx(1)}
 
 
-def test_words_and_the_whole_layer_are_one_target():
-    mix = merged({Target("dreamnet", "parts"): 0.5, worded("parts", castle=1): 0.5})
-    assert [target.words for target in mix] == [(("", 0.5), ("castle", 0.5))]
-    assert merged({D: 1.0}) == {D: 1.0}
-
-
-def test_other_layers_and_channels_stay_apart():
+def test_the_whole_layer_and_other_layers_and_channels_stay_apart():
     channel = Target("dreamnet", "parts", (3,))
-    mix = {worded("parts", castle=1): 0.4, worded("objects", castle=1): 0.3, channel: 0.3}
+    mix = {worded("parts", castle=1): 0.4, worded("objects", castle=1): 0.3, channel: 0.2, D: 0.1}
     assert merged(mix) == pytest.approx(mix)
 
 
 def test_a_change_of_words_is_one_gradient_whose_words_move_smoothly():
     fade = Crossfade()
-    before = fade.step(0, {D: 1.0}, 0.0, 1.0)
+    before = fade.step(0, {worded("parts", a=1): 1.0}, 0.0, 1.0)
     for n in range(200):
         word = "abcdefgh"[n // 7 % 8]
         now = fade.step(n // 7 + 1, {worded("parts", **{word: 1}): 1.0}, 1 / 30, 1.0)
         (target,) = now
-        shares = dict(target.words or [("", 1.0)])
-        old = dict(next(iter(before)).words or [("", 1.0)])
+        shares, old = dict(target.words), dict(next(iter(before)).words)
         assert sum(shares.values()) == pytest.approx(1)
         assert sum(abs(shares.get(w, 0) - old.get(w, 0)) for w in shares | old) < 0.15  # a jump would be 2
         before = now
