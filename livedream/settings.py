@@ -113,16 +113,24 @@ class Settings:
         "place",
         _EVERYWHERE,
     )
-    steps: int = _number(2, 0, 20, 1, "", "ascent steps in each 28 ms; no tick takes more")
-    octaves: int = _number(4, 1, 6, 1, "", "scales that the steps cycle through")
-    octave_scale: float = _number(2.0, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
-    step_size: float = _number(
-        1.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
+    steps: int = _number(
+        2, 0, 20, 1, "", "ascent steps in each 1/30 s; a new dream takes up to twice as many"
     )
-    attack: float = _number(4.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
+    octaves: int = _number(4, 1, 8, 1, "", "scales that the steps cycle through")
+    octave_scale: float = _number(1.4, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
+    step_size: float = _number(
+        2.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
+    )
+    attack: float = _number(2.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
     jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
     persistence_s: float = _number(
-        1.5, 0.0, 60.0, 0.1, "s", "half-life of the dream: how long until half of it has faded", curve="log"
+        0.45,
+        0.0,
+        60.0,
+        0.05,
+        "s",
+        "half-life of the dream: how long until half of it has faded; its finest detail fades sooner",
+        curve="log",
     )
     momentum_s: float = _number(
         0.45,

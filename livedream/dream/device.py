@@ -85,11 +85,6 @@ class DeviceDream:
         self._move = self._motion.follow(frame, settings, elapsed_s)
         self._frame = frame
 
-    def rejuvenate(self, novelty: float) -> None:
-        """Raise novelty to at least ``novelty`` (0..1) everywhere, to let the dream take on something new."""
-        assert self._move is not None
-        self._motion.rejuvenate(self._move, novelty)
-
     def start(
         self,
         steps: Sequence[PlannedStep],
@@ -118,7 +113,7 @@ class DeviceDream:
             steps,
             [target.weight for target in targets] if steps else [],
             settings,
-            fade=move.fade,
+            fades=move.fades,
             strokes=strokes,
             elapsed_s=elapsed_s,
             step_s=step_s,

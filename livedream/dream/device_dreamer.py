@@ -43,12 +43,11 @@ class DeviceDreamer:
         settings: Settings,
         elapsed_s: float,
         *,
-        fading: float,
         planned: Callable[[float], Planned],
     ) -> tuple[Residual, bool]:
         """The residual on ``frame``, RGB uint8 (h, w, 3), and whether it was dreamt on.
 
-        ``fading`` is the least novelty; ``planned`` makes the plan, given how new the dream is.
+        ``planned`` makes the plan, given how new the dream is.
 
         Raises ``DeviceLostError`` when the device is lost to this process, ``DeviceFailedError`` when the
         device works but not this, and what a backend raises.
@@ -56,8 +55,6 @@ class DeviceDreamer:
         dream, before = self._dream, self.residual
         try:
             dream.follow(frame, settings, elapsed_s)
-            if fading:
-                dream.rejuvenate(fading)
             plan = planned(dream.novelty)
             targets = self._targets(plan.mix, plan.steps)
             self.residual, finite = dream.start(plan.steps, targets, settings, elapsed_s, plan.step_s)()

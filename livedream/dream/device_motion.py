@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedream.curves import decay
-from livedream.dream.feedback import FEEDBACK_LASTS, NOVELTY_S, age, movement
+from livedream.dream.feedback import NOVELTY_S, age, fades, movement
 from livedream.dream.resampling import same_view
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
@@ -29,12 +29,13 @@ class Move:
 
     ``maps`` is float32 (4, h, w), or a half, a third … of that: where each pixel was before, right and down,
     in pixels of the picture at full size; how much of the dream to keep there; how new the dream is.
-    ``fade`` is what is left of the residual by time; ``first``: there was no frame before. Where it had
-    another size, ``last`` is that frame at the new one, or ``other_view``: it showed something else.
+    ``fades`` is what time leaves of the residual, by octaves of frequency; ``first``: there was no frame
+    before. Where it had another size, ``last`` is that frame at the new one, or ``other_view``: it showed
+    something else.
     """
 
     maps: Array
-    fade: float
+    fades: tuple[float, ...]
     first: bool = False
     last: Image | None = None
     other_view: bool = False
@@ -58,7 +59,6 @@ class Motion:
         new = np.float32(decay(NOVELTY_S, elapsed_s / 2))
         flow: Array = np.zeros((*now.shape, 2), np.float32)
         keep: Array = np.ones(now.shape, np.float32)
-        fade = decay(settings.persistence_s, elapsed_s)
         other_view = False
         if self._frame is not None and self._frame.shape[:2] != size:
             self.novelty = resize(self.novelty, now.shape[1], now.shape[0]).clip(0, 1)
@@ -69,7 +69,6 @@ class Motion:
         elif before is None:
             self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
         else:
-            fade = decay(settings.persistence_s / (1 - FEEDBACK_LASTS * settings.feedback), elapsed_s)
             flow, keep = self._move(now, before, settings, elapsed_s, new)
         first, known = self._frame is None, self._grey
         if known is None or not np.array_equal(now, known):
@@ -77,7 +76,7 @@ class Motion:
         self._frame, self._grey = frame, now
         right, down = (np.float32(size[n] / now.shape[n]) * flow[..., 1 - n] for n in (1, 0))
         maps = np.stack([right, down, keep, self.novelty])
-        return Move(maps, fade, first, last, other_view)
+        return Move(maps, fades(settings, elapsed_s), first, last, other_view)
 
     def _move(
         self, now: Image, before: Image, settings: Settings, elapsed_s: float, new: np.float32
@@ -87,11 +86,6 @@ class Motion:
             self.novelty = self._flow.warp(self.novelty, flow)
         age(self.novelty, keep, moving, elapsed_s, new)
         return flow, keep
-
-    def rejuvenate(self, move: Move, novelty: float) -> None:
-        """Raise novelty to at least ``novelty`` (0..1) everywhere, also in ``move``."""
-        for array in (self.novelty, move.maps[3]):
-            np.maximum(array, np.float32(novelty), out=array)
 
 
 def _analysed(image: Image) -> Image:

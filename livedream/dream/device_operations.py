@@ -7,6 +7,7 @@ arguments' shapes, so that a CUDA graph can record it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -84,6 +85,20 @@ def warped(x: Tensor, flow: Tensor) -> Tensor:
     return grid_sample(x, origin, mode="bilinear", padding_mode="reflection", align_corners=True)
 
 
+def halved(x: Tensor, areas: Areas) -> Tensor:
+    """See :func:`livedream.dream.bands.halved`."""
+    return averaged(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2), areas)
+
+
+def scaled_by_band(x: Tensor, gains: Sequence[Tensor], areas: Areas, known: Tensor | None = None) -> Tensor:
+    """See :func:`livedream.dream.bands.scaled_by_band`; without ``known`` times ``x``, which is known."""
+    found = x * (gains[0] if known is None else gains[0] - known)
+    if len(gains) == 1:
+        return found
+    coarser = scaled_by_band(halved(x, areas), gains[1:], areas, gains[0])
+    return found + enlarged(coarser, (x.shape[-2], x.shape[-1]))
+
+
 def washes(x: Tensor, areas: Areas) -> Tensor:
     """The slow part of an image's colours: everything larger than a cell of a grid of 16×9."""
     return enlarged(averaged(x, WASH_GRID[::-1], areas), (x.shape[-2], x.shape[-1]))
@@ -131,16 +146,15 @@ def _natural(device: torch.device) -> Tensor:
 
 
 def _coarse_colours(x: Tensor, areas: Areas) -> Tensor:
-    height, width = x.shape[-2:]
-    low = averaged(x, ((height + 1) // 2, (width + 1) // 2), areas)
-    return enlarged(low - low.mean(1, keepdim=True), (height, width))
+    low = halved(x, areas)
+    return enlarged(low - low.mean(1, keepdim=True), (x.shape[-2], x.shape[-1]))
 
 
 def _balanced(x: Tensor, levels: int, areas: Areas) -> Tensor:
     height, width = x.shape[-2:]
     if levels == 0 or min(height, width) < _SMALLEST_LEVEL_PX:
         return _unit(x)
-    low = averaged(x, ((height + 1) // 2, (width + 1) // 2), areas)
+    low = halved(x, areas)
     fine = _unit(x - enlarged(low, (height, width)))
     return fine + enlarged(_balanced(low, levels - 1, areas), (height, width))
 

@@ -22,13 +22,14 @@ from livedream.dream.device_operations import (
     enlarged,
     resized,
     rolled,
+    scaled_by_band,
     shaped,
     soft_limit,
     warped,
     washes,
     within_range,
 )
-from livedream.dream.feedback import UNLEARN_S, WASH_S
+from livedream.dream.feedback import LASTS, UNLEARN_S, WASH_S
 from livedream.dream.residual import END_HALF_LIFE_S, LIMIT_PER_S, LONGEST_PULL_S
 from livedream.frame import Array
 from livedream.settings import Settings
@@ -81,7 +82,7 @@ class Dream:
 
 #: The order of a tick's scalars; one reach for each step and one weight for each target follow.
 _NAMES = (
-    "fade",
+    *(f"fade {n}" for n in range(len(LASTS))),
     "feedback",
     "attack",
     "step",
@@ -125,7 +126,7 @@ def scalars(
     weights: Sequence[float],
     settings: Settings,
     *,
-    fade: float,
+    fades: Sequence[float],
     strokes: float,
     elapsed_s: float,
     step_s: float,
@@ -133,7 +134,7 @@ def scalars(
     """What a tick needs of the settings and of its duration, as one float32 array."""
     limit = settings.residual_limit + (255 - settings.residual_limit) * settings.feedback
     values = {
-        "fade": fade,
+        **{f"fade {n}": fade for n, fade in enumerate(fades)},
         "feedback": settings.feedback,
         "attack": settings.attack - 1,
         "step": settings.step_size / 255,
@@ -198,14 +199,14 @@ def _moved(
     flow, keep = maps[:, :2], maps[:, 2:3]
     carried = [dream.residual, dream.momentum, *([_image(given.before)] if plan.fed_back else [])]
     residual, momentum, *image = torch.split(warped(torch.cat(carried, 1), flow), 3, 1)
-    fade = value["fade"] * keep
-    mirrored = fade * residual
+    fades = [value[f"fade {n}"] for n in range(len(LASTS))]
+    mirrored = keep * scaled_by_band(residual, fades, areas)
     if plan.fed_back:
         # The camera's image is of whole levels, also where it is warped.
         dreamt = image[0].round() + residual
         ground = washes(dreamt, areas)
         ground = ground + value["ground"] * (washes(frame, areas) - ground)
-        fed_back = ground + fade * (dreamt - ground) - frame
+        fed_back = ground + fades[-1] * keep * (dreamt - ground) - frame
         mirrored = mirrored + value["feedback"] * (fed_back - mirrored)
     return Dream(mirrored, keep * momentum)
 

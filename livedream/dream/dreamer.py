@@ -30,8 +30,6 @@ from livedream.timing import SectionTimer
 
 log = logging.getLogger(__name__)
 
-#: The least novelty while one target fades to another.
-_FADING_NOVELTY = 0.13
 #: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
 _USUAL_TICK_S, _LONGEST_TICK_S = 1 / 30, 0.5
 
@@ -219,11 +217,10 @@ class Dreamer:
             transition_s=transition_s,
             begun=self._planner.begun,
         )
-        fading = _FADING_NOVELTY if self._aim.fading else 0.0
         if self.graphics.takes(self.backend):
             with self.timer.section("device"):
                 planned = functools.partial(self._planned, frame, settings, elapsed_s)
-                found = self.graphics.tick(self.backend, frame, settings, elapsed_s, fading, planned)
+                found = self.graphics.tick(self.backend, frame, settings, elapsed_s, planned)
             if found is not None:
                 residual, dreamt = found
                 self._planner.begun = self._planner.begun or dreamt
@@ -231,8 +228,6 @@ class Dreamer:
             self._feedback = Feedback(self.graphics.residual)
         with self.timer.section("carry"):
             self._feedback.follow(frame, settings, elapsed_s)
-            if fading:
-                self._feedback.rejuvenate(fading)
         residual, momentum = self._feedback.residual, self._feedback.momentum
         if settings.steps and self._dreamt:
             with self.timer.section("ascent"):

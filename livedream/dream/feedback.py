@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.curves import decay
+from livedream.dream.bands import scaled_by_band
 from livedream.dream.resampling import resampled, same_view
 from livedream.dream.residual import (
     Residual,
@@ -35,6 +36,9 @@ MOVING_NOVELTY = 0.36
 _MOVING_WIDTHS_PER_S = 0.094
 #: Where a dream is new it loses its momentum: the fraction novelty² of it in each such time, in seconds.
 UNLEARN_S = 1 / 60
+#: Half-lives of the dream's octaves of frequency, the finest first, in parts of ``Settings.persistence_s``:
+#: large forms stay and grow, fine detail has to be found again and again, or it would pile up as noise.
+LASTS = (0.33, 1.0)
 #: How much slower a dream fades at full feedback: there is no camera image to hold it against.
 FEEDBACK_LASTS = 0.6
 #: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
@@ -77,7 +81,7 @@ class Feedback:
         elif self._grey.shape != now.shape:
             last = self._at_size(width, height)
             if last is None:
-                self.residual *= np.float32(decay(settings.persistence_s, elapsed_s))
+                self.residual = scaled_by_band(self.residual, fades(settings, elapsed_s))
                 self.novelty *= np.float32(decay(NOVELTY_S, elapsed_s))
             else:
                 self._move(frame, now, last, settings, elapsed_s, new)
@@ -112,30 +116,21 @@ class Feedback:
             self.residual, self.momentum, self.novelty = (
                 warp(array, flow) for array in (self.residual, self.momentum, self.novelty)
             )
-        half_life_s = settings.persistence_s / (1 - FEEDBACK_LASTS * settings.feedback)
-        fade = np.float32(decay(half_life_s, elapsed_s)) * keep
+        left = fades(settings, elapsed_s)
+        mirrored = faded(scaled_by_band(self.residual, left), keep)
         if feedback:
-            self.residual = self._fed_back(frame, image, flow, fade, feedback, elapsed_s)
-        else:
-            self.residual = faded(self.residual, fade)
+            fed_back = self._fed_back(frame, image, flow, np.float32(left[-1]) * keep, elapsed_s)
+            mirrored += feedback * (fed_back - mirrored)
+        self.residual = mirrored
         self.momentum = faded(self.momentum, keep)
         age(self.novelty, keep, moving, elapsed_s, new)
 
-    def _fed_back(
-        self, frame: Image, before: Image, flow: Flow, fade: Array, feedback: np.float32, elapsed_s: float
-    ) -> Residual:
+    def _fed_back(self, frame: Image, before: Image, flow: Flow, fade: Array, elapsed_s: float) -> Residual:
         """The residual when the last dreamt image, not only the last residual, is fed back."""
         image = self._flow.warp(before, flow).astype(np.float32) + self.residual
         ground = washes(image)
         ground += np.float32(1 - decay(WASH_S, elapsed_s)) * (washes(frame.astype(np.float32)) - ground)
-        fed_back = ground + faded(image - ground, fade) - frame
-        mirrored = faded(self.residual, fade)
-        mirrored += feedback * (fed_back - mirrored)
-        return mirrored
-
-    def rejuvenate(self, novelty: float) -> None:
-        """Raise novelty to at least ``novelty`` (0..1) everywhere, to let the dream take on something new."""
-        np.maximum(self.novelty, np.float32(novelty), out=self.novelty)
+        return np.asarray(ground + faded(image - ground, fade) - frame)
 
     def settle(self, residual: Residual, momentum: Array, settings: Settings, elapsed_s: float) -> Residual:
         """Take over what this tick dreamt, without its slow colour washes and within its limits."""
@@ -146,6 +141,16 @@ class Feedback:
         limit = settings.residual_limit + (255 - settings.residual_limit) * settings.feedback
         self.residual = within_range(soft_limit(residual, limit, elapsed_s), self._frame, elapsed_s)
         return self.residual
+
+
+def fades(settings: Settings, elapsed_s: float) -> tuple[float, ...]:
+    """What time leaves of each octave of the residual's frequencies, the finest first.
+
+    A dream that is fed back keeps its detail: there it is the image itself.
+    """
+    half_life_s = settings.persistence_s / (1 - FEEDBACK_LASTS * settings.feedback)
+    parts = (part + (1 - part) * settings.feedback for part in LASTS)
+    return tuple(decay(half_life_s * part, elapsed_s) for part in parts)
 
 
 def faded(array: Array, by: Array) -> Array:

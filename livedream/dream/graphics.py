@@ -64,7 +64,6 @@ class Graphics:
         frame: Image,
         settings: Settings,
         elapsed_s: float,
-        fading: float,
         planned: Callable[[float], Planned],
     ) -> tuple[Residual, bool] | None:
         """The residual, and whether it was dreamt on; None when the host has to take over.
@@ -77,7 +76,7 @@ class Graphics:
         try:
             if self._dreamer is None:
                 self._dreamer = self._make(backend, self._gradients, self._wait)
-            found = self._dreamer.tick(frame, settings, elapsed_s, fading=fading, planned=planned)
+            found = self._dreamer.tick(frame, settings, elapsed_s, planned=planned)
         except DeviceFailedError as error:
             log.error("%s; the host takes over", error)
             self.message = f"{error}; the tick runs on the CPU"

@@ -17,10 +17,14 @@ from livedream.frame import working_size
 from livedream.settings import Settings
 
 #: ``Settings.steps`` are taken in this time, and in one tick at most.
-STEPS_S = 1 / 36
+STEPS_S = 1 / 30
 #: What a step costs whatever its size, in pixels of an image: starting the network, and shaping, enlarging
 #: and adding its direction.
 _FIXED_PX = 8000
+#: A dream that is newer than this, in the mean, has not come to its largest octave yet.
+_REFINED = 0.57
+#: It takes at most this many times as many steps as later.
+_MOST_FASTER = 2.0
 #: A step that is due this close to the end of a tick, in rounds, belongs to the next: times are rounded.
 _CLOSE = 1e-6
 
@@ -52,10 +56,30 @@ def octave_sizes(settings: Settings, aspect: float) -> list[tuple[int, int]]:
     return [size[::-1] for size in dict.fromkeys(sizes)]
 
 
+def cost_px(size: tuple[int, int]) -> int:
+    """What a step at this ``size`` (height, width) costs, in pixels of an image."""
+    return size[0] * size[1] + _FIXED_PX
+
+
+def begun_with(sizes: Sequence[tuple[int, int]], novelty: float) -> tuple[int, float]:
+    """The first of ``sizes`` (height, width; the largest first) at which a dream of this mean ``novelty``
+    (0..1) takes its steps, and how many times as many of them as later.
+
+    As in the classic loop a dream begins at the smallest octave, where it finds large forms, and goes on to
+    larger ones, which refine these. Begun at all octaves at once it would be of fragments. Small octaves are
+    cheap: for the time of a usual step there are several of them.
+    """
+    new = min(max((novelty - _REFINED) / (1 - _REFINED), 0.0), 0.999)
+    first = int(new * len(sizes))
+    costs = [cost_px(size) for size in sizes]
+    usual, now = sum(costs) / len(costs), sum(costs[first:]) / len(costs[first:])
+    return first, min(usual / now, _MOST_FASTER)
+
+
 @lru_cache(maxsize=64)
 def due_at(sizes: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
     """When in a round, from 0 to 1, the step at each of these ``sizes`` (height, width) is due."""
-    costs = [height * width + _FIXED_PX for height, width in sizes]
+    costs = [cost_px(size) for size in sizes]
     # The dearest at the start, the next one opposite, and the cheap ones between them.
     order = [0, *sorted(range(2, len(sizes), 2), reverse=True), *range(1, len(sizes), 2)]
     due, spent = [0.0] * len(sizes), 0.0
@@ -67,7 +91,7 @@ def due_at(sizes: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
 
 
 def tick_plan(
-    sizes: Sequence[tuple[int, int]], steps: int, elapsed_s: float, position: float = 0.0
+    sizes: Sequence[tuple[int, int]], steps: float, elapsed_s: float, position: float = 0.0
 ) -> TickPlan:
     """The steps of a tick that lasts ``elapsed_s``, from ``position`` on: where the last one has ended.
 
@@ -75,7 +99,7 @@ def tick_plan(
     more takes ``steps`` of them, a shorter one fewer. Ticks of the same time add the same to a dream, however
     they are divided.
     """
-    if steps < 1 or not sizes or elapsed_s <= 0:
+    if steps <= 0 or not sizes or elapsed_s <= 0:
         return TickPlan((), 0.0, position)
     count = steps * min(elapsed_s / STEPS_S, 1.0)  # in the mean
     end = position + count / len(sizes)

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 from livedream.dream.ascent import PlannedStep, even_shift, octave_size
 from livedream.dream.gradients import Gradients
-from livedream.dream.octaves import tick_plan
+from livedream.dream.octaves import begun_with, tick_plan
 from livedream.dream.targets import Mix, sees_strokes
 from livedream.settings import Settings
-
-#: Above this mean novelty the whole dream is new.
-_NEW = 0.35
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,16 @@ class Planner:
             if self.begun:
                 return Planned({})
             now = mix
-        # A new dream begins with its largest octaves, where a step shows most; the small ones give it form.
-        plan = tick_plan(sizes[:2] if novelty > _NEW else sizes, settings.steps, elapsed_s, self._position)
-        self._position = plan.position
         # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
-        # have enough of it.
+        # have enough of it, and no large forms to begin with.
         strokes = sum(weight for target, weight in now.items() if sees_strokes(target))
+        first, faster = begun_with(sizes, novelty * (1 - strokes))
+        plan = tick_plan(sizes[first:], settings.steps * faster, elapsed_s, self._position)
+        self._position = plan.position
         mean_side = sum(side for side, _ in sizes) / len(sizes)
         steps = []
         for step in plan.steps:
-            at = sizes[min((abs(n - step.octave), n) for n in there)[1]]
+            at = sizes[min((abs(n - first - step.octave), n) for n in there)[1]]
             reach = strokes + (1 - strokes) * at[0] / mean_side
             shift = even_shift(settings.jitter, step.turn, self._first_shift)
             steps.append(PlannedStep(at, shift, reach))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from livedream.dream.bands import enlarged, halved
 from livedream.frame import Array
 
 #: The covariance of natural images' colours (lucid's square root of it times its transpose, divided by the
@@ -48,10 +49,7 @@ def shaped(direction: Array, shaping: str, strokes: float = 0.0, size: float = 1
 def _coarse_colours(x: Array) -> Array:
     """The colours of ``x`` without the finest. A layer of strokes says little about them, and always the
     same: balanced with the rest they would paint a plain wall pink and green."""
-    height, width = x.shape[:2]
-    low = cv2.resize(x, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
-    low = cv2.transform(low, _WITHOUT_GREY)
-    return cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR)
+    return enlarged(cv2.transform(halved(x), _WITHOUT_GREY), x)
 
 
 def _smooth(x: Array) -> Array:
@@ -63,11 +61,9 @@ def _smooth(x: Array) -> Array:
 
 def _balanced(x: Array, levels: int) -> Array:
     """Each octave of frequencies with the same energy: a Laplacian pyramid, its levels of size 1."""
-    height, width = x.shape[:2]
-    if levels == 0 or min(height, width) < 8:
+    if levels == 0 or min(x.shape[:2]) < 8:
         return x * np.float32(1 / max(1e-12, cv2.norm(x) / x.size**0.5))
-    small = ((width + 1) // 2, (height + 1) // 2)
-    low = cv2.resize(x, small, interpolation=cv2.INTER_AREA)
-    fine = cv2.subtract(x, cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR))
-    lower = cv2.resize(_balanced(low, levels - 1), (width, height), interpolation=cv2.INTER_LINEAR)
+    low = halved(x)
+    fine = cv2.subtract(x, enlarged(low, x))
+    lower = enlarged(_balanced(low, levels - 1), x)
     return cv2.scaleAdd(fine, 1 / max(1e-12, cv2.norm(fine) / fine.size**0.5), lower)

@@ -116,8 +116,9 @@ def test_fewer_steps_are_taken_at_once(run):
 
 
 def test_octaves_of_an_aspect_are_those_of_a_frame():
-    assert octave_sizes(Settings(), 16 / 9) == [(320, 180), (160, 90), (85, 48)]
-    assert octave_sizes(Settings(working_px=640, octaves=2), 9 / 16) == [(360, 640), (180, 320)]
+    assert octave_sizes(Settings(), 16 / 9) == [(320, 180), (229, 129), (163, 92), (117, 66)]
+    two = Settings(working_px=640, octaves=2, octave_scale=2.0)
+    assert octave_sizes(two, 9 / 16) == [(360, 640), (180, 320)]
 
 
 @pytest.mark.full

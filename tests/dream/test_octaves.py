@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from livedream.dream.octaves import STEPS_S, OctaveStep, tick_plan
+from livedream.dream.octaves import STEPS_S, OctaveStep, begun_with, cost_px, tick_plan
 
 #: The octaves of 320×180 and of 1280×720.
 SIZES = [(180, 320), (90, 160), (48, 85), (48, 85)]
 LARGE = [(720, 1280), (360, 640), (180, 320), (90, 160), (48, 85), (48, 85)]
 
 
-def played(sizes, steps: int, times_s) -> list[tuple[OctaveStep, ...]]:
+def played(sizes, steps: float, times_s) -> list[tuple[OctaveStep, ...]]:
     """The steps of each tick, at these times."""
     position, ticks = 0.0, []
     for before_s, now_s in pairwise(times_s):
@@ -25,7 +25,7 @@ def played(sizes, steps: int, times_s) -> list[tuple[OctaveStep, ...]]:
     return ticks
 
 
-def at_rate(hz: float, seconds: float, sizes=SIZES, steps: int = 2):
+def at_rate(hz: float, seconds: float, sizes=SIZES, steps: float = 2):
     return played(sizes, steps, np.arange(round(seconds * hz) + 1) / hz)
 
 
@@ -91,3 +91,28 @@ def test_steps_stand_for_the_time_of_the_tick():
     assert tick_plan(SIZES, 2, 1 / 30).step_s == pytest.approx(1 / 60)
     assert tick_plan(SIZES, 2, 1 / 60).step_s == pytest.approx(STEPS_S / 2)
     assert tick_plan(SIZES, 4, 1 / 10).step_s == pytest.approx(1 / 40)
+
+
+def test_a_new_dream_begins_at_the_smallest_octave_and_comes_to_larger_ones():
+    sizes = [(180, 320), (129, 229), (92, 163), (66, 117)]
+    begun = [begun_with(sizes, novelty) for novelty in np.linspace(1, 0, 50)]
+    firsts = [first for first, _ in begun]
+    assert firsts[0] == 3
+    assert firsts == sorted(firsts, reverse=True)
+    assert set(firsts) == {0, 1, 2, 3}
+    assert begun[-1] == (0, 1.0)
+
+
+@pytest.mark.parametrize("novelty", [1.0, 0.8, 0.6, 0.0])
+def test_the_steps_of_a_new_dream_cost_no_more_than_later(novelty):
+    def cost(sizes, steps):
+        ticks = at_rate(60, 10, sizes, steps)
+        return sum(cost_px(sizes[step.octave]) for tick in ticks for step in tick)
+
+    first, faster = begun_with(SIZES, novelty)
+    assert faster >= 1
+    assert cost(SIZES[first:], 2 * faster) <= 1.02 * cost(SIZES, 2)
+
+
+def test_one_octave_is_the_same_when_it_is_new():
+    assert begun_with(SIZES[:1], 1.0) == (0, 1.0)
