@@ -18,10 +18,10 @@ _LIVE: tuple[Command, ...] = ("mirror",)
 _EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
 _EVERY_COMMAND: tuple[Command, ...] = ("mirror", "render", "classic")
 
-#: Words that look like themselves from across a room.
+#: Words that look like themselves on a person, each unlike the one before.
 PALETTE = (
-    "birds, castle, jellyfish, flowers, dogs, peacock, insects, church, cats, sea, daisy, reptiles,"
-    " buildings, tiger, vehicles, instruments"
+    "birds, castle, flowers, monkeys, jellyfish, snakes, church, mushrooms, cats, insects, buildings, dogs,"
+    " spiders, ships, fish, tiger"
 )
 #: The settings that name a dream by words.
 WORD_SETTINGS = ("dream_of", "dream_to", "word_walk", "surprise")
