@@ -40,7 +40,7 @@ def coloured(residual: Array, frame: Image, restraint: float, gain: float, feedb
     height, width = residual.shape[:2]
     half = max(1, width // 2), max(1, height // 2)
     own = cv2.addWeighted(residual, 1, frame, feedback, 0, dtype=cv2.CV_32F) if feedback else residual
-    chroma: Array = cv2.resize(own, half, interpolation=cv2.INTER_AREA)
+    chroma: Array = cv2.resize(own, half, interpolation=cv2.INTER_LINEAR)  # at half the size the mean of four
     chroma = cv2.transform(cv2.GaussianBlur(chroma, (3, 3), 0), CHROMA)
     if restraint > 0:
         amount = gain * np.sqrt(cv2.transform(chroma * chroma, _SUM))

@@ -16,7 +16,7 @@ from livedream.frame import Array, Image
 from livedream.stage.colours import LUMA
 
 #: A slope of so many levels per pixel counts half as a contour, ...
-SLOPE_LEVELS = 20.0
+SLOPE_LEVELS = 12.0
 #: ... and pixels are taken from so many pixels away per slope of that, but at most ...
 REACH_PX, MOST_PX = 6.0, 0.6
 #: ... on a grid whose pixels are at most so many pixels of the picture.

@@ -18,9 +18,9 @@ from livedream.stage.contours import bend, bent, grid_scale
 from livedream.stage.ink import toned
 from livedream.stage.scene import Scene, Size
 
-#: Unsharp mask applied before upscaling: radius in working-size pixels, and amount. Twice the amount makes
-#: halos, none looks soft (docs/measurements.md shows crops).
-SHARPEN_PX, SHARPEN = 1.0, 0.6
+#: Unsharp mask applied before upscaling: radius in working-size pixels, and amount. Half of it looks soft on
+#: a large wall, twice as much gritty.
+SHARPEN_PX, SHARPEN = 1.0, 0.8
 #: Camera weights below this are not worth a pass over the full-resolution frame.
 _NEGLIGIBLE = 1 / 512
 #: References to a buffer that only the painter's list holds, while it is looked at.

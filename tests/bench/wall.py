@@ -27,7 +27,7 @@ from livedream.stage.composite import Composer
 
 WIDTH, TICKS, CROP = 1920, 90, (300, 220)
 #: Photographs, and where to crop the pictures.
-PHOTOS = {"chelsea.png": (700, 240), "astronaut.png": (740, 320), "coffee.png": (460, 300)}
+PHOTOS = {"chelsea.png": (1340, 820), "astronaut.png": (1270, 580), "coffee.png": (1480, 70)}
 
 
 def plainly(interpolation: int, sharpen: float = 0.0) -> Callable[[Image, Array, tuple[int, int]], Image]:
