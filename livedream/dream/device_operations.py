@@ -75,14 +75,21 @@ def rolled(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1)[:, y[:, None], x_[None]].permute(0, 3, 1, 2)
 
 
-def warped(x: Tensor, flow: Tensor) -> Tensor:
-    """Each pixel of ``x`` sampled at its offset in ``flow`` (1, 2, h, w) px; reflected at the edges."""
+def warped(x: Tensor, flow: Tensor, sharp: int, cubic_share: Tensor) -> Tensor:
+    """Each pixel of ``x`` sampled at its offset in ``flow`` (1, 2, h, w) px; reflected at the edges.
+
+    The first ``sharp`` channels are warped as by :func:`livedream.vision.flow.warp_sharply`.
+    """
     height, width = x.shape[-2:]
     here = [torch.arange(n, dtype=torch.float32, device=x.device) for n in (width, height)]
     across = (here[0] + flow[:, 0]) * (2 / max(1, width - 1)) - 1
     down = (here[1][:, None] + flow[:, 1]) * (2 / max(1, height - 1)) - 1
     origin = torch.stack([across, down], 3)
-    return grid_sample(x, origin, mode="bilinear", padding_mode="reflection", align_corners=True)
+    linear, cubic = (
+        grid_sample(part, origin, mode=mode, padding_mode="reflection", align_corners=True)
+        for part, mode in ((x, "bilinear"), (x[:, :sharp], "bicubic"))
+    )
+    return torch.cat([torch.lerp(linear[:, :sharp], cubic, cubic_share), linear[:, sharp:]], 1)
 
 
 def halved(x: Tensor, areas: Areas) -> Tensor:

@@ -33,6 +33,7 @@ from livedream.dream.feedback import LASTS, UNLEARN_S, WASH_S
 from livedream.dream.residual import END_HALF_LIFE_S, LIMIT_PER_S, LONGEST_PULL_S
 from livedream.frame import Array
 from livedream.settings import Settings
+from livedream.vision.flow import CUBIC
 
 #: From an image (1, 3, h, w) in [0, 1] to a direction of mean absolute value 1.
 Gradient = Callable[[Tensor], Tensor]
@@ -198,7 +199,9 @@ def _moved(
 ) -> Dream:
     flow, keep = maps[:, :2], maps[:, 2:3]
     carried = [dream.residual, dream.momentum, *([_image(given.before)] if plan.fed_back else [])]
-    residual, momentum, *image = torch.split(warped(torch.cat(carried, 1), flow), 3, 1)
+    cubic_share = CUBIC * (1 - value["feedback"])
+    found = warped(torch.cat(carried, 1), flow, sharp=3, cubic_share=cubic_share)
+    residual, momentum, *image = torch.split(found, 3, 1)
     fades = [value[f"fade {n}"] for n in range(len(LASTS))]
     mirrored = keep * scaled_by_band(residual, fades, areas)
     if plan.fed_back:

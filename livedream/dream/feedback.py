@@ -26,12 +26,12 @@ from livedream.dream.residual import (
 )
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
-from livedream.vision.flow import Flow, FlowEstimator, grey
+from livedream.vision.flow import CUBIC, Flow, FlowEstimator, grey, warp_sharply
 
 #: Half-life of novelty.
 NOVELTY_S = 0.22
 #: The least novelty where the image moves: directions are soon out of date there, and motion hides flicker.
-MOVING_NOVELTY = 0.36
+MOVING_NOVELTY = 0.25
 #: Motion counts in full from this speed on, in image widths a second (about 30 pixels a second at 320).
 _MOVING_WIDTHS_PER_S = 0.094
 #: Where a dream is new it loses its momentum: the fraction novelty² of it in each such time, in seconds.
@@ -113,9 +113,9 @@ class Feedback:
         warp, feedback, (image, before) = self._flow.warp, np.float32(settings.feedback), last
         flow, keep, moving = movement(self._flow, now, before, settings, elapsed_s, self._frame_age_s)
         if flow.any():
-            self.residual, self.momentum, self.novelty = (
-                warp(array, flow) for array in (self.residual, self.momentum, self.novelty)
-            )
+            # Without a camera's image nothing else would smooth what is fed back again and again.
+            self.residual = warp_sharply(self.residual, flow, CUBIC * (1 - settings.feedback))
+            self.momentum, self.novelty = (warp(array, flow) for array in (self.momentum, self.novelty))
         left = fades(settings, elapsed_s)
         mirrored = faded(scaled_by_band(self.residual, left), keep)
         if feedback:

@@ -23,6 +23,9 @@ _STILL_PX, _MOVING_PX = 0.05, 0.25
 _MIN_GAIN, _FULL_GAIN = 0.15, 0.35
 _WINDOW, _CELL_PX = (7, 7), 4
 _DESCENT_STEPS, _STRIDE_PX = 6, 5
+#: The bicubic share of a sharp warp, the rest is bilinear. Thirty bilinear warps leave 6 % of waves of 6
+#: pixels, such ones 65 %. With more, waves of 8 to 16 pixels would grow in each warp, by up to 3 %.
+CUBIC = 0.7
 
 
 def grey(image: Image) -> Image:
@@ -92,4 +95,18 @@ def _places(height: int, width: int) -> Array:
 def warp_along(array: Array, flow: Flow) -> Array:
     """``array`` (h, w, …) warped: each pixel is sampled at its offset in ``flow``."""
     origin = cv2.add(_places(*flow.shape[:2]), flow)
-    return cv2.remap(array, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload, no-any-return]
+    return _sampled(array, origin, cv2.INTER_LINEAR)
+
+
+def warp_sharply(array: Array, flow: Flow, cubic_share: float = CUBIC) -> Array:
+    """As :func:`warp_along`, for what is warped again and again: it stays sharp, and no frequency grows.
+
+    ``cubic_share``, at most :data:`CUBIC`, says how sharp.
+    """
+    origin = cv2.add(_places(*flow.shape[:2]), flow)
+    linear, cubic = (_sampled(array, origin, how) for how in (cv2.INTER_LINEAR, cv2.INTER_CUBIC))
+    return np.asarray(cv2.addWeighted(cubic, cubic_share, linear, 1 - cubic_share, 0))
+
+
+def _sampled(array: Array, origin: Array, how: int) -> Array:
+    return cv2.remap(array, origin, None, how, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload, no-any-return]

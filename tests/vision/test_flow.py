@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.vision.flow import FlowEstimator, grey
+from livedream.vision.flow import FlowEstimator, grey, warp_sharply
 
 
 @pytest.mark.parametrize("motion", [(4, 0), (0, -3), (-5, 2)])
@@ -55,3 +55,16 @@ def test_a_warped_mark_follows_the_image(picture):
 def test_an_image_too_small_for_flow_has_none():
     tiny = np.zeros((8, 8), np.uint8)
     assert not FlowEstimator()(tiny, tiny).any()
+
+
+def test_a_second_of_sharp_warps_keeps_fine_waves_and_lets_none_grow():
+    """Waves 6, 8 and 12 pixels long, moved on by a third of a pixel in each of 30 warps."""
+    x = np.arange(192, dtype=np.float32)
+    waves = [np.tile(np.sin(2 * np.pi * x / period), (64, 1)) for period in (6, 8, 12)]
+    flow = np.full((64, 192, 2), -1 / 3, np.float32)
+    for wave, least in zip(waves, (0.2, 0.5, 0.85), strict=True):
+        warped = wave
+        for _ in range(30):
+            warped = warp_sharply(warped, flow)
+        kept = warped[16:-16, 32:-32].std() / wave.std()
+        assert least < kept < 1.02
