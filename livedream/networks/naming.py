@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from livedream.errors import UsageError, quoted
 from livedream.networks.catalogue import network_info
 from livedream.networks.words import WordTable, parse_words, table_path, word_table
@@ -72,6 +74,11 @@ def walked_words(settings: Settings) -> tuple[str, ...]:
             f"word_walk has no words to walk through: {settings.network} has none of the palette"
             f" {quoted(settings.palette)}; possible: several in dream_of, or other words in the palette"
         )
+    return beginning_with(asked, words)
+
+
+def beginning_with(asked: Sequence[str], words: tuple[str, ...]) -> tuple[str, ...]:
+    """``words`` turned so that the first one ``asked`` for comes first, if it is among them."""
     start = words.index(asked[0]) if asked and asked[0] in words else 0
     return (*words[start:], *words[:start])
 

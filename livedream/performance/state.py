@@ -12,7 +12,7 @@ from livedream.controls.actions import Action, Cycle, Set, SetUnit, apply
 from livedream.errors import NetworkError, UsageError, quoted
 from livedream.networks.catalogue import LayerInfo, find_weights, network_info
 from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
-from livedream.networks.naming import check_words, palette_words, walked_words
+from livedream.networks.naming import beginning_with, check_words, named, palette_words, walked_words
 from livedream.networks.provenance import require_undamaged
 from livedream.networks.words import table_path, word_table
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
@@ -173,7 +173,8 @@ class PlayState:
             lists |= self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
         settings = consistent(newest_wins(changed, self.settings, action), self.settings)
-        if any(getattr(settings, name) != getattr(self.settings, name) for name in DREAMT):
+        graphs = (*DREAMT, *WORD_SETTINGS)
+        if any(getattr(settings, name) != getattr(self.settings, name) for name in graphs):
             require_exported(settings)
         if settings.network != self.settings.network:
             require_weights(settings.network, self.networks)
@@ -191,6 +192,9 @@ class PlayState:
                     f"{settings.network} has no word of the palette {quoted(settings.palette)}; possible:"
                     " words from livedream models words"
                 )
+            if name == "dream_to":  # what comes after the word that is dreamt, and not that word itself
+                dreamt = tuple(named(settings.network, settings.dream_of))
+                words = tuple(word for word in beginning_with(dreamt, words) if word not in dreamt[:1])
             return {name: ("", *words)}
         if not settings.by_words:
             return {}

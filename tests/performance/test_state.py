@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
+from livedream import extras
 from livedream.controls.actions import Cycle, Nudge, Set, Toggle
-from livedream.errors import NetworkError, UsageError
+from livedream.errors import MissingPackageError, NetworkError, UsageError
+from livedream.networks import dreamable
 from livedream.networks.catalogue import MODELS_DIR
 from livedream.performance.state import PlayState, consistent
 from livedream.settings import WORD_SETTINGS, Settings
@@ -108,6 +110,28 @@ def test_words_step_through_the_palette_and_to_none():
         seen.append(state.settings.dream_of)
         state = state.after(Cycle("dream_of", 1))
     assert seen == ["", "castle", "birds", ""]
+
+
+def test_the_fader_leads_to_another_word_than_the_one_that_is_dreamt():
+    state = PlayState.begin(Settings(palette="castle, birds, sea", dream_of="birds"), None)
+    seen = []
+    for _ in range(3):
+        state = state.after(Cycle("dream_to", 1))
+        seen.append(state.settings.dream_to)
+    assert seen == ["sea", "castle", ""]
+
+
+def test_words_need_a_graph_of_their_own(monkeypatch):
+    """A lean install cannot export one; the graphs of dreamnet are shipped."""
+    state = PlayState.begin(Settings(), None)
+    monkeypatch.setattr(dreamable, "installed", lambda package: False)
+    assert state.after(Set("dream_of", "castle")).settings.dream_of == "castle"
+    monkeypatch.setattr(extras, "installed", lambda package: False)
+    monkeypatch.setattr(dreamable, "_exported", lambda specs: all(spec.kind == "gradient" for spec in specs))
+    with pytest.raises(MissingPackageError, match="by words"):
+        state.after(Set("dream_of", "castle"))
+    with pytest.raises(MissingPackageError, match="by words"):
+        state.after(Toggle("surprise"))
 
 
 def test_a_palette_without_a_word_of_the_network_is_refused():
