@@ -174,6 +174,7 @@ class Settings:
     crossfade_s: float = _number(
         2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, words, guide or network"
     )
+    drift: float = _number(0.7, 0.0, 1.0, 0.1, "", "how far what is wanted drifts, so that a dream develops")
     zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "how fast the dream grows")
     spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "how fast the dream turns clockwise")
     pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves right, in its widths")

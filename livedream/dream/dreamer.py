@@ -13,6 +13,7 @@ import numpy as np
 from livedream.curves import decay
 from livedream.dream.aim import Aim
 from livedream.dream.ascent import ascend, classic_dream, in_range
+from livedream.dream.drift import Drift
 from livedream.dream.feedback import UNLEARN_S, Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.graphics import Graphics
@@ -69,13 +70,14 @@ class Dreamer:
         self.graphics = Graphics(self._gradients, wait)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
-        self._rng = np.random.default_rng(seed)
+        self._seed, self._rng = seed, np.random.default_rng(seed)
         self.timer = SectionTimer()
         self.reset()
 
     def reset(self) -> None:
         """Forget the dream so far; the next frame starts a new one."""
         self._sight, self._feedback = Sight(), Feedback()
+        self._gradients.drift = Drift(self._seed)
         self.graphics.reset()
         self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
@@ -209,6 +211,7 @@ class Dreamer:
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
             scaled = np.ascontiguousarray(resize(visible, width, height))
             frame = self._sight(scaled, settings, elapsed_s)
+        self._gradients.drift.step(settings.drift, elapsed_s)
         self._aim.step(
             frame,
             settings,
@@ -244,6 +247,7 @@ class Dreamer:
         self, image: Image, settings: Settings, progress: Callable[[], object] = lambda: None
     ) -> Image:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
+        self._gradients.drift = Drift(self._seed)
         self._aim.step(image, settings, self._now_s or 0.0, 0.0, transition_s=0.0)
         dreamt = classic_dream(
             image.astype(np.float32) / 255,

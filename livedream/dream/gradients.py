@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from livedream.dream.drift import Drift
 from livedream.dream.guides import Guides
 from livedream.dream.targets import LayerKey, Mix, Target, whole
 from livedream.dream.wording import emphasis_of
@@ -33,6 +34,8 @@ class Gradients:
     def __init__(self) -> None:
         self.backends: dict[str, Backend] = {}
         self.guides = Guides()
+        #: Of what is wanted of each layer.
+        self.drift = Drift()
         self.sound: set[LayerKey] = set()
         self.faults: dict[LayerKey, str] = {}
         self._before: Mix = {}
@@ -146,7 +149,8 @@ class Gradients:
         if target.guide:
             backend = self.backends[target.network]
             guide = self.guides.guide(target.guide, target.network, target.layer, backend)
-        return Objective(target.channels, guide, target.pool_gradient, words=emphasis_of(target))
+        emphasis = self.drift.emphasis(target)
+        return Objective(target.channels, guide, target.pool_gradient, emphasis, emphasis_of(target))
 
     def _disable(self, target: Target, fault: str) -> None:
         log.error("%s", fault)

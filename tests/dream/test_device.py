@@ -254,6 +254,19 @@ def test_other_channels_need_no_new_recording(dreamers):
     assert len(captured) == 1
 
 
+def test_what_is_wanted_drifts_on_the_device_too_without_a_new_recording(dreamers):
+    captured = []
+
+    def capture(function, written):
+        captured.append(function)
+        return function
+
+    dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
+    still = [next(film())] * 9
+    compare(dreamers, {"octaves": 1, "drift": 1.0}, still, dream=dream, period_s=0.4)
+    assert len(captured) == 2  # the first tick is shorter
+
+
 def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypatch):
     monkeypatch.setattr(device_motion, "_FULL_SIZE_PX", 200)
     host, device = Motion(), DeviceDream(DEVICE)
