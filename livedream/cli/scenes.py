@@ -8,7 +8,7 @@ from livedream.cli.parser import Parser, folder
 from livedream.errors import UsageError
 from livedream.networks.dreamable import dreamable_networks
 from livedream.performance.scenes import SHIPPED_DIR, Scenes
-from livedream.performance.store import possible
+from livedream.performance.store import possible, usable_moods
 from livedream.settings import Settings
 
 
@@ -32,5 +32,6 @@ def listing(scenes: Scenes) -> str:
             continue
         own = "" if path.parent == SHIPPED_DIR else f" ({path})"
         lines.append(f"{scene.key or ' ':>3}  {name:12} {scene.title}{own}")
-        lines += [f"     {problem}" for problem in possible(scene, Settings(), networks)[1]]
+        wrong = possible(scene, Settings(), networks)[1] + usable_moods(scene, Settings(), networks)[1]
+        lines += [f"     {problem}" for problem in wrong]
     return "\n".join(lines) + f"\nyour own: {scenes.own}\n"

@@ -14,27 +14,38 @@ from pathlib import Path
 
 import numpy as np
 
-from livedream.frame import Image
+from livedream.frame import Image, resize
 from livedream.networks.catalogue import WORDS
+from livedream.performance.scenes import SHIPPED_DIR, read_scene
 from livedream.settings import Settings
 from tests.bench.playing import ASTRONAUT, CHELSEA, CLOUDS, PERSON, SIGNING, SKY, Player, Take, save
 
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
-_SCENE_SIZE = (960, 540)
+_SCENE_SIZE, _THUMBNAIL = (960, 540), (640, 360)
 
 #: scene -> what it is shown on, and how many seconds into it
 SCENES = {
     "attract": (CLOUDS, 7.0),
-    "cathedral": (SKY, 5.0),
-    "clouds": (SKY, 5.0),
-    "eyes": (ASTRONAUT, 4.0),
-    "fur": (CHELSEA, 4.0),
-    "garden": (PERSON, 2.5),
+    "aviary": (SKY, 8.0),
+    "bestiary": (PERSON, 8.0),
+    "cathedral": (SKY, 8.0),
+    "eyes": (ASTRONAUT, 6.0),
+    "fur": (CHELSEA, 6.0),
+    "garden": (PERSON, 8.0),
     "ghost": (PERSON, 2.5),
-    "journey": (ASTRONAUT, 13.0),
-    "only-you": (PERSON, 2.5),
+    "ink": (PERSON, 8.0),
+    "journey": (ASTRONAUT, 9.0),
+    "medusa": (PERSON, 8.0),
+    "menagerie": (SKY, 8.0),
+    "only-you": (PERSON, 8.0),
+    "patience": (PERSON, 3.0),
+    "relief": (PERSON, 8.0),
+    "twofold": (PERSON, 8.0),
+    "window": (PERSON, 5.0),
     "zoom": (CLOUDS, 6.5),
 }
+#: On the right of its picture, this scene is as for a visitor who stands still.
+_HALVED = "twofold"
 _DIVES = ({"feedback": 1.0, "zoom": 8.0, "spin": 4.0}, {"feedback": 1.0, "zoom": 10.0, "layer": "objects"})
 _DIVE_S = (1 / 3, 2.0, 4.0, 20 / 3, 8.0, 10.0)
 _SHAPINGS = ("none", "smooth", "laplacian", "colour")
@@ -44,12 +55,18 @@ class Pictures:
     """One player for all of them; ``data`` is the folder of the photographs and the video."""
 
     def __init__(self, data: Path) -> None:
-        self._player = Player(data, backend="pytorch")
+        self._player = Player(data)
 
     def scene(self, name: str) -> Image:
         """One shipped scene."""
         take, at_s = SCENES[name]
-        return self._player.pictures(take, name, [at_s], _SCENE_SIZE, visitors=True)[0]
+        (picture,) = self._player.pictures(take, name, [at_s], _SCENE_SIZE, visitors=True)
+        if name == _HALVED:
+            scene = read_scene(SHIPPED_DIR / f"{name}.toml")
+            still = Settings(mirror=False, **{**scene.settings, **scene.moods["still"].settings})
+            middle = _SCENE_SIZE[0] // 2
+            picture[:, middle:] = self._dream(take, still, [at_s], _SCENE_SIZE)[0][:, middle:]
+        return np.asarray(resize(picture, *_THUMBNAIL), np.uint8)
 
     def clouds(self) -> Image:
         """What the mirror shows without a camera, after eight seconds."""

@@ -19,8 +19,10 @@ def test_the_list_names_every_scene_its_key_and_its_mistakes(tmp_path):
     (tmp_path / "fog.toml").write_text(FOG)
     (tmp_path / "bad.toml").write_text("[settings]\nfog = 1\n")
     (tmp_path / "worse.toml").write_text("fog")
+    (tmp_path / "moody.toml").write_text('[still]\nlayer = "hats"\n')
     text = listing(Scenes(Path(tmp_path)))
     assert f"  4  fog          Fog ({tmp_path / 'fog.toml'})" in text
     assert "fog: unknown setting" in text
+    assert "scene moody: still: layer: unknown layer 'hats'" in text
     assert "worse.toml: cannot be read" in text
     assert "attract" in text

@@ -6,9 +6,9 @@ import pytest
 
 from livedream.controls.actions import RecallKey, Set, Store
 from livedream.performance.moods import RETURN_S, STILL_AFTER_S, Mood, Moods
-from livedream.performance.scenes import Scenes, read_scene
+from livedream.performance.scenes import SHIPPED_DIR, Scenes, read_scene
 from livedream.performance.state import PlayState
-from livedream.performance.store import Performance
+from livedream.performance.store import Performance, usable_moods
 from livedream.settings import Settings
 from tests.performance.test_store import until_read
 
@@ -139,6 +139,17 @@ def test_a_mistake_in_a_mood_names_it_and_the_rest_works(tmp_path, text, said):
     (problem,) = scene.problems
     assert said in problem
     assert scene.settings == {"steps": 3}
+
+
+def test_the_moods_of_the_shipped_scenes_are_possible():
+    for path in SHIPPED_DIR.glob("*.toml"):
+        scene = read_scene(path)
+        assert usable_moods(scene, Settings())[1] == (), path
+
+
+def test_every_digit_has_a_shipped_scene_and_only_one(tmp_path):
+    keys = sorted(read_scene(path).key for path in SHIPPED_DIR.glob("*.toml"))
+    assert [key for key in keys if key] == list(range(1, 10))
 
 
 def test_a_mood_that_is_impossible_is_said_when_the_scene_is_recalled(tmp_path):
