@@ -22,7 +22,7 @@ from livedream.show.options import MirrorOptions
 from livedream.show.snapshot import Size, Stats
 from livedream.sinks.port import Sinks, Stamp
 from livedream.sinks.recorder import Recorder, automatic_path
-from livedream.sinks.screens import screen_available
+from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
 from livedream.stage.renderer import Renderer
@@ -79,6 +79,8 @@ class Outputs(Resource):
         if not headless and not screen_available():
             log.warning("no screen found; showing the picture on the preview page only")
             headless = True
+            if screen_expected():  # it may be switched on later, or its server be started again
+                self._sinks.add_later(Window.name, self._open_window)
         if not headless:
             self._sinks.add(self._open_window(), self._open_window)
         if headless or self._options.preview:

@@ -82,6 +82,11 @@ def screen_available() -> bool:
     return start_video()
 
 
+def screen_expected() -> bool:
+    """Whether the environment names a display server, though it may not answer."""
+    return any(os.environ.get(name) for name in _SERVERS)
+
+
 def is_rasteriser(gl_renderer: str) -> bool:
     """Whether an OpenGL renderer of this name (GL_RENDERER) is a program, and not a graphics card."""
     return any(word in gl_renderer.lower() for word in _RASTERISERS)

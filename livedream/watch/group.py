@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 #: The members end by themselves: the camera and the dream die with the show, and Python's resource tracker
 #: frees the shared memory after them. Whoever is left then is told, and killed in the end.
 _BY_THEMSELVES_S, _TERMINATED_S = 0.7, 0.5
-_POLL_S = 0.02
+_POLL_S = 0.05
 
 
 def end_group(leader: int) -> None:
@@ -35,10 +37,18 @@ def end_group(leader: int) -> None:
 
 
 def _alive(leader: int) -> bool:
+    """Whether a process of the group is left. The dead ones that init has not taken away yet don't count."""
     try:
         os.killpg(leader, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
+        pass
+    if sys.platform != "linux":
         return True
-    return True
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just gone
+            state, _, group = path.read_text().rpartition(") ")[2].split()[:3]
+            if int(group) == leader and state not in "ZX":
+                return True
+    return False

@@ -273,6 +273,20 @@ def test_a_machine_without_a_screen_is_headless_and_says_so(desk, monkeypatch, c
         assert "no screen found" in caplog.text
 
 
+def test_a_screen_that_answers_later_is_used_then(desk, monkeypatch):
+    monkeypatch.setattr(module, "screen_available", lambda: False)
+    monkeypatch.setattr(module, "screen_expected", lambda: True)
+    desk.refuses = True
+    with Outputs(OPTIONS, Settings()) as outputs:
+        assert outputs.preview_url
+        assert not outputs.tend(0.0)
+        assert outputs.poll() == []
+        desk.refuses = False
+        assert outputs.tend(100.0)
+        assert Resized() in outputs.poll()
+        assert outputs.size == (128, 72)
+
+
 def test_a_window_that_cannot_be_opened_at_the_start_is_an_error(desk, folder):
     desk.refuses = True
     with pytest.raises(OutputError, match="no screen for a window"):
