@@ -14,7 +14,9 @@ from livedream.cli.flags import (
     start_logging,
     used_by,
 )
-from livedream.cli.parser import Parser, png, seconds, size, whole
+from livedream.cli.parser import Parser, checked, png, seconds, size, whole
+from livedream.errors import UsageError
+from livedream.hours import parse_hours
 from livedream.settings import Settings
 from livedream.show.options import RENDERERS, MirrorOptions
 
@@ -90,6 +92,13 @@ def mirror_parser() -> Parser:
     add("--duration", type=seconds, metavar="S", help="end after S seconds with the dream")
     add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
     add(
+        "--hours",
+        type=checked(parse_hours),
+        metavar="HOURS",
+        help="opening hours, black and idle outside, such as 10:00-18:00, or 'Tue-Fri 10:00-18:00; Sat"
+        " 20:00-02:00 @Europe/Berlin'",
+    )
+    add(
         "--resume",
         action="store_true",
         help="after a crash or a power cut, go on with the scene and the settings of then; to begin anew,"
@@ -104,6 +113,10 @@ def mirror_command(words: list[str], started_s: float) -> None:
     """Run the mirror as ``words`` say. ``started_s`` is when the command was given (monotonic)."""
     found = mirror_parser().parse_args(words)
     require_backend(found)
+    if found.hours and found.record:
+        raise UsageError(
+            "--record with --hours would replace each day's recording by the next; possible: key R"
+        )
     level = start_logging(found)
     from livedream.show.resume import state_path
     from livedream.show.run import run_mirror
@@ -128,6 +141,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         log_level=level,
         scene=found.scene or "",
         scenes=found.scenes,
+        hours=found.hours,
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
     )
     run_mirror(options, settings_from(found, Settings()), started_s)

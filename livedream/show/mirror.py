@@ -24,7 +24,7 @@ from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders, instead_of
 from livedream.show.ports import Feeds, Front
 from livedream.show.pulse import Pulse
-from livedream.show.schedule import Schedule, StopFlag
+from livedream.show.schedule import Schedule, Stop
 from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
 from livedream.sinks.port import Stamp
@@ -62,7 +62,7 @@ class Mirror:
         *,
         keyboard: Keyboard,
         orders: Orders,
-        stop: StopFlag,
+        stop: Stop,
         started_s: float,
         pulse: Pulse,
         clock: Callable[[], float] = now_s,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from livedream.hours import Hours
+
 #: What may composite: ``gl`` is OpenGL, on whatever there is; ``auto`` is ``gl`` on a graphics card only.
 RENDERERS = ("auto", "cpu", "gl")
 
@@ -17,7 +19,8 @@ class MirrorOptions:
     window, or of the picture when ``headless``; ``renderer`` is one of
     :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
-    scenes. ``resume`` is the file that keeps what is shown for a start after a crash.
+    scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
+    start after a crash.
     """
 
     source: str = "auto"
@@ -38,5 +41,6 @@ class MirrorOptions:
     stats: Path | None = None
     scene: str = ""
     scenes: Path | None = None
+    hours: Hours | None = None
     resume: Path | None = None
     log_level: int = 20

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from livedream.performance.store import Performance
+from typing import TYPE_CHECKING
+
 from livedream.show.resume import Resume
 from livedream.watch.beats import PICTURE, STARTING, Beats
+
+if TYPE_CHECKING:
+    from livedream.performance.store import Performance
 
 #: Without a new frame for this long the picture stands still, and whatever the show has tried has not helped.
 #: The slowest cure takes a minute: a camera process that has to be started on a busy machine.

@@ -57,6 +57,7 @@ class Resume(Resource):
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._disk = ThreadPoolExecutor(1, "state")
+        self._begun: _State | None = None
         self._kept: _State | None = None
         self._kept_s = self._began_s = -1.0
         self._attempts = 0
@@ -81,11 +82,17 @@ class Resume(Resource):
         if state.attempts >= _MOST_ATTEMPTS:
             self._set_aside(f"{state.attempts} shows in a row were cut off soon after they began with it")
             return given
-        self._attempts = state.attempts + 1
-        self._write(msgspec.structs.replace(state, attempts=self._attempts))
+        self._begun = state
         resumed = Resumed(_over(settings, state.settings), state.scene)
         log.info("going on with what was shown before%s", f": scene {state.scene}" if state.scene else "")
         return resumed
+
+    def trying(self) -> None:
+        """What :meth:`begin` gave is about to be shown: should that fail, the next show counts it."""
+        if self._begun is not None:
+            self._attempts, state = self._begun.attempts + 1, self._begun
+            self._begun = None
+            self._write(msgspec.structs.replace(state, attempts=self._attempts))
 
     def keep(self, settings: Settings, scene: str, now: float) -> None:
         """Keep what is shown now. Writes at most once a second, and only what has changed."""

@@ -6,8 +6,11 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import cv2
 
@@ -15,14 +18,19 @@ from livedream.errors import LivedreamError
 from livedream.ipc.child import GROUP_SIGNALS
 from livedream.performance.state import PlayState
 from livedream.settings import Settings
+from livedream.show.doors import Doors
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
 from livedream.show.processes import Processes
+from livedream.show.pulse import Pulse
 from livedream.show.resume import Resume
 from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
-from livedream.watch.beats import Beats
+from livedream.watch.beats import RENEW_EXIT_CODE, Beats
+
+if TYPE_CHECKING:
+    from livedream.performance.store import Performance
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +56,33 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         options, state, scene = _begin(options, settings, resume)
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
+        doors = Doors(options.hours, stop)
+        while not stop.is_set:
+            if doors.open:
+                resume.trying()
+                state, scene = _show(options, state, scene, doors, partial(Pulse, beats, resume), started_s)
+                if beats.watched and not stop.is_set:
+                    raise SystemExit(RENEW_EXIT_CODE)  # a new process each day
+            else:
+                from livedream.show.outputs import Outputs
+
+                with Outputs(options, state.settings) as outputs:
+                    doors.wait(outputs, beats)
+            started_s = None
+        if not stop.interrupted:
+            resume.forget()
+
+
+def _show(
+    options: MirrorOptions,
+    state: PlayState,
+    scene: str,
+    doors: Doors,
+    pulse: Callable[[Performance], Pulse],
+    started_s: float | None,
+) -> tuple[PlayState, str]:
+    """Run the mirror until ``doors`` say that it ends; the state and the scene that it ended with."""
+    with ExitStack() as stack:
         orders = Orders()
         processes = stack.enter_context(Processes(options, state.settings, orders.died))
         # Loaded while the camera starts, too: that takes as long.
@@ -57,7 +92,6 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         from livedream.performance.store import Performance
         from livedream.show.mirror import Mirror
         from livedream.show.outputs import Outputs
-        from livedream.show.pulse import Pulse
 
         outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
         performance = Performance(state, Scenes(options.scenes), now_s(), scene)
@@ -73,14 +107,13 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             controls,
             keyboard=keyboard,
             orders=orders,
-            stop=stop,
-            pulse=Pulse(beats, resume, performance),
+            stop=doors,
+            pulse=pulse(performance),
             started_s=now_s() if started_s is None else started_s,
         )
         gc.freeze()  # what was loaded stays: to go through it each time would cost pictures
         mirror.run()
-        if not stop.interrupted:
-            resume.forget()
+        return replace(state, settings=performance.lasting), performance.scene
 
 
 def _begin(
@@ -91,9 +124,24 @@ def _begin(
     same = resumed.settings.network == settings.network
     now = options if same else replace(options, weights=None)  # which are another network's
     try:
-        return now, PlayState.begin(resumed.settings, now.weights), resumed.scene
+        state = PlayState.begin(resumed.settings, now.weights)
+        return now, state, resumed.scene if _exists(resumed.scene, options) else ""
     except LivedreamError as error:  # a network that was there before the crash, say
         if resumed.settings == settings:
             raise
         log.error("cannot go on with what was shown before: %s", error)
     return options, PlayState.begin(settings, options.weights), options.scene
+
+
+def _exists(scene: str, options: MirrorOptions) -> bool:
+    """Whether a scene still exists. One that was kept may have been renamed since; its settings remain."""
+    if scene in ("", options.scene):
+        return True  # the command's own: a mistake in it ends the start, elsewhere
+    from livedream.performance.scenes import Scenes
+
+    try:
+        Scenes(options.scenes).named(scene)
+    except LivedreamError as error:
+        log.error("going on without the scene's name: %s", error)
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 #: A show without a dream begins all the same after this long: ``--frames`` and ``--duration`` must end it.
 _LONGEST_OVERTURE_S = 60.0
@@ -38,6 +39,17 @@ class Schedule:
             return False
         enough = self.frames is not None and frames >= self.frames
         return enough or (self.duration_s is not None and now - self.begun_s >= self.duration_s)
+
+
+class Stop(Protocol):
+    """Whether the show is to end; calling it ends it."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it is to end."""
+
+    def __call__(self) -> None:
+        """End it."""
 
 
 class StopFlag:

@@ -12,6 +12,7 @@ from livedream.performance.attract import ATTRACT_SCENE
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.resume import Resume, Resumed, state_path
+from livedream.show.run import _begin
 from livedream.show.schedule import StopFlag
 from tests.show.rig import Rig
 
@@ -27,6 +28,7 @@ def show(path, now, settings, scene="", seconds=2.0):
     """A show that is killed after so many seconds; what it began with."""
     resume = Resume(path)
     begun = resume.begin(GIVEN, "")
+    resume.trying()
     for n in range(round(seconds)):
         resume.keep(settings, scene, now + n)
     resume.close()
@@ -113,6 +115,25 @@ def test_the_mirror_keeps_a_change_and_not_the_attract_dream(tmp_path, path):
     assert (kept["settings"]["layer"], kept["scene"]) == ("textures", "")
     assert ATTRACT_SCENE not in kept["scene"]
     assert rig.performance.settings != rig.performance.lasting
+
+
+@pytest.mark.parametrize(("scene", "kept"), [("eyes", "eyes"), ("fog", "")])
+def test_a_scene_that_was_removed_since_costs_only_its_name(scene, kept, path, caplog):
+    path.parent.mkdir()
+    path.write_text(json.dumps({"scene": scene, "settings": {"layer": "textures"}}))
+    _, state, name = _begin(MirrorOptions(resume=path), GIVEN, Resume(path))
+    assert (state.settings.layer, name) == ("textures", kept)
+    assert ("unknown scene 'fog'" in caplog.text) == (scene == "fog")
+
+
+def test_a_network_that_was_removed_since_begins_as_the_command_says(path, caplog):
+    path.parent.mkdir()
+    path.write_text(
+        json.dumps({"scene": "eyes", "settings": {"network": "bvlc_googlenet", "layer": "conv2"}})
+    )
+    _, state, name = _begin(MirrorOptions(resume=path, scene="fur"), GIVEN, Resume(path))
+    assert (state.settings, name) == (GIVEN, "fur")
+    assert "cannot go on with what was shown before" in caplog.text
 
 
 def test_each_command_has_its_own_file():

@@ -1,0 +1,100 @@
+"""Open and shut, by a clock on the wall that the test holds: black and idle in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from livedream.hours import parse_hours
+from livedream.show.doors import Doors
+from livedream.show.options import MirrorOptions
+from livedream.show.schedule import StopFlag
+from livedream.sinks.window import Closed, Exposed, KeyPressed
+from livedream.watch.beats import CLOSED
+from tests.show.rig import FakeFront, Rig
+
+
+def utc_hours(text: str):
+    """Opening hours of UTC, whose name needs no list of zones: those of a machine that is in it."""
+    hours = parse_hours(text)
+    return type(hours)(hours.spans, UTC)
+
+
+class Night:
+    """Doors, what is behind them, and two clocks."""
+
+    def __init__(self, hours: str, begins: str) -> None:
+        self.now, self.jump = 100.0, timedelta(0)
+        self.began = datetime.fromisoformat(begins).replace(tzinfo=UTC)
+        self.stop, self.front, self.beats = StopFlag(), FakeFront(), []
+        self.doors = Doors(utc_hours(hours), self.stop, lambda: self.now, self.wall)
+        self.events = {}  # what happens in the window, after how many seconds
+
+    def wall(self) -> datetime:
+        return self.began + self.jump + timedelta(seconds=self.now - 100.0)
+
+    def send(self, beat: bytes, now: float) -> None:
+        self.beats.append((beat, now))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for after in [after for after in self.events if self.now >= 100 + after]:
+            self.front.events.append(self.events.pop(after))
+
+    def passes(self) -> float:
+        """Wait behind closed doors; for how many seconds."""
+        self.doors.wait(self.front, self, self.sleep)
+        return self.now - 100.0
+
+
+def test_a_closed_mirror_is_black_idle_and_alive_until_it_opens():
+    night = Night("10:00-18:00", "2026-11-26 09:50")
+    night.events = {30: Exposed()}
+    assert night.passes() == pytest.approx(600, abs=2)
+    assert not night.stop.is_set
+    assert not any(picture.any() for picture in night.front.pictures)
+    assert len(night.front.pictures) < 130  # 600 s
+    assert {beat for beat, _ in night.beats} == {CLOSED}
+    assert max(b - a for (_, a), (_, b) in zip(night.beats, night.beats[1:], strict=False)) < 1.0
+
+
+@pytest.mark.parametrize("event", [Closed(), KeyPressed("escape")])
+def test_a_closed_mirror_can_be_quit(event):
+    night = Night("10:00-18:00", "2026-11-26 20:00")
+    night.events = {30: KeyPressed("a"), 60: event}
+    assert night.passes() == pytest.approx(60, abs=1)
+    assert night.stop.is_set
+    assert night.doors.is_set
+
+
+def test_a_show_ends_at_closing_time_and_not_because_of_a_picture(tmp_path):
+    night = Night("10:00-18:00", "2026-11-26 17:59:50")
+    show = Rig(tmp_path, MirrorOptions())
+    show.mirror._stop = night.doors
+    for second in range(9):
+        night.now = 100.0 + second
+        assert not night.doors.is_set
+    night.now = 111.5
+    assert night.doors.is_set
+    assert not night.stop.is_set
+    show.mirror.run()  # ends at once
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_wall_clock_that_jumps_counts_at_once(hours):
+    night = Night("10:00-18:00", "2026-11-26 12:00")
+    assert night.doors.open
+    night.jump = timedelta(hours=hours)
+    night.now += 2.0
+    assert night.doors.open
+    night.jump = timedelta(hours=7)
+    night.now += 2.0
+    assert not night.doors.open
+    night.jump = timedelta(0)
+    night.now += 2.0
+    assert night.doors.open
+
+
+def test_without_hours_it_is_always_open():
+    assert Doors(None, StopFlag()).open
