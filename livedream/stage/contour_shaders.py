@@ -74,32 +74,59 @@ void main() {
 """
 )
 
-#: The layer enlarged by a whole number, within its range.
+_ROUNDED = """
+uniform sampler2D range;
+
+vec4 rounded(vec4 layer) {  // to the steps of uint8 that the processor takes, within the layer's range
+    vec2 limits = texelFetch(range, ivec2(0), 0).rg;
+    float size = max(1.0, (limits.y - limits.x) / 255.0);
+    layer.rgb = limits.x + size * clamp(round((layer.rgb - limits.x) / size), 0.0, 255.0);
+    return vec4(layer.rgb, clamp(round(255.0 * layer.a), 0.0, 255.0) / 255.0);
+}
+"""
+
+#: The layer in the steps of uint8.
+STEPS = (
+    """
+#version 330
+uniform sampler2D layer;
+out vec4 stepped;
+"""
+    + _ROUNDED
+    + """
+void main() {
+    stepped = rounded(texelFetch(layer, ivec2(gl_FragCoord.xy), 0));
+}
+"""
+)
+
+#: The layer enlarged by a whole number.
 ENLARGE = (
     """
 #version 330
-uniform sampler2D layer, range;
+uniform sampler2D layer;
 in vec2 at;
 out vec4 large;
 """
     + CUBIC
+    + _ROUNDED
     + """
 void main() {
-    vec2 limits = texelFetch(range, ivec2(0), 0).rg;
-    large = enlarged(layer, at);
-    large.rgb = clamp(large.rgb, limits.x, max(limits.y, limits.x + 255.0));
-    large.a = clamp(large.a, 0.0, 1.0);
+    large = rounded(enlarged(layer, at));
 }
 """
 )
 
 #: The enlarged layer, each pixel from its place.
-BEND = """
+BEND = (
+    """
 #version 330
 uniform sampler2D layer, away;
 uniform float scale;
 out vec4 bent;
-
+"""
+    + _ROUNDED
+    + """
 vec4 linear(sampler2D image, vec2 p) {
     ivec2 last = textureSize(image, 0) - 1;
     vec2 corner = floor(p), part = p - corner;
@@ -110,6 +137,7 @@ vec4 linear(sampler2D image, vec2 p) {
 
 void main() {
     vec2 here = clamp(gl_FragCoord.xy / scale - 0.5, vec2(0.0), vec2(textureSize(away, 0) - 1));
-    bent = linear(layer, scale * (here + linear(away, here).xy) + (scale - 1.0) / 2.0);
+    bent = rounded(linear(layer, scale * (here + linear(away, here).xy) + (scale - 1.0) / 2.0));
 }
 """
+)

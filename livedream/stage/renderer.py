@@ -28,7 +28,7 @@ _UNTURNED = np.eye(3, dtype=np.float32)
 _PROGRAMS = (
     *(shaders.WARP, shaders.TINT, shaders.LAYER, shaders.SHARPEN, shaders.RANGE),
     *(contour_shaders.CONTOUR, contour_shaders.SMOOTH, contour_shaders.AWAY),
-    *(contour_shaders.ENLARGE, contour_shaders.BEND),
+    *(contour_shaders.STEPS, contour_shaders.ENLARGE, contour_shaders.BEND),
     *(shaders.PICTURE, shaders.OVERLAY),
 )
 
@@ -61,7 +61,7 @@ class Renderer:
             context.program(vertex_shader=shaders.VERTEX, fragment_shader=fragment) for fragment in _PROGRAMS
         ]
         self._warp, self._tint, self._layer, self._sharpen, self._range, *rest = programs
-        self._contour, self._smooth, self._away, self._enlarge, self._bend, *rest = rest
+        self._contour, self._smooth, self._away, self._steps, self._enlarge, self._bend, *rest = rest
         self._picture, self._overlay = rest
         self._arrays = {program: context.vertex_array(program, []) for program in programs}
         self._textures: dict[str, moderngl.Texture] = {}
@@ -154,9 +154,10 @@ class Renderer:
         self._pass("contour", size, self._contour, layer="sharp")
         self._pass("smooth", size, self._smooth, contour="contour")
         self._pass("away", size, self._away, contour="smooth")
-        self._pass("large", grid, self._enlarge, layer="sharp", range="range")
+        self._pass("stepped", size, self._steps, layer="sharp", range="range")
+        self._pass("large", grid, self._enlarge, layer="stepped", range="range")
         self._set(self._bend, scale=scale)
-        self._pass("bent", grid, self._bend, layer="large", away="away")
+        self._pass("bent", grid, self._bend, layer="large", away="away", range="range")
         return "bent"
 
     def _pass(self, target: str, size: Size, program: moderngl.Program, **textures: str) -> None:

@@ -88,6 +88,8 @@ def test_a_mix_is_the_same(renderer, context, picture, mix, mirror):
         {"strength": 2.5},
         {"feedback": 0.4, "mix": "dream"},
         {"feedback": 1.0},
+        {"restraint": 0.0},
+        {"restraint": 1.0, "strength": 2.0},
         {"mask": "visitor"},
         {"mask": "background", "mix": "dream"},
     ],
@@ -111,6 +113,13 @@ def test_a_drawing_in_ink_is_the_same(renderer, context, picture, strength):
 @pytest.mark.parametrize("output", [(160, 120), (120, 90), (70, 52)], ids=["equal", "smaller", "far smaller"])
 def test_a_camera_frame_shrinks_to_the_same_picture(renderer, context, picture, output):
     scene = arranged(picture, output)
+    assert_same(drawn(renderer, context, scene, output), scene.picture())
+
+
+@pytest.mark.parametrize("mix", ["over", "dream"])
+@pytest.mark.parametrize("output", [(640, 480), (960, 720)], ids=["8 times", "12 times"])
+def test_a_layer_that_is_enlarged_before_it_is_bent_is_the_same(renderer, context, picture, output, mix):
+    scene = arranged(picture, output, mix=mix, vignette=0.5)
     assert_same(drawn(renderer, context, scene, output), scene.picture())
 
 
