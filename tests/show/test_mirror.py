@@ -328,7 +328,7 @@ def test_a_damaged_scene_is_said_and_the_rest_of_it_is_shown(tmp_path):
     assert "fog.toml: fog: unknown setting" in result.stderr
     assert "layer: unknown layer 'inception9'" in result.stderr
     found = json.loads(stats.read_text())
-    assert (found["scene"], found["layer"], found["steps"]) == ("fog", "parts", 1)
+    assert (found["scene"], found["layer"], found["steps"]) == ("fog", "patterns", 1)
     assert (found["presence"], found["attracts"]) == (None, 0)  # nobody looks for visitors in clouds
 
 
