@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livedream import places
 from livedream.cli.parser import Parser, whole
 from livedream.errors import LivedreamError, NetworkError, UsageError
 from livedream.extras import require
+from livedream.files import require_writable
 
 if TYPE_CHECKING:
     from livedream.networks.importing import Imported
@@ -48,6 +50,17 @@ def models_command(words: list[str]) -> None:
     )
     fetching.add_argument("name", metavar="NAME", help="the network; see livedream models list")
     fetching.set_defaults(run=_fetch)
+    naming = commands.add_parser(
+        "words",
+        help="what can be dreamt by name; with --pictures, make a network's table of words",
+        description="Lists the words that --dream-of knows. With --pictures it makes the table of a network"
+        " that has none, or another one, from pictures that you have: photographs of as many different things"
+        " as possible, some hundreds at least. That takes up to an hour.",
+    )
+    naming.add_argument("name", nargs="?", default="dreamnet", metavar="NAME", help="a network (dreamnet)")
+    naming.add_argument("--pictures", type=Path, nargs="+", metavar="DIR", help="folders of photographs")
+    naming.add_argument("--out", type=Path, metavar="FILE", help="(default: in your networks folder)")
+    naming.set_defaults(run=_words)
     exporting = commands.add_parser(
         "export",
         help="write a layer's gradient as one ONNX file",
@@ -109,6 +122,37 @@ def _fetch(found: argparse.Namespace) -> None:
     from livedream.networks.fetching import fetch_weights
 
     _report(found.name, "the download", fetch_weights(found.name, force=found.force))
+
+
+def _words(found: argparse.Namespace) -> None:
+    from livedream.networks.catalogue import network_info
+    from livedream.networks.words import own_table, word_table
+
+    name = network_info(found.name).name
+    if found.pictures is None:
+        if found.out:
+            raise UsageError("--out needs --pictures: folders of photographs to make the words from")
+        table = word_table(name)
+        sys.stdout.write(f"{name}, layers {', '.join(table.layers)}\nfamilies: {', '.join(table.families)}\n")
+        sys.stdout.write(f"words: {', '.join(table.words)}\n")
+        return
+    require("torch", f"making the words of {name}")
+
+    from livedream.networks.word_making import make_table
+
+    out = found.out or own_table(name)
+    if found.out is None:
+        places.create(out.parent)
+    require_writable(out)
+    count = make_table(name, found.pictures, out, _progress)
+    sys.stdout.write(
+        f"wrote {out} from {count} pictures\nuse it: livedream --network {name} --dream-of castle\n"
+    )
+
+
+def _progress(stage: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{stage:<20}")
 
 
 def _export(found: argparse.Namespace) -> None:

@@ -264,9 +264,14 @@ def _layer_table(arrays: Mapping[str, Array], layer: str) -> _LayerTable:
     return _LayerTable(**values)
 
 
+def own_table(network: str) -> Path:
+    """Where ``livedream models words`` writes a network's table: in the user's folder."""
+    return networks_dir() / f"{network}.words.npz"
+
+
 def table_path(network: str) -> Path | None:
     """Where a network's table is: the user's own, else the shipped one; None when there is none."""
-    paths = (networks_dir() / f"{network}.words.npz", SHIPPED_TABLES / f"{network}.npz")
+    paths = (own_table(network), SHIPPED_TABLES / f"{network}.npz")
     return next((path for path in paths if path.is_file()), None)
 
 

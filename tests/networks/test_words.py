@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from livedream.errors import NetworkError, UsageError
+from livedream.files import file_hash
 from livedream.networks import words as words_module
 from livedream.networks.catalogue import network_info
 from livedream.networks.words import WordTable, parse_words, vocabulary, word_table
@@ -149,3 +152,11 @@ def test_the_tables_are_small():
     sizes = [path.stat().st_size for path in words_module.SHIPPED_TABLES.glob("*.npz")]
     assert len(sizes) == 2
     assert sum(sizes) < 3e6
+
+
+def test_each_table_has_a_sidecar_with_its_hash():
+    for path in words_module.SHIPPED_TABLES.glob("*.npz"):
+        facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        assert (facts["file"], facts["network"]) == (path.name, path.stem)
+        assert facts["sha256"] == file_hash(path)
+        assert facts["licence"] == "MIT"
