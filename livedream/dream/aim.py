@@ -128,8 +128,7 @@ class Aim:
         if begun and self._must_wait(frame, target):
             return
         activity = self._activity(frame, target)
-        if activity is not None:
-            recogniser.look(table.recognised(target.layer, activity), now_s)
+        recogniser.look([] if activity is None else table.recognised(target.layer, activity), now_s)
 
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
         """``target`` with only the ``rank``-th most active channel in the camera's ``frame``."""

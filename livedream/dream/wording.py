@@ -17,8 +17,8 @@ from livedream.settings import Settings
 
 #: Half-life of the way to where the fader ``dream_blend`` is: its steps are not seen.
 _FADER_S = 0.15
-#: Nearer to one of its ends the fader is there.
-_LEAST_BLEND = 1e-3
+#: Nearer to one of its ends the fader is there: a second gradient for less would not be seen.
+_LEAST_BLEND = 0.01
 
 
 @functools.lru_cache(maxsize=64)
