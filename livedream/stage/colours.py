@@ -51,7 +51,7 @@ def coloured(residual: Array, frame: Image, restraint: float, gain: float, feedb
     if feedback:
         hidden = cv2.transform(frame.astype(np.float32), CHROMA * np.float32(feedback))
         chroma = cv2.subtract(chroma, hidden)
-    return cv2.add(chroma, cv2.transform(residual, _GREY))
+    return cv2.add(chroma, cv2.transform(residual, _GREY), dst=chroma)
 
 
 def room(frame: Image) -> Array:

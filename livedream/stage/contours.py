@@ -44,9 +44,10 @@ def bend(layer: Array, scale: int) -> Array:
     contour: Array = cv2.magnitude(_slope(grey, 1, 0), _slope(grey, 0, 1))
     contour /= contour + np.float32(SLOPE_LEVELS)
     contour = cv2.GaussianBlur(contour, (5, 5), SMOOTH_PX)
-    away = cv2.merge([_slope(contour, 1, 0), _slope(contour, 0, 1)])
-    away = np.clip(away * np.float32(-REACH_PX), -MOST_PX, MOST_PX)
-    places = cv2.scaleAdd(away, scale, _places(height, width, scale))
+    away: Array = cv2.merge([_slope(contour, 1, 0), _slope(contour, 0, 1)])
+    away *= np.float32(-REACH_PX)
+    np.clip(away, -MOST_PX, MOST_PX, out=away)
+    places = cv2.scaleAdd(away, scale, _places(height, width, scale), dst=away)
     return cv2.resize(places, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR)
 
 
