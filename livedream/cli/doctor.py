@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from livedream import places
@@ -57,10 +58,19 @@ def doctor_command(words: list[str]) -> None:
         prog="livedream doctor",
         description="Reports what this machine has, what is missing, how to fix it.",
     )
-    parser.parse_args(words)
-    for line in report():
+    parser.add_argument("--exhibit", action="store_true", help="also what an exhibition needs")
+    found = parser.parse_args(words)
+    for line in chain(report(), exhibit() if found.exhibit else ()):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def exhibit() -> Iterator[str]:
+    """What an exhibition needs, line by line: the chapter of install.md, as far as a program can see it."""
+    from livedream.cli.exhibit import exhibit_report
+
+    for finding in exhibit_report():
+        yield _line(*finding)
 
 
 def report() -> Iterator[str]:
