@@ -93,6 +93,7 @@ class Mirror:
             if not self.step(self._clock()):
                 wait_s = 0.0 if self._front.has_vsync else self._pace.wait_s(self._clock())
                 self._sleep(min(max(wait_s, 0.001), _NAP_S))
+        self._pulse.ends()
         self._finish()
 
     def step(self, now: float) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from livedream.show.resume import Resume
-from livedream.watch.beats import PICTURE, STARTING, Beats
+from livedream.timing import now_s
+from livedream.watch.beats import ENDING, PICTURE, STARTING, Beats
 
 if TYPE_CHECKING:
     from livedream.performance.store import Performance
@@ -34,3 +35,7 @@ class Pulse:
         self._beats.send(PICTURE if fresh else STARTING, now)
         if fresh:
             self._resume.keep(self._performance.lasting, self._performance.scene, now)
+
+    def ends(self) -> None:
+        """No more pictures come: the show ends as it should, however long its recording takes to finish."""
+        self._beats.send(ENDING, now_s())

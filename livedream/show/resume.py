@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,9 @@ class Resume(Resource):
         self._disk = ThreadPoolExecutor(1, "state")
         self._begun: _State | None = None
         self._kept: _State | None = None
-        self._kept_s = self._began_s = -1.0
+        self._looked_s = self._began_s = -1.0
+        self._newest: deque[_State] = deque(maxlen=1)  # that is to be written
+        self._writing: Future[None] | None = None
         self._attempts = 0
         self._trouble = ""
 
@@ -99,24 +102,35 @@ class Resume(Resource):
         if self._path is None:
             return
         self._began_s = now if self._began_s < 0 else self._began_s
-        if now - self._kept_s < _EACH_S:
+        if now - self._looked_s < _EACH_S:
             return
+        self._looked_s = now
         values = {name: getattr(settings, name) for name, spec in SPECS.items() if spec.scope != "person"}
         attempts = 0 if now - self._began_s >= _PROVED_S else self._attempts
         state = _State(scene=scene, settings=values, attempts=attempts)
         if state != self._kept:
-            self._kept, self._kept_s = state, now
-            self._disk.submit(self._write, state)
+            self._kept = state
+            self._newest.append(state)
+        if self._newest and (
+            self._writing is None or self._writing.done()
+        ):  # nothing queues up on a slow disk
+            self._writing = self._disk.submit(self._write_newest)
 
     def forget(self) -> None:
         """The show has ended as somebody wanted: the next begins as its command says."""
         self._disk.shutdown()
+        self._newest.clear()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Finish writing. May be called twice."""
         self._disk.shutdown()
+        self._write_newest()
+
+    def _write_newest(self) -> None:
+        while self._newest:
+            self._write(self._newest.pop())
 
     def _write(self, state: _State) -> None:
         assert self._path is not None

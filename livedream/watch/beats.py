@@ -18,11 +18,13 @@ from livedream.resource import Resource
 
 #: The environment variable with the number of the socket to the watcher.
 WATCHER_VARIABLE = "LIVEDREAM_WATCHER"
-#: No frame has come yet · a picture was produced · outside the opening hours, and black as it should be.
+#: No frame has come yet · a picture was produced · outside the opening hours, and black as it should be · the
+#: show ends, and finishes its recording.
 STARTING: Final = b"s"
 PICTURE: Final = b"p"
 CLOSED: Final = b"c"
-BEATS = (STARTING, PICTURE, CLOSED)
+ENDING: Final = b"e"
+BEATS = (STARTING, PICTURE, CLOSED, ENDING)
 #: The exit code of a show that wants to be started anew, in good health.
 RENEW_EXIT_CODE = 76
 
@@ -33,6 +35,7 @@ _WORDS = {
     STARTING: "STATUS=waiting for the first frame",
     PICTURE: "READY=1\nWATCHDOG=1\nSTATUS=showing",
     CLOSED: "READY=1\nWATCHDOG=1\nSTATUS=outside the opening hours",
+    ENDING: "STOPPING=1",
 }
 
 
@@ -82,7 +85,6 @@ class Beats(Resource):
         if self._ended.is_set():
             return
         self._ended.set()
-        notify_systemd("STOPPING=1")
         if self._watcher is not None:
             with suppress(OSError):
                 self._watcher.shutdown(socket.SHUT_RDWR)  # which ends the thread

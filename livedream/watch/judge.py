@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from livedream.timing import restart_delay_s
-from livedream.watch.beats import CLOSED, PICTURE, STARTING
+from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
 
-#: Patience with each beat: how long it may be the last one. Everything a slow machine does before its first
-#: picture (a cold disk, many programs after the boot) fits into the first.
-PATIENCE_S = {STARTING: 90.0, PICTURE: 5.0, CLOSED: 5.0}
+#: Patience with each beat: how long it may be the last one. Everything that a slow machine does before its
+#: first picture (a cold disk, many programs after the boot) fits into the first; the end of a recording into
+#: the last.
+PATIENCE_S = {STARTING: 90.0, PICTURE: 5.0, CLOSED: 5.0, ENDING: 60.0}
 #: After producing pictures for this long, the next failure counts as the first.
 HEALTHY_S = 10.0
 #: The watcher looks several times a second. When it did not for this long, it was stopped itself, or the
@@ -45,6 +46,8 @@ class Judge:
             return ""
         if self._beat == STARTING:
             return f"made no picture within {PATIENCE_S[STARTING]:.0f} s"
+        if self._beat == ENDING:
+            return f"did not end within {PATIENCE_S[ENDING]:.0f} s"
         return f"made no new picture for {now - self._beat_s:.0f} s"
 
     def failed(self, now: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import tempfile
 import threading
 
 import pytest
@@ -17,10 +18,14 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="systemd listens at a
 
 
 @pytest.fixture
-def ears(tmp_path, monkeypatch):
+def ears(monkeypatch):
     """What systemd hears, a line for each beat."""
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as found:
+    # The path of a socket has room for a hundred characters, which pytest's own folders may take.
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as found,
+    ):
+        path = f"{folder}/notify"
         found.bind(path)
         found.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
@@ -90,3 +95,14 @@ def test_a_loop_that_stalls_in_its_window_is_silent(tmp_path, ears, row):
     go_on.set()
     loop.join()
     assert b"w" in beats(ears)
+
+
+def test_a_show_that_ends_says_so_before_it_finishes_its_recording(tmp_path, ears):
+    show = Rig(tmp_path, MirrorOptions())
+    show.run(1.0)
+    beats(ears)
+    said = []
+    show.front.finish = lambda: said.append(ears.recv(300))
+    show.stop()
+    show.mirror.run()
+    assert said == [b"STOPPING=1"]

@@ -7,11 +7,12 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
 
-from livedream.watch.beats import CLOSED, PICTURE, STARTING, WATCHER_VARIABLE, Beats
+from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING, WATCHER_VARIABLE, Beats
 from tests.test_structure import PACKAGE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="inherits a socket by its number")
@@ -28,10 +29,14 @@ def watcher(monkeypatch):
 
 
 @pytest.fixture
-def systemd(tmp_path, monkeypatch):
+def systemd(monkeypatch):
     """What systemd hears."""
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+    # The path of a socket has room for a hundred characters, which pytest's own folders may take.
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears,
+    ):
+        path = f"{folder}/notify"
         ears.bind(path)
         ears.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
@@ -49,7 +54,7 @@ def test_beats_reach_the_watcher_four_times_a_second_and_a_change_at_once(watche
 
 def test_systemd_hears_of_pictures_and_not_of_waiting(systemd):
     with Beats() as beats:
-        for beat in (STARTING, PICTURE, CLOSED):
+        for beat in (STARTING, PICTURE, CLOSED, ENDING):
             beats.send(beat, 0.0)
     heard = [systemd.recv(200).decode() for _ in range(4)]
     assert [("READY=1" in text, "WATCHDOG=1" in text) for text in heard] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.watch.beats import CLOSED, PICTURE, STARTING
+from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
 from livedream.watch.judge import HEALTHY_S, PATIENCE_S, Judge
 
 START_S = 100.0
@@ -45,6 +45,13 @@ def test_five_seconds_of_silence_are_a_hang(watch, beat):
     assert watch.runs(3600, beat) == ""
     assert watch.runs(5.0) == ""
     assert watch.runs(0.25) == "made no new picture for 5 s"
+
+
+def test_a_recording_may_take_a_minute_to_finish(watch):
+    watch.runs(60, PICTURE)
+    watch.judge.heard(ENDING, watch.now)
+    assert watch.runs(60.0) == ""
+    assert watch.runs(0.25) == "did not end within 60 s"
 
 
 def test_a_show_that_waits_for_frames_again_has_no_new_pictures(watch):
