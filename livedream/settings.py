@@ -116,15 +116,15 @@ class Settings:
     steps: int = _number(
         2, 0, 20, 1, "", "ascent steps in each 1/30 s; a new dream takes up to twice as many"
     )
-    octaves: int = _number(4, 1, 8, 1, "", "scales that the steps cycle through")
-    octave_scale: float = _number(1.4, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
+    octaves: int = _number(3, 1, 6, 1, "", "scales that the steps cycle through")
+    octave_scale: float = _number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(
-        2.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
+        2.2, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
     )
-    attack: float = _number(2.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
+    attack: float = _number(2.5, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
     jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
     persistence_s: float = _number(
-        0.45,
+        0.5,
         0.0,
         60.0,
         0.05,

@@ -178,7 +178,7 @@ class _Buffers:
         self._before = torch.zeros_like(self._frame)
         self._residual = torch.zeros((height, width, 3), device=device)
         self._finite = torch.ones((), dtype=torch.bool, device=device)
-        self._maps = torch.zeros((4, *maps_size), device=device)
+        self._maps = torch.zeros((5, *maps_size), device=device)
         self._small = torch.zeros(_SMALL, device=device)
         self._areas = Areas()
         #: The second inputs of gradients, by target and shape, each with the tensor that was copied there.

@@ -1,8 +1,8 @@
 """How the picture moved since the last tick, for a dream that lives on a device.
 
-OpenCV finds the optical flow on the host, and from it follow two more maps that the dream needs there and
-here: what to keep, and how new the dream is. The tick on the device only uses them. Its images, residual and
-momentum, never come back.
+OpenCV finds the optical flow on the host, and from it follow more maps that the dream needs there and here:
+what to keep, how new the dream is, and where the picture is plain. The tick on the device only uses them. Its
+images, residual and momentum, never come back.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from livedream.dream.resampling import same_view
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import FlowEstimator, grey
+from livedream.vision.plainness import plainness
 
 #: In larger pictures, motion is found at a half, a third … of their size, the first that is at most this. At
 #: 1280 pixels it takes 9 ms of a core instead of 60, and explains two thirds of what moves as well.
@@ -27,8 +28,9 @@ _FULL_SIZE_PX = 448
 class Move:
     """What the device needs of one tick's motion.
 
-    ``maps`` is float32 (4, h, w), or a half, a third … of that: where each pixel was before, right and down,
-    in pixels of the picture at full size; how much of the dream to keep there; how new the dream is.
+    ``maps`` is float32 (5, h, w), or a half, a third … of that: where each pixel was before, right and down,
+    in pixels of the picture at full size; how much of the dream to keep there; how new the dream is; how
+    plain the frame is.
     ``fades`` is what time leaves of the residual, by octaves of frequency; ``first``: there was no frame
     before. Where it had another size, ``last`` is that frame at the new one, or ``other_view``: it showed
     something else.
@@ -50,6 +52,7 @@ class Motion:
         self._grey: Image | None = None
         self._frame_age_s = 0.0
         self.novelty: Array = np.zeros((0, 0), np.float32)
+        self._plain: Array = self.novelty
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> Move:
         """The motion from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later."""
@@ -73,9 +76,10 @@ class Motion:
         first, known = self._frame is None, self._grey
         if known is None or not np.array_equal(now, known):
             self._frame_age_s = 0.0
+            self._plain = plainness(now)
         self._frame, self._grey = frame, now
         right, down = (np.float32(size[n] / now.shape[n]) * flow[..., 1 - n] for n in (1, 0))
-        maps = np.stack([right, down, keep, self.novelty])
+        maps = np.stack([right, down, keep, self.novelty, self._plain])
         return Move(maps, fades(settings, elapsed_s), first, last, other_view)
 
     def _move(

@@ -29,7 +29,7 @@ from livedream.dream.device_operations import (
     washes,
     within_range,
 )
-from livedream.dream.feedback import LASTS, UNLEARN_S, WASH_S
+from livedream.dream.feedback import LASTS, SHORTER, UNLEARN_S, WASH_S
 from livedream.dream.residual import END_HALF_LIFE_S, LIMIT_PER_S, LONGEST_PULL_S
 from livedream.frame import Array
 from livedream.settings import Settings
@@ -87,6 +87,7 @@ _NAMES = (
     "feedback",
     "attack",
     "step",
+    "shorter",
     "unlearn",
     "momentum",
     "strokes",
@@ -139,6 +140,7 @@ def scalars(
         "feedback": settings.feedback,
         "attack": settings.attack - 1,
         "step": settings.step_size / 255,
+        "shorter": SHORTER * (1 - settings.feedback),
         "unlearn": step_s / UNLEARN_S,
         "momentum": decay(settings.momentum_s, step_s),
         "strokes": strokes,
@@ -171,7 +173,7 @@ def tick(
     moved = _moved(plan, dream, given, frame, maps, value, areas)
     dreamt, finite = moved, torch.ones((), dtype=torch.bool, device=frame.device)
     if plan.sizes:
-        found = _ascended(plan, gradients, moved, given, frame, maps[:, 3:], value, areas)
+        found = _ascended(plan, gradients, moved, given, frame, maps, value, areas)
         finite = found.residual.sum().isfinite()
         dreamt = Dream(
             torch.where(finite, found.residual, moved.residual),
@@ -220,12 +222,14 @@ def _ascended(
     dream: Dream,
     given: Given,
     frame: Tensor,
-    novelty: Tensor,
+    maps: Tensor,
     value: dict[str, Tensor],
     areas: Areas,
 ) -> Dream:
     reaches, weights = torch.split(given.scalars[len(_NAMES) :], [len(plan.sizes), plan.targets])
-    lengths = (1 + value["attack"] * novelty) * value["step"]
+    novelty, plain = maps[:, 3:4], maps[:, 4:5]
+    attack, calm = 1 + value["attack"] * novelty, 1 - value["shorter"] * plain * (1 - novelty)
+    lengths = attack * calm * value["step"]
     kept = (1 - novelty.square()) ** value["unlearn"] * value["momentum"]
     base = frame / 255
     x, momentum = base + dream.residual / 255, dream.momentum

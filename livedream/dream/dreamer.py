@@ -14,7 +14,7 @@ from livedream.curves import decay
 from livedream.dream.aim import Aim
 from livedream.dream.ascent import ascend, classic_dream, in_range
 from livedream.dream.drift import Drift
-from livedream.dream.feedback import UNLEARN_S, Feedback
+from livedream.dream.feedback import SHORTER, UNLEARN_S, Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.graphics import Graphics
 from livedream.dream.octaves import octave_sizes
@@ -283,8 +283,10 @@ class Dreamer:
         if not plan.steps:
             return feedback.residual, feedback.momentum
         mix = plan.mix
-        # Where a dream is new it attacks: steps are longer, and no old momentum slows them down.
+        # Where a dream is new it attacks: steps are longer, and no old momentum slows them down. Once it has
+        # settled, it is calm where the camera's image is plain.
         lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
+        lengths *= 1 - np.float32(SHORTER * (1 - settings.feedback)) * feedback.plain * (1 - feedback.novelty)
         lengths *= np.float32(settings.step_size)
         kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / UNLEARN_S)
         kept *= np.float32(decay(settings.momentum_s, plan.step_s))

@@ -27,6 +27,7 @@ from livedream.dream.residual import (
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import CUBIC, Flow, FlowEstimator, grey, warp_sharply
+from livedream.vision.plainness import plainness
 
 #: Half-life of novelty.
 NOVELTY_S = 0.22
@@ -39,6 +40,8 @@ UNLEARN_S = 1 / 60
 #: Half-lives of the dream's octaves of frequency, the finest first, in parts of ``Settings.persistence_s``:
 #: large forms stay and grow, fine detail has to be found again and again, or it would pile up as noise.
 LASTS = (0.33, 1.0)
+#: How much shorter steps are where the camera's image is plain and the dream has settled: a wall stays calm.
+SHORTER = 0.35
 #: How much slower a dream fades at full feedback: there is no camera image to hold it against.
 FEEDBACK_LASTS = 0.6
 #: Half-life of the residual's slow colour washes, and the grid whose cells are the largest that is not slow.
@@ -49,7 +52,7 @@ class Feedback:
     """What is carried, at working size: ``residual`` and ``momentum`` (h, w, 3) and ``novelty`` (h, w).
 
     The residual is in levels of 255, the momentum in units of a normalised gradient. It begins with nothing,
-    or with ``residual``.
+    or with ``residual``. ``plain`` (h, w) is how plain the last frame is, 0 to 1.
     """
 
     def __init__(self, residual: Residual | None = None) -> None:
@@ -62,6 +65,7 @@ class Feedback:
         self.residual: Residual = np.zeros((0, 0, 3), np.float32)
         self.momentum: Array = self.residual
         self.novelty: Array = np.zeros((0, 0), np.float32)
+        self.plain: Array = self.novelty
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> None:
         """Move everything from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later.
@@ -89,6 +93,7 @@ class Feedback:
             self._move(frame, now, (self._frame, self._grey), settings, elapsed_s, new)
         if self._grey is None or not np.array_equal(now, self._grey):
             self._frame_age_s = 0.0
+            self.plain = plainness(now)
         self._frame, self._grey = frame, now
 
     def _at_size(self, width: int, height: int) -> tuple[Image, Image] | None:

@@ -53,12 +53,12 @@ class Ladder:
     """
 
     steps: int
-    octaves: int = 4
-    octave_scale: float = 1.4
+    octaves: int = 3
+    octave_scale: float = 1.6
     sizes: tuple[int, ...] = SIZES
     usual_px: int = USUAL_PX
 
-    def octaves_at(self, working_px: int, most: int = 8) -> int:
+    def octaves_at(self, working_px: int, most: int = 6) -> int:
         """As many octaves as end at the same smallest size: a larger image keeps its large forms. A smaller
         one has two, if there are so many."""
         more = round(math.log(working_px / self.usual_px) / math.log(self.octave_scale))

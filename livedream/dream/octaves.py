@@ -21,8 +21,9 @@ STEPS_S = 1 / 30
 #: What a step costs whatever its size, in pixels of an image: starting the network, and shaping, enlarging
 #: and adding its direction.
 _FIXED_PX = 8000
-#: A dream that is newer than this, in the mean, has not come to its largest octave yet.
-_REFINED = 0.57
+#: A dream that is newer than the first, in the mean, has not come to its largest octave yet; until the
+#: second, the two largest draw out what the small ones have found.
+_FOUND, _DRAWN = 0.57, 0.4
 #: It takes at most this many times as many steps as later.
 _MOST_FASTER = 2.0
 #: A step that is due this close to the end of a tick, in rounds, belongs to the next: times are rounded.
@@ -61,19 +62,22 @@ def cost_px(size: tuple[int, int]) -> int:
     return size[0] * size[1] + _FIXED_PX
 
 
-def begun_with(sizes: Sequence[tuple[int, int]], novelty: float) -> tuple[int, float]:
-    """The first of ``sizes`` (height, width; the largest first) at which a dream of this mean ``novelty``
-    (0..1) takes its steps, and how many times as many of them as later.
+def octaves_when_new(sizes: Sequence[tuple[int, int]], novelty: float) -> tuple[range, float]:
+    """Which of ``sizes`` (height, width; the largest first) a dream of this mean ``novelty`` (0..1) takes its
+    steps at, and how many times as many of them as later.
 
     As in the classic loop a dream begins at the smallest octave, where it finds large forms, and goes on to
     larger ones, which refine these. Begun at all octaves at once it would be of fragments. Small octaves are
     cheap: for the time of a usual step there are several of them.
     """
-    new = min(max((novelty - _REFINED) / (1 - _REFINED), 0.0), 0.999)
-    first = int(new * len(sizes))
-    costs = [cost_px(size) for size in sizes]
-    usual, now = sum(costs) / len(costs), sum(costs[first:]) / len(costs[first:])
-    return first, min(usual / now, _MOST_FASTER)
+    count = len(sizes)
+    if novelty > _FOUND and count > 1:
+        new = min((novelty - _FOUND) / (1 - _FOUND), 0.999)
+        taken = range(1 + int(new * (count - 1)), count)
+    else:
+        taken = range(min(2, count) if novelty > _DRAWN else count)
+    usual, now = (sum(cost_px(sizes[n]) for n in part) / len(part) for part in (range(count), taken))
+    return taken, min(max(usual / now, 1.0), _MOST_FASTER)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from livedream.dream.ascent import PlannedStep, even_shift, octave_size
 from livedream.dream.gradients import Gradients
-from livedream.dream.octaves import begun_with, tick_plan
+from livedream.dream.octaves import octaves_when_new, tick_plan
 from livedream.dream.targets import Mix, sees_strokes
 from livedream.settings import Settings
 
@@ -47,13 +47,14 @@ class Planner:
         # The larger the octave, the longer the step: fine detail is lost first. Layers that see only strokes
         # have enough of it, and no large forms to begin with.
         strokes = sum(weight for target, weight in now.items() if sees_strokes(target))
-        first, faster = begun_with(sizes, novelty * (1 - strokes))
-        plan = tick_plan(sizes[first:], settings.steps * faster, elapsed_s, self._position)
+        taken, faster = octaves_when_new(sizes, novelty * (1 - strokes))
+        steps_now = settings.steps * faster
+        plan = tick_plan([sizes[n] for n in taken], steps_now, elapsed_s, self._position)
         self._position = plan.position
         mean_side = sum(side for side, _ in sizes) / len(sizes)
         steps = []
         for step in plan.steps:
-            at = sizes[min((abs(n - first - step.octave), n) for n in there)[1]]
+            at = sizes[min((abs(n - taken[step.octave]), n) for n in there)[1]]
             reach = strokes + (1 - strokes) * at[0] / mean_side
             shift = even_shift(settings.jitter, step.turn, self._first_shift)
             steps.append(PlannedStep(at, shift, reach))

@@ -276,7 +276,7 @@ def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypat
         residual, finite = device.start([], [], SETTINGS, 0.02)()
         assert residual.shape == (*SIZE, 3)
         assert finite
-        assert move.maps.shape == (4, SIZE[0] // 2, SIZE[1] // 2)
+        assert move.maps.shape == (5, SIZE[0] // 2, SIZE[1] // 2)
         if n:
             right, down = (np.median(flow[10:-10, 10:-10]) for flow in move.maps[:2])
             assert right == pytest.approx(2, abs=0.4)  # in pixels of the whole picture

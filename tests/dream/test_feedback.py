@@ -190,3 +190,16 @@ def test_a_wall_that_a_moving_body_uncovers_gets_no_streaks():
     streaks = roughness(uncovered, 0) - roughness(uncovered, 1)
     assert streaks < 0.1 * roughness(dream, 0)
     assert roughness(body_now, 0) > 0.3 * roughness(dream, 0)
+
+
+def test_plain_places_are_known_on_every_new_frame():
+    rng = np.random.default_rng(0)
+    frame = np.full((64, 96, 3), 90, np.uint8)
+    frame[:, 48:] = rng.integers(0, 256, (64, 48, 3))
+    feedback = Feedback()
+    for image in (frame, np.ascontiguousarray(frame[:, ::-1])):
+        feedback.follow(image, Settings(), TICK_S)
+        halves = feedback.plain[:, :32].mean(), feedback.plain[:, 64:].mean()
+        assert max(halves) > 0.8
+        assert min(halves) < 0.3
+        assert (halves[0] > halves[1]) == (image is frame)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from livedream.dream.octaves import STEPS_S, OctaveStep, begun_with, cost_px, tick_plan
+from livedream.dream.octaves import STEPS_S, OctaveStep, cost_px, octaves_when_new, tick_plan
 
 #: The octaves of 320×180 and of 1280×720.
 SIZES = [(180, 320), (90, 160), (48, 85), (48, 85)]
@@ -95,12 +95,9 @@ def test_steps_stand_for_the_time_of_the_tick():
 
 def test_a_new_dream_begins_at_the_smallest_octave_and_comes_to_larger_ones():
     sizes = [(180, 320), (129, 229), (92, 163), (66, 117)]
-    begun = [begun_with(sizes, novelty) for novelty in np.linspace(1, 0, 50)]
-    firsts = [first for first, _ in begun]
-    assert firsts[0] == 3
-    assert firsts == sorted(firsts, reverse=True)
-    assert set(firsts) == {0, 1, 2, 3}
-    assert begun[-1] == (0, 1.0)
+    found = [octaves_when_new(sizes, novelty)[0] for novelty in np.linspace(1, 0, 101)]
+    stages = [taken for taken, before in zip(found, [None, *found], strict=False) if taken != before]
+    assert stages == [range(3, 4), range(2, 4), range(1, 4), range(2), range(4)]
 
 
 @pytest.mark.parametrize("novelty", [1.0, 0.8, 0.6, 0.0])
@@ -109,10 +106,11 @@ def test_the_steps_of_a_new_dream_cost_no_more_than_later(novelty):
         ticks = at_rate(60, 10, sizes, steps)
         return sum(cost_px(sizes[step.octave]) for tick in ticks for step in tick)
 
-    first, faster = begun_with(SIZES, novelty)
+    taken, faster = octaves_when_new(SIZES, novelty)
     assert faster >= 1
-    assert cost(SIZES[first:], 2 * faster) <= 1.02 * cost(SIZES, 2)
+    assert cost([SIZES[n] for n in taken], 2 * faster) <= 1.02 * cost(SIZES, 2)
 
 
-def test_one_octave_is_the_same_when_it_is_new():
-    assert begun_with(SIZES[:1], 1.0) == (0, 1.0)
+@pytest.mark.parametrize("novelty", [1.0, 0.5, 0.0])
+def test_one_octave_is_the_same_when_it_is_new(novelty):
+    assert octaves_when_new(SIZES[:1], novelty) == (range(1), 1.0)
