@@ -9,6 +9,7 @@ import numpy as np
 from livedream.channels import RANKS, parse_channels
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
+from livedream.dream.recognising import ASKED
 from livedream.dream.targets import Crossfade, Mix, Target, target_mix
 from livedream.dream.wording import Wording
 from livedream.frame import Array, Image
@@ -128,7 +129,8 @@ class Aim:
         if begun and self._must_wait(frame, target):
             return
         activity = self._activity(frame, target)
-        recogniser.look([] if activity is None else table.recognised(target.layer, activity), now_s)
+        found = [] if activity is None else table.recognised(target.layer, activity, ASKED)
+        recogniser.look(found, now_s)
 
     def _most_active(self, frame: Image, target: Target, rank: int) -> Target:
         """``target`` with only the ``rank``-th most active channel in the camera's ``frame``."""

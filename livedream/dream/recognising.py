@@ -16,12 +16,37 @@ _HOLD_S = 6.0
 _LIKELIER = 1.3
 #: What is dreamt is worn after a while: half-life of what is left of its weight, and of getting it back.
 _WORN_S = 30.0
+#: As many of the likeliest classes are asked for at each look.
+ASKED = 12
 #: As many classes are dreamt at once, and named.
 _DREAMT, _NAMED = 2, 3
+#: Nobody should be told by a mirror that this is what it sees in them: it guesses, and often wrongly.
+UNSAID = frozenset(
+    [
+        *("orangutan", "gorilla", "chimpanzee", "gibbon", "siamang", "guenon", "patas", "baboon", "macaque"),
+        *("langur", "colobus", "proboscis monkey", "marmoset", "capuchin", "howler monkey", "titi", "indri"),
+        *("spider monkey", "squirrel monkey", "Madagascar cat", "pig", "wild boar", "warthog", "ox"),
+        *(
+            "hippopotamus",
+            "nipple",
+            "brassiere",
+            "bikini",
+            "maillot",
+            "swimsuit",
+            "swimming trunks",
+            "diaper",
+        ),
+        *("miniskirt", "toilet seat", "toilet paper", "assault rifle", "rifle", "revolver", "guillotine"),
+        *("bulletproof vest", "prison"),
+    ]
+)
 
 
 class Recogniser:
-    """Chooses what to dream from what is recognised. Times are ``now_s``, in seconds of one clock."""
+    """Chooses what to dream from what is recognised. Times are ``now_s``, in seconds of one clock.
+
+    Classes that would insult or embarrass a visitor are neither named nor dreamt.
+    """
 
     def __init__(self) -> None:
         #: What to dream of; nothing before the first look.
@@ -47,7 +72,7 @@ class Recogniser:
         self._looked_s = now_s
         self._wear(decay(_WORN_S, elapsed_s))
         likely = {word: kept * share for word, share in self._likely.items()}
-        for word, share in found:
+        for word, share in ((word, share) for word, share in found if word not in UNSAID):
             likely[word] = likely.get(word, 0.0) + (1 - kept) * share
         self._likely = {word: share for word, share in likely.items() if share > 1e-3}
         worth = {word: share * self._fresh.get(word, 1.0) for word, share in self._likely.items()}

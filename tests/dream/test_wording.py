@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from livedream.dream.recognising import LOOK_EVERY_S, Recogniser
+from livedream.dream.recognising import LOOK_EVERY_S, UNSAID, Recogniser
 from livedream.dream.targets import Target, Words
 from livedream.dream.wording import Wording, emphasis_of, words_of
 from livedream.errors import UsageError
+from livedream.networks.words import word_table
 from livedream.settings import Settings
 
 TICK_S = 1 / 30
@@ -177,3 +178,12 @@ def test_before_the_same_sight_for_minutes_other_guesses_have_their_turn():
         "bow tie",
         "wig",
     ]
+
+
+def test_a_mirror_insults_nobody():
+    known = word_table("dreamnet").words
+    assert set(known) >= UNSAID
+    recogniser = Recogniser()
+    recogniser.look([("gorilla", 0.6), ("nipple", 0.2), ("bow tie", 0.1), ("wig", 0.05)], 0.0)
+    assert recogniser.seen == (("bow tie", 0.1), ("wig", 0.05))
+    assert [word for word, _ in recogniser.words] == ["bow tie", "wig"]
