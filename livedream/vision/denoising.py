@@ -13,8 +13,8 @@ from livedream.curves import decay
 from livedream.frame import Array, Image
 from livedream.vision.flow import grey
 
-#: Half-lives of the average over a still part, and of the estimate of the noise.
-_AVERAGE_S, _ESTIMATE_S = 0.5, 1.0
+#: Half-lives of the average over a still part, and of the estimate of the noise, which is renewed so often.
+_AVERAGE_S, _ESTIMATE_S, _RENEWED_S = 0.5, 1.0, 0.1
 #: Noise (standard deviation of grey, in levels) up to the first is left alone; from the second on it is
 #: suppressed in full.
 _LITTLE_LEVELS, _MUCH_LEVELS = 0.8, 2.0
@@ -40,7 +40,7 @@ class Denoiser:
         self._grey: Image | None = None
         self._shown: Image | None = None
         self._mean: Array | None = None
-        self._age_s = 0.0
+        self._age_s, self._estimated_s = 0.0, 0.0
         #: The standard deviation of the camera's noise in grey, in levels; None before the second frame.
         self.noise: float | None = None
 
@@ -63,10 +63,14 @@ class Denoiser:
         return self._shown
 
     def _estimate(self, now: Image, before: Image) -> None:
+        self._estimated_s += self._age_s
+        if self.noise is not None and self._estimated_s < _RENEWED_S:
+            return
         found = noise_between(now, before)
         if found is not None:
             known = found if self.noise is None else self.noise
-            self.noise = found + (known - found) * decay(_ESTIMATE_S, self._age_s)
+            self.noise = found + (known - found) * decay(_ESTIMATE_S, self._estimated_s)
+        self._estimated_s = 0.0
 
     def _without_noise(self, frame: Image, now: Image, amount: float) -> Image:
         """``frame``, in grey ``now``, averaged where it stands still and blurred where it moves.
