@@ -71,10 +71,12 @@ def settings_from(found: argparse.Namespace, base: Settings) -> Settings:
     """``base``, changed by the scene, then by the flags, then by each ``--set``. Raises ``UsageError``."""
     if found.scene is not None:
         from livedream.performance.scenes import Scenes
-        from livedream.performance.store import possible
+        from livedream.performance.store import possible, usable_moods
 
-        base, problems = possible(Scenes(found.scenes).named(found.scene), base)
-        for problem in problems:
+        scene = Scenes(found.scenes).named(found.scene)
+        wrong = usable_moods(scene, base)[1]
+        base, problems = possible(scene, base)
+        for problem in problems + wrong:
             log.error("%s", problem)
     return base.replace(**changes_from(found))
 

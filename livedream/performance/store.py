@@ -126,7 +126,7 @@ class Performance:
         self._scenes = scenes
         self._moods = Moods()
         if scene:
-            self._moods.begin(usable_moods(scenes.named(scene), state.settings, state.networks)[0])
+            self._begin_moods(scenes.named(scene))
         self._goal = state.settings  # what is wanted, in the present mood
         self._fade: Fade | None = None
         self._persistence_limit_s: float | None = None
@@ -222,6 +222,13 @@ class Performance:
     def close(self) -> None:
         """Finish what is being stored. May be called twice."""
         self._disk.shutdown()
+
+    def _begin_moods(self, scene: Scene) -> None:
+        """The moods of the scene that the show begins with; they leave alone what was set beside it."""
+        settings, networks = self._state.settings, self._state.networks
+        self._moods.begin(usable_moods(scene, settings, networks)[0])
+        own = possible(scene, settings, networks)[0]
+        self._moods.leave([name for name in SPECS if getattr(own, name) != getattr(settings, name)])
 
     def _change(self, state: PlayState, origin: str) -> None:
         """Set what no mood shall change any more."""

@@ -119,6 +119,15 @@ def test_a_show_that_begins_with_a_scene_has_its_moods(tmp_path):
     performance.close()
 
 
+def test_what_was_set_beside_a_scene_at_the_start_is_left_alone_by_its_moods(tmp_path):
+    (tmp_path / "bloom.toml").write_text(BLOOM)
+    performance = Performance(PlayState.begin(Settings(strength=0.9), None), Scenes(tmp_path), 0.0, "bloom")
+    played(performance, 20.0, True, WALKING, 0.0)
+    still = played(performance, 90.0, True, STILL, 20.0)
+    assert (still.strength, still.layer) == (0.9, "textures")
+    performance.close()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -289,3 +289,12 @@ def test_the_last_picture_is_saved_even_where_the_statistics_fail(rig, tmp_path)
     with pytest.raises(OutputError, match="cannot write"):
         show.mirror.run()
     assert photo.exists()
+
+
+def test_a_visitors_mask_is_everywhere_on_clouds_in_which_nobody_can_be(rig):
+    show = rig(mask="visitor")
+    show.run(1.0)
+    assert show.brightness == pytest.approx(100)
+    show.feeds.source = SourceStatus(phase="running", source="clouds", kind="clouds", size=(160, 90))
+    show.run(1.0)
+    assert show.brightness == pytest.approx(120, abs=1)
