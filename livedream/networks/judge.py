@@ -14,8 +14,8 @@ from livedream.networks.load import load_network
 
 #: What the layers that can have words are called on every network.
 WORDED = ("patterns", "parts", "objects")
-#: Classifiers were trained on squares of this size.
-SIDE_PX = 224
+#: Squares of this size are looked at: half the work of the 224 pixels that classifiers were trained on.
+SIDE_PX = 160
 
 
 class Judge:
@@ -31,17 +31,8 @@ class Judge:
         info = network_info(network)
         judge = network_info("bvlc_googlenet") if info.provider == "livedream" else info
         self.layers = {info.words[word]: judge.words[word] for word in WORDED}
-        self._network, self._classify, find = _classifier(judge.name)
+        self._classify, find = _classifier(judge.name)
         self._modules = {layer: find(theirs) for layer, theirs in self.layers.items()}
-
-    def to(self, device: torch.device) -> None:
-        """Judge on another device from now on."""
-        self._network.to(device)
-
-    def logits(self, images: Tensor) -> Tensor:
-        """The logits (B, 1000) of RGB ``images`` (B, 3, 224, 224) in [0, 1]."""
-        with torch.no_grad():
-            return self._classify(images)
 
     def activities(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The logits, and each layer's mean squared activation by channel, (B, C)."""
@@ -78,17 +69,15 @@ class Judge:
                 handle.remove()
 
 
-def _classifier(
-    network: str,
-) -> tuple[nn.Module, Callable[[Tensor], Tensor], Callable[[str], nn.Module]]:
-    """A network, how it classifies images, and its modules by the names of the catalogue's layers."""
+def _classifier(network: str) -> tuple[Callable[[Tensor], Tensor], Callable[[str], nn.Module]]:
+    """What classifies images, and its modules by the names of the catalogue's layers."""
     info = network_info(network)
     if info.provider == "caffe":
         from livedream.networks.architectures.bvlc_googlenet import BvlcGoogLeNet
 
         trunk = load_network(network)
         assert isinstance(trunk, BvlcGoogLeNet)
-        return trunk, trunk.classify, trunk.stages.__getitem__
+        return trunk.classify, trunk.stages.__getitem__
     from livedream.networks.architectures.classifier import Normalise, read
 
     path = find_weights(network)
@@ -98,25 +87,14 @@ def _classifier(
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
-    return model, model, model[1].get_submodule
+    return model, model[1].get_submodule
 
 
 def mean_free(classes: Sequence[int]) -> Callable[[Tensor], Tensor]:
     """The value of one class for each image: its logit less the mean of all."""
-    return lambda logits: _of(logits, classes) - logits.mean(1)
-
-
-def probability(classes: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
-    """The value of some classes for each image: the logarithm of their probability together."""
 
     def value(logits: Tensor) -> Tensor:
-        others = torch.full_like(logits, -1e4)
-        for row, members in zip(others, classes, strict=True):
-            row[list(members)] = 0
-        return torch.logsumexp(torch.log_softmax(logits, 1) + others, 1)
+        chosen = logits.gather(1, torch.tensor(classes, device=logits.device)[:, None])
+        return chosen[:, 0] - logits.mean(1)
 
     return value
-
-
-def _of(logits: Tensor, classes: Sequence[int]) -> Tensor:
-    return logits.gather(1, torch.tensor(classes, device=logits.device)[:, None])[:, 0]

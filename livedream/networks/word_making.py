@@ -24,7 +24,7 @@ from livedream.networks.load import load_network
 from livedream.networks.words import Vocabulary, vocabulary
 
 #: Pictures of each class; more change little.
-PER_CLASS = 4
+PER_CLASS = 3
 #: As many pictures are looked at; of more, evenly chosen ones.
 MOST_PICTURES = 4000
 #: Fewer would leave most classes with the same pictures.
@@ -41,13 +41,13 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Pictures:
-    """``images`` RGB uint8 (N, 224, 224, 3), and the name of the ``folders`` (N) that each lies in."""
+    """``images`` RGB uint8 (N, 160, 160, 3), and the name of the ``folders`` (N) that each lies in."""
 
     images: Array
     folders: tuple[str, ...]
 
     def batch(self, which: Sequence[int]) -> torch.Tensor:
-        """Some of them, float32 (B, 3, 224, 224) in [0, 1]."""
+        """Some of them, float32 (B, 3, 160, 160) in [0, 1]."""
         images = torch.from_numpy(self.images[list(which)])
         return images.permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
 
@@ -139,19 +139,16 @@ def write_table(
     activities: Mapping[str, Array],
     logits: Array,
     folders: Sequence[str],
-    families: Mapping[str, Mapping[str, Array]] | None = None,
 ) -> None:
     """Write a table: ``rows`` (1000, C) of each layer, and how it tells what a picture shows.
 
     That is learnt from ``activities`` (N, C) and ``logits`` (N, 1000) of the same pictures, which lie in
-    ``folders``. ``families`` holds rows (C,) of families by layer and name; others are the mean of their
-    classes, or are learnt from pictures in folders that the vocabulary names.
+    ``folders``. Families are the mean of their classes, or learnt from folders that the vocabulary names.
     """
     arrays: dict[str, Array] = {"layers": np.array(list(rows))}
     for layer, of_classes in rows.items():
         x = normalised(activities[layer])
-        learnt = dict(families[layer]) if families else {}
-        learnt |= {name: row for name, row in _shown(vocabulary(), x, folders).items() if name not in learnt}
+        learnt = _shown(vocabulary(), x, folders)
         every = np.concatenate([of_classes, *(row[None] for row in learnt.values())])
         arrays["learnt"] = np.array(list(learnt), "U32")
         chosen = np.sort(np.argsort(-np.abs(every), 1)[:, :CHANNELS], 1)
