@@ -68,10 +68,6 @@ class Pictures:
             picture[:, middle:] = self._dream(take, still, [at_s], _SCENE_SIZE)[0][:, middle:]
         return np.asarray(resize(picture, *_THUMBNAIL), np.uint8)
 
-    def clouds(self) -> Image:
-        """What the mirror shows without a camera, after eight seconds."""
-        return self._dream(CLOUDS, Settings(), [8.0], _SCENE_SIZE)[0]
-
     def mirror(self) -> Image:
         """A visitor, and the same moment dreamt at each layer."""
         size = (450, 253)
@@ -114,14 +110,13 @@ def main() -> None:
     p = argparse.ArgumentParser("python -m tests.bench.pictures", description=__doc__)
     p.add_argument("--data", type=Path, required=True, metavar="DIR")
     p.add_argument("--out", type=Path, default=DOCS, metavar="DIR")
-    p.add_argument("--only", nargs="+", metavar="NAME", help="some of them: mirror, feedback, scenes/eyes…")
+    p.add_argument("--only", nargs="+", metavar="NAME", help="some of them: mirror, dive, scenes/eyes…")
     options = p.parse_args()
     pictures = Pictures(options.data)
     makers: dict[str, Callable[[], Image]] = {
         "mirror": pictures.mirror,
-        "clouds": pictures.clouds,
-        "feedback": pictures.feedback,
-        "gradient_shaping": pictures.shaping,
+        "dive": pictures.feedback,
+        "shaping": pictures.shaping,
     } | {f"scenes/{name}": lambda name=name: pictures.scene(name) for name in SCENES}
     for name in options.only or makers:
         save(options.out / f"{name}.jpg", makers[name]())

@@ -120,11 +120,16 @@ class Moment:
 
 
 class Player:
-    """One dreamer for everything that is played; ``data`` is the folder of videos and photographs."""
+    """One dreamer for everything that is played; ``data`` is the folder of videos and photographs.
 
-    def __init__(self, data: Path, *, backend: str = "auto", scenes: Path = SHIPPED_DIR) -> None:
+    Scenes are those in the folder ``scenes``, dreamt at ``working_px`` pixels, of which 0 is the usual size.
+    """
+
+    def __init__(
+        self, data: Path, *, backend: str = "auto", scenes: Path = SHIPPED_DIR, working_px: int = 0
+    ) -> None:
         cv2.setNumThreads(1)
-        self._data, self._scenes = data, scenes
+        self._data, self._scenes, self._working_px = data, scenes, working_px
         self._dreamer = Dreamer("dreamnet", backend=backend)
 
     def play(
@@ -193,7 +198,8 @@ class Player:
         own = Path(self._scenes)
         if isinstance(played, Settings):
             return Performance(PlayState.begin(played, None), Scenes(own), 0.0)
-        performance = Performance(PlayState.begin(Settings(mirror=False), None), Scenes(own), 0.0)
+        settings = Settings(mirror=False, working_px=self._working_px)
+        performance = Performance(PlayState.begin(settings, None), Scenes(own), 0.0)
         performance.act(Recall(played, fade_s=0.0), 0.0)
         news = performance.step(0.0, None)
         while performance.busy:
