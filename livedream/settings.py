@@ -153,6 +153,14 @@ class Settings:
         "dream",
         ("none", "smooth", "laplacian", "colour"),
     )
+    visitor_focus: float = _number(
+        1.0,
+        0.0,
+        1.0,
+        0.1,
+        "",
+        "how far the dream is a visitor's rather than that of the room behind them; 0: everywhere alike",
+    )
     residual_limit: float = _number(
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from livedream.dream.ascent import PlannedStep
-from livedream.dream.device_motion import Motion, Move
+from livedream.dream.device_motion import MAPS, Motion, Move
 from livedream.dream.device_operations import Areas
 from livedream.dream.device_tick import (
     Dream,
@@ -178,7 +178,7 @@ class _Buffers:
         self._before = torch.zeros_like(self._frame)
         self._residual = torch.zeros((height, width, 3), device=device)
         self._finite = torch.ones((), dtype=torch.bool, device=device)
-        self._maps = torch.zeros((5, *maps_size), device=device)
+        self._maps = torch.zeros((MAPS, *maps_size), device=device)
         self._small = torch.zeros(_SMALL, device=device)
         self._areas = Areas()
         #: The second inputs of gradients, by target and shape, each with the tensor that was copied there.

@@ -199,19 +199,19 @@ def _moved(
     value: dict[str, Tensor],
     areas: Areas,
 ) -> Dream:
-    flow, keep = maps[:, :2], maps[:, 2:3]
+    flow, keep, lasting = maps[:, :2], maps[:, 2:3], maps[:, 5:6]
     carried = [dream.residual, dream.momentum, *([_image(given.before)] if plan.fed_back else [])]
     cubic_share = CUBIC * (1 - value["feedback"])
     found = warped(torch.cat(carried, 1), flow, sharp=3, cubic_share=cubic_share)
     residual, momentum, *image = torch.split(found, 3, 1)
     fades = [value[f"fade {n}"] for n in range(len(LASTS))]
-    mirrored = keep * scaled_by_band(residual, fades, areas)
+    mirrored = lasting * scaled_by_band(residual, fades, areas)
     if plan.fed_back:
         # The camera's image is of whole levels, also where it is warped.
         dreamt = image[0].round() + residual
         ground = washes(dreamt, areas)
         ground = ground + value["ground"] * (washes(frame, areas) - ground)
-        fed_back = ground + fades[-1] * keep * (dreamt - ground) - frame
+        fed_back = ground + fades[-1] * lasting * (dreamt - ground) - frame
         mirrored = mirrored + value["feedback"] * (fed_back - mirrored)
     return Dream(mirrored, keep * momentum)
 
@@ -227,9 +227,9 @@ def _ascended(
     areas: Areas,
 ) -> Dream:
     reaches, weights = torch.split(given.scalars[len(_NAMES) :], [len(plan.sizes), plan.targets])
-    novelty, plain = maps[:, 3:4], maps[:, 4:5]
+    novelty, plain, reach = maps[:, 3:4], maps[:, 4:5], maps[:, 6:7]
     attack, calm = 1 + value["attack"] * novelty, 1 - value["shorter"] * plain * (1 - novelty)
-    lengths = attack * calm * value["step"]
+    lengths = attack * calm * value["step"] * reach
     kept = (1 - novelty.square()) ** value["unlearn"] * value["momentum"]
     base = frame / 255
     x, momentum = base + dream.residual / 255, dream.momentum

@@ -287,7 +287,7 @@ class Dreamer:
         # settled, it is calm where the camera's image is plain.
         lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
         lengths *= 1 - np.float32(SHORTER * (1 - settings.feedback)) * feedback.plain * (1 - feedback.novelty)
-        lengths *= np.float32(settings.step_size)
+        lengths *= np.float32(settings.step_size) * feedback.reach()
         kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / UNLEARN_S)
         kept *= np.float32(decay(settings.momentum_s, plan.step_s))
         strokes = sum(weight for target, weight in mix.items() if sees_strokes(target))

@@ -24,6 +24,7 @@ from livedream.dream.residual import (
     unstretched,
     within_range,
 )
+from livedream.dream.visitors import Visitors
 from livedream.frame import Array, Image, resize
 from livedream.settings import Settings
 from livedream.vision.flow import CUBIC, Flow, FlowEstimator, grey, warp_sharply
@@ -57,6 +58,7 @@ class Feedback:
 
     def __init__(self, residual: Residual | None = None) -> None:
         self._flow = FlowEstimator()
+        self._visitors = Visitors()
         self._first = residual
         self._frame: Image | None = None
         self._grey: Image | None = None
@@ -75,6 +77,7 @@ class Feedback:
         now = grey(frame)
         height, width = now.shape
         self._frame_age_s += elapsed_s
+        self._visitors.see(now, settings, elapsed_s)
         # What begins in this tick is half a tick old in the mean.
         new = np.float32(decay(NOVELTY_S, elapsed_s / 2))
         if self._frame is None or self._grey is None:
@@ -116,15 +119,18 @@ class Feedback:
         new: np.float32,
     ) -> None:
         warp, feedback, (image, before) = self._flow.warp, np.float32(settings.feedback), last
-        flow, keep, moving = movement(self._flow, now, before, settings, elapsed_s, self._frame_age_s)
+        flow, keep, moving = movement(
+            self._flow, self._visitors, now, before, settings, elapsed_s, self._frame_age_s
+        )
+        lasting = self._visitors.lasting(keep, settings.persistence_s, elapsed_s)
         if flow.any():
             # Without a camera's image nothing else would smooth what is fed back again and again.
             self.residual = warp_sharply(self.residual, flow, CUBIC * (1 - settings.feedback))
             self.momentum, self.novelty = (warp(array, flow) for array in (self.momentum, self.novelty))
         left = fades(settings, elapsed_s)
-        mirrored = faded(scaled_by_band(self.residual, left), keep)
+        mirrored = faded(scaled_by_band(self.residual, left), lasting)
         if feedback:
-            fed_back = self._fed_back(frame, image, flow, np.float32(left[-1]) * keep, elapsed_s)
+            fed_back = self._fed_back(frame, image, flow, np.float32(left[-1]) * lasting, elapsed_s)
             mirrored += feedback * (fed_back - mirrored)
         self.residual = mirrored
         self.momentum = faded(self.momentum, keep)
@@ -136,6 +142,10 @@ class Feedback:
         ground = washes(image)
         ground += np.float32(1 - decay(WASH_S, elapsed_s)) * (washes(frame.astype(np.float32)) - ground)
         return np.asarray(ground + faded(image - ground, fade) - frame)
+
+    def reach(self) -> Array:
+        """How much longer or shorter than elsewhere steps are at each place, (h, w)."""
+        return self._visitors.reach(self.novelty)
 
     def settle(self, residual: Residual, momentum: Array, settings: Settings, elapsed_s: float) -> Residual:
         """Take over what this tick dreamt, without its slow colour washes and within its limits."""
@@ -178,7 +188,13 @@ def displacement(shape: tuple[int, int], settings: Settings, elapsed_s: float) -
 
 
 def movement(
-    estimator: FlowEstimator, now: Image, before: Image, settings: Settings, elapsed_s: float, age_s: float
+    estimator: FlowEstimator,
+    visitors: Visitors,
+    now: Image,
+    before: Image,
+    settings: Settings,
+    elapsed_s: float,
+    age_s: float,
 ) -> tuple[Flow, Array, Array | None]:
     """Where the dream was before, from grey ``before`` to ``now`` and by the settings; how much of it to keep
     there; and how new motion makes it, None without any.
@@ -187,7 +203,8 @@ def movement(
     """
     feedback = np.float32(settings.feedback)
     flow = estimator(now, before)
-    keep = flow_confidence(now, estimator.warp(before, flow)) * np.float32(scene_similarity(now, before))
+    keep = visitors.held(flow_confidence(now, estimator.warp(before, flow)))
+    keep *= np.float32(scene_similarity(now, before))
     moving = None
     if flow.any():
         keep *= unstretched(flow)

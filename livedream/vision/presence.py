@@ -53,13 +53,15 @@ class PresenceDetector:
     Feed it frames with :meth:`see`. ``presence`` (0..1) is the confidence that somebody is there,
     ``somebody`` the same with hysteresis, ``arrivals`` counts how often that became true. ``moving`` and
     ``in_front``, which reach beyond a visitor, and ``outline``, which does not, are soft (h, w) in 0..1,
-    :data:`LOOK_PX` on the longer side; None before any frame.
+    :data:`LOOK_PX` on the longer side; None before any frame. ``learnt_s`` is for how long the background has
+    been learnt.
     """
 
     def __init__(self) -> None:
         self.presence = 0.0
         self.somebody = False
         self.arrivals = 0
+        self.learnt_s = 0.0
         self.moving: Array | None = None
         self.in_front: Array | None = None
         self.outline: Array | None = None
@@ -98,6 +100,7 @@ class PresenceDetector:
         if self.moving is None or self.moving.shape != levels.shape:
             self.moving, self.in_front, self.outline = (np.zeros_like(levels) for _ in range(3))
         self._looks = 1
+        self.learnt_s = 0.0
 
     def _look(self, levels: Array, passed_s: float) -> None:
         assert self._background is not None
@@ -127,6 +130,7 @@ class PresenceDetector:
             return
         self._before, self._before_that = error, self._before
         self._looks += 1
+        self.learnt_s += passed_s
         self._unmoved_s = np.where(_likely(moved), 0.0, self._unmoved_s + passed_s)
         self._learn(now - light, error, changed, clear, passed_s)
         self._judge(changed, moved, level_change, passed_s)

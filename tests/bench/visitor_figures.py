@@ -10,7 +10,7 @@ knowledge of the mirror's own. Another video needs a room brighter than its peop
 
 * ``strength``: the log of the layer's activation norm in the output over that in the frame, under jitter, at
   the places of the visitor and outside of them; and the rms of the residual there. Means of three moments
-  within 0.7 s, 3, 15 and 60 s after the first visitor, or when the next one is there.
+  within 0.7 s, 3, 15 and 60 s after the first visitor, or as soon as one has been there for 2 s.
 * ``left``: of the residual on a body, what is still at the same place of the image 2 s after it left: the
   share of the same residual (its projection), and the energy (rms over rms), new dreams included.
 
@@ -151,14 +151,17 @@ class Bench:
         """Strength and leavers, on a video."""
         wanted = [at + offset for at in _AT_S for offset in _OFFSETS_S]
         found: dict[float, list[dict[str, float]]] = {at: [] for at in _AT_S}
-        came_s, leavers = None, Leavers()
+        came_s, next_s, there_s, leavers = None, 0.0, 0.0, Leavers()
         for seen in footage:
             residual, there = self._tick(seen), seen.mask.any()
             leavers.see(residual, seen.mask)
             if came_s is None and there:
                 came_s = seen.time_s
-            if there and came_s is not None and wanted and seen.time_s >= came_s + wanted[0]:
+            there_s = there_s + 1 / _TICKS_HZ if there else 0.0
+            due = came_s is not None and wanted and seen.time_s >= max(came_s + wanted[0], next_s)
+            if due and there_s >= _AFTER_S:
                 found[_AT_S[-1 - (len(wanted) - 1) // len(_OFFSETS_S)]].append(self.strengths(residual, seen))
+                next_s = seen.time_s + _OFFSETS_S[-1]
                 del wanted[0]
         return {"strength": {at: _mean(figures) for at, figures in found.items()}} | {
             "left": leavers.figures()

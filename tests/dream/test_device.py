@@ -183,6 +183,16 @@ def test_it_dreams_the_same_in_the_dark_and_in_noise(dreamers):
     compare(dreamers, {}, frames)
 
 
+def test_it_dreams_the_same_of_a_visitor(dreamers):
+    """A room that stays empty for six seconds, then somebody who walks through it."""
+    room = next(film())
+    frames = [room] * 30
+    for right in range(0, 240, 30):
+        frames.append(room.copy())
+        frames[-1][40:, right : right + 40] = 30
+    compare(dreamers, {"visitor_focus": 1.0}, frames, period_s=0.2)
+
+
 def test_it_carries_the_dream_to_another_size(dreamers):
     compare(dreamers, lambda n: {"working_px": 240 if n < 3 else 192})
 
@@ -276,7 +286,7 @@ def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypat
         residual, finite = device.start([], [], SETTINGS, 0.02)()
         assert residual.shape == (*SIZE, 3)
         assert finite
-        assert move.maps.shape == (5, SIZE[0] // 2, SIZE[1] // 2)
+        assert move.maps.shape == (7, SIZE[0] // 2, SIZE[1] // 2)
         if n:
             right, down = (np.median(flow[10:-10, 10:-10]) for flow in move.maps[:2])
             assert right == pytest.approx(2, abs=0.4)  # in pixels of the whole picture
