@@ -111,9 +111,8 @@ class Resume(Resource):
         if state != self._kept:
             self._kept = state
             self._newest.append(state)
-        if self._newest and (
-            self._writing is None or self._writing.done()
-        ):  # nothing queues up on a slow disk
+        idle = self._writing is None or self._writing.done()
+        if self._newest and idle:  # nothing queues up on a slow disk
             self._writing = self._disk.submit(self._write_newest)
 
     def forget(self) -> None:

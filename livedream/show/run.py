@@ -61,13 +61,13 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             if doors.open:
                 resume.trying()
                 state, scene = _show(options, state, scene, doors, partial(Pulse, beats, resume), started_s)
-                if beats.watched and not stop.is_set:
-                    raise SystemExit(RENEW_EXIT_CODE)  # a new process each day
             else:
                 from livedream.show.outputs import Outputs
 
                 with Outputs(options, state.settings) as outputs:
                     doors.wait(outputs, beats)
+            if beats.watched and not stop.is_set:
+                raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
             started_s = None
         if not stop.interrupted:
             resume.forget()

@@ -68,7 +68,7 @@ class Beats(Resource):
     @property
     def watched(self) -> bool:
         """Whether somebody starts the show again when it ends with :data:`RENEW_EXIT_CODE`."""
-        return self._watcher is not None or bool(os.environ.get("NOTIFY_SOCKET"))
+        return self._watcher is not None or os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
     def send(self, beat: bytes, now: float) -> None:
         """Say how things are, a few times a second at most; a change at once. Never waits."""

@@ -37,6 +37,11 @@ class Judge:
         if self._well_since_s is None:
             self._well_since_s = now
 
+    @property
+    def well(self) -> bool:
+        """Whether this show has ever been well."""
+        return self._well_since_s is not None
+
     def complaint(self, now: float) -> str:
         """What is wrong with the show, or ""."""
         if now - self._looked_s > _ABSENT_S:

@@ -67,7 +67,7 @@ class Watcher:
             if not complaint:
                 if code in _FINAL_CODES:
                     return code
-                if code == RENEW_EXIT_CODE:
+                if code == RENEW_EXIT_CODE and self._judge.well:
                     log.info("the show wants to be started anew")
                     continue
             delay_s = self._judge.failed(time.monotonic())

@@ -73,6 +73,15 @@ def test_nobody_watching_is_no_trouble(monkeypatch, tmp_path):
         beats.send(PICTURE, 0.0)
 
 
+def test_a_process_that_only_inherited_systemds_socket_is_not_watched(systemd, monkeypatch):
+    monkeypatch.delenv("SYSTEMD_EXEC_PID", raising=False)
+    with Beats() as beats:
+        assert not beats.watched
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
+    with Beats() as beats:
+        assert beats.watched
+
+
 def test_a_show_whose_watcher_dies_is_told(watcher):
     told = threading.Event()
     with Beats(told.set) as beats:
