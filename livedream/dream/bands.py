@@ -31,7 +31,7 @@ def scaled_by_band(x: Array, gains: Sequence[float]) -> Array:
 
 def _scaled(x: Array, gains: Sequence[float], known: float) -> Array:
     """What is to be added to ``known`` times ``x``."""
-    found: Array = x * np.float32(gains[0] - known)
-    if len(gains) > 1 and gains[1:] != gains[:-1]:
-        found += enlarged(_scaled(halved(x), gains[1:], gains[0]), x)
-    return found
+    gain = gains[0] - known
+    if len(gains) == 1:
+        return np.asarray(x * np.float32(gain))
+    return cv2.scaleAdd(x, gain, enlarged(_scaled(halved(x), gains[1:], gains[0]), x))

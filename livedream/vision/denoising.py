@@ -36,7 +36,6 @@ class Denoiser:
     """Takes frame after frame of one camera. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._frame: Image | None = None
         self._grey: Image | None = None
         self._shown: Image | None = None
         self._mean: Array | None = None
