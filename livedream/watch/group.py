@@ -11,7 +11,7 @@ from pathlib import Path
 
 #: The members end by themselves: the camera and the dream die with the show, and Python's resource tracker
 #: frees the shared memory after them. Whoever is left then is told, and killed in the end.
-_BY_THEMSELVES_S, _TERMINATED_S = 0.7, 0.5
+_BY_THEMSELVES_S, _TERMINATED_S, _KILLED_S = 0.7, 0.5, 0.5
 _POLL_S = 0.05
 
 
@@ -22,7 +22,11 @@ def end_group(leader: int) -> None:
     """
     if os.name != "posix":
         return
-    for number, patience_s in ((0, _BY_THEMSELVES_S), (signal.SIGTERM, _TERMINATED_S), (signal.SIGKILL, 0.0)):
+    for number, patience_s in (
+        (0, _BY_THEMSELVES_S),
+        (signal.SIGTERM, _TERMINATED_S),
+        (signal.SIGKILL, _KILLED_S),
+    ):
         if number:
             with suppress(OSError):
                 os.killpg(leader, number)

@@ -25,9 +25,9 @@ from livedream.watch.judge import Judge
 log = logging.getLogger(__name__)
 
 #: The longest time between two looks at the show, unless it says something.
-_LOOK_S = 0.5
+_LOOK_S = 0.25
 #: A hanging show may still finish its recording when it is told to end.
-_TERMINATE_S = 1.0
+_TERMINATE_S = 0.5
 #: A show that was told to end: it finishes the recording, as long as the disk takes.
 _QUIT_S = 20.0
 #: A show that ends with one of these is not started again: it ended as asked, or the command is wrong.
