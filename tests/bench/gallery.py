@@ -2,7 +2,7 @@
 
     python -m tests.bench.gallery --data DIR [--only NAME …]
 
-``DIR`` holds sky1024px.jpg, chelsea.png and webcam_signing.mp4, at any depth.
+``DIR`` holds chelsea.png and webcam_signing.mp4, at any depth.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.playing import CHELSEA, CLOUDS, PERSON, SKY, Player, Take, save
+from tests.bench.playing import CHELSEA, CLOUDS, PERSON, Player, Take, save
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIZE = (1920, 1080)
@@ -25,7 +25,6 @@ What a wall of 1920 × 1080 pixels shows, dreamt live by the shipped `dreamnet` 
 """
 _CREDITS = {
     "webcam_signing.mp4": "Video: people signing, from intel-iot-devkit/sample-videos, CC BY 4.0.",
-    "sky1024px.jpg": "Photograph: sky1024px.jpg from google/deepdream, Apache-2.0.",
     "chelsea.png": "Photograph: chelsea, CC0.",
     "clouds": "The mirror's own clouds.",
 }
@@ -58,7 +57,6 @@ PLATES = (
     Plate("clouds", "menagerie", CLOUDS, 10.0, "Clouds that have become animals"),
     Plate("garden", "garden", PERSON, 8.0, "A woman among flowers as large as herself"),
     Plate("zoom", "zoom", CLOUDS, 9.0, "A dive into clouds"),
-    Plate("aviary", "aviary", SKY, 10.0, "A sky full of birds"),
     Plate("fur", "fur", CHELSEA, 8.0, "A cat with more fur than it has"),
 )
 

@@ -26,8 +26,6 @@ _SCENE_SIZE, _THUMBNAIL = (960, 540), (640, 360)
 #: scene -> what it is shown on, and how many seconds into it
 SCENES = {
     "attract": (CLOUDS, 7.0),
-    "aviary": (SKY, 8.0),
-    "bestiary": (PERSON, 8.0),
     "cathedral": (SKY, 8.0),
     "eyes": (ASTRONAUT, 6.0),
     "fur": (CHELSEA, 6.0),
@@ -41,6 +39,7 @@ SCENES = {
     "patience": (PERSON, 3.0),
     "relief": (PERSON, 8.0),
     "twofold": (PERSON, 8.0),
+    "web": (PERSON, 8.0),
     "window": (PERSON, 5.0),
     "zoom": (CLOUDS, 6.5),
 }
