@@ -28,7 +28,7 @@ LANDSCAPE, PORTRAIT = (1920, 1080), (1080, 1920)
 SOURCES = {
     "person": PERSON,
     "face": Take("webcam_face.mp4"),
-    "walking": Take("people_walking.mp4", start_s=4.0, empty_s=1.0),
+    "walking": Take("people_walking.mp4", start_s=0.5, empty_s=1.0),
     "clouds": CLOUDS,
     "dark": Take("webcam_face.mp4", dark=True),
 }
