@@ -119,9 +119,9 @@ class Settings:
     octaves: int = _number(3, 1, 6, 1, "", "scales that the steps cycle through")
     octave_scale: float = _number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
     step_size: float = _number(
-        2.2, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
+        2.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
     )
-    attack: float = _number(2.5, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
+    attack: float = _number(2.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
     jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
     persistence_s: float = _number(
         0.5,

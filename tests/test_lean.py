@@ -59,7 +59,7 @@ def test_the_mirror_dreams_with_what_is_shipped(live: Run, tmp_path: Path, missi
     result = live(*SMALL, "--frames", 10, "--stats", "s.json", "--snapshot", "s.png", missing=missing)
     assert result.returncode == 0, result.stderr
     stats = json.loads((tmp_path / "s.json").read_text())
-    assert (stats["network"], stats["layer"], stats["frames"]) == ("dreamnet", "parts", 10)
+    assert (stats["network"], stats["layer"], stats["frames"]) == ("dreamnet", "patterns", 10)
     name = {(): "OpenVINO", ("openvino",): "ONNX Runtime", ("onnxruntime",): "OpenVINO"}[missing]
     assert stats["backend"].startswith(name)
     assert (tmp_path / "s.png").stat().st_size > 10_000
@@ -76,7 +76,7 @@ def test_a_photograph_is_rendered(live: Run, tmp_path: Path, words: tuple[str, .
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("--network", "vgg16", *SMALL), "dreaming vgg16 features.27 (not exported here)"),
+        (("--network", "vgg16", *SMALL), "dreaming vgg16 features.22 (not exported here)"),
         (("render", "clouds", "out.mp4", "--frames", 2, "--network", "resnet34"), "dreaming resnet34 "),
         (("--backend", "pytorch", *SMALL), "--backend pytorch"),
         (("models", "fetch", "vgg16"), "installing the weights of vgg16"),
