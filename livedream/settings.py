@@ -16,7 +16,7 @@ from livedream.specs import Command, Group, Number, Scope, Spec
 
 _LIVE: tuple[Command, ...] = ("mirror",)
 _EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
-_EVERY_COMMAND: tuple[Command, ...] = ("mirror", "render", "classic")
+_ALL: tuple[Command, ...] = ("mirror", "render", "classic")
 
 #: Words that look like themselves on a person, each unlike the one before.
 PALETTE = (
@@ -46,11 +46,7 @@ def _number(
 
 
 def _text(
-    default: str,
-    values: str,
-    help: str,
-    scope: Scope = "scene",
-    used_by: tuple[Command, ...] = _EVERY_COMMAND,
+    default: str, values: str, help: str, scope: Scope = "scene", used_by: tuple[Command, ...] = _ALL
 ) -> Any:
     data = {"help": help, "group": "dream", "scope": scope, "values": values}
     return field(default=default, metadata=data | {"used_by": used_by})
@@ -235,9 +231,7 @@ class Settings:
         "above 0 the dream fades towards the corners, below 0 towards the centre",
         "picture",
     )
-    mirror: bool = _choice(
-        True, "swap left and right, as in a mirror", "show", scope="place", used_by=_EVERY_COMMAND
-    )
+    mirror: bool = _choice(True, "swap left and right, as in a mirror", "show", scope="place", used_by=_ALL)
     fit: str = _choice(
         "fill",
         "fill the screen and crop the camera, or contain the whole camera image",
