@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from livedream.errors import UsageError
-from livedream.specs import Command, Group, Number, Scope, Spec
-
-_LIVE: tuple[Command, ...] = ("mirror",)
-_EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
-_ALL: tuple[Command, ...] = ("mirror", "render", "classic")
+from livedream.fields import ALL, EVERYWHERE, LIVE, choice, number, text
+from livedream.specs import Spec
 
 #: Words that look like themselves on a person, each unlike the one before.
 PALETTE = (
@@ -27,43 +24,6 @@ PALETTE = (
 WORD_SETTINGS = ("dream_of", "dream_to", "word_walk", "surprise")
 
 
-def _number(
-    default: Number,
-    low: Number,
-    high: Number,
-    step: Number,
-    unit: str,
-    help: str,
-    group: Group = "dream",
-    scope: Scope = "scene",
-    used_by: tuple[Command, ...] = _EVERYWHERE,
-    curve: Literal["linear", "log"] = "linear",
-    zero: str = "",
-) -> Any:
-    data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "curve": curve}
-    data |= {"zero": zero}
-    return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
-
-
-def _text(
-    default: str, values: str, help: str, scope: Scope = "scene", used_by: tuple[Command, ...] = _ALL
-) -> Any:
-    data = {"help": help, "group": "dream", "scope": scope, "values": values}
-    return field(default=default, metadata=data | {"used_by": used_by})
-
-
-def _choice(
-    default: Any,
-    help: str,
-    group: Group,
-    choices: tuple[Any, ...] = (),
-    scope: Scope = "scene",
-    used_by: tuple[Command, ...] = _EVERYWHERE,
-) -> Any:
-    data = {"help": help, "group": group, "choices": choices, "scope": scope, "used_by": used_by}
-    return field(default=default, metadata=data)
-
-
 @dataclass(frozen=True)
 class Settings:
     """One snapshot of every setting. Immutable; ``settings.replace(steps=3)`` makes the next one.
@@ -72,54 +32,52 @@ class Settings:
     out of range.
     """
 
-    network: str = _text("dreamnet", "a name from `livedream models list`", "the network that dreams")
-    layer: str = _text(
+    network: str = text("dreamnet", "a name from `livedream models list`", "the network that dreams")
+    layer: str = text(
         "patterns",
         "a layer of the network; edges, textures, patterns, parts or objects; or several with weights,"
         " such as textures:0.3,parts:0.7",
         "the layer to amplify",
     )
-    channels: str = _text(
+    channels: str = text(
         "",
         "nothing for all; numbers and ranges such as 11,42 or 0-99 or 1-511/5; or top 1 to top 24",
         "only these channels of the layer; top 3 is the third most active in the camera's image",
     )
-    guide: str = _text("", "a path to an image, or to a folder of images", "dream of what this image shows")
-    dream_of: str = _text(
+    guide: str = text("", "a path to an image, or to a folder of images", "dream of what this image shows")
+    dream_of: str = text(
         "",
         "nothing; or a word or family, such as castle or birds; several with weights, such as"
         " golden retriever, daisy:0.5",
         "dream of what these words name, whatever the camera shows",
     )
-    dream_to: str = _text("", "as dream_of", "the other end of the fader dream_blend", used_by=_EVERYWHERE)
-    dream_blend: float = _number(
+    dream_to: str = text("", "as dream_of", "the other end of the fader dream_blend", used_by=EVERYWHERE)
+    dream_blend: float = number(
         0.0, 0.0, 1.0, 0.05, "", "a fader from what is dreamt otherwise, at 0, to dream_to, at 1"
     )
-    word_walk: bool = _choice(
+    word_walk: bool = choice(
         False,
         "dream of one word after the other, at the pace of a journey: of those in dream_of, or of the palette"
         " if there are not several",
         "dream",
     )
-    surprise: bool = _choice(False, "dream of what the network recognises in the camera's image", "dream")
-    palette: str = _text(
+    surprise: bool = choice(False, "dream of what the network recognises in the camera's image", "dream")
+    palette: str = text(
         PALETTE,
         "words with commas between them",
         "the words that keys and word_walk step through",
         "place",
-        _EVERYWHERE,
+        EVERYWHERE,
     )
-    steps: int = _number(
-        2, 0, 20, 1, "", "ascent steps in each 1/30 s; a new dream takes up to twice as many"
-    )
-    octaves: int = _number(3, 1, 6, 1, "", "scales that the steps cycle through")
-    octave_scale: float = _number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
-    step_size: float = _number(
+    steps: int = number(2, 0, 20, 1, "", "ascent steps in each 1/30 s; a new dream takes up to twice as many")
+    octaves: int = number(3, 1, 6, 1, "", "scales that the steps cycle through")
+    octave_scale: float = number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
+    step_size: float = number(
         2.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
     )
-    attack: float = _number(2.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
-    jitter: int = _number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
-    persistence_s: float = _number(
+    attack: float = number(2.0, 1.0, 10.0, 0.5, "×", "how much longer steps are where the dream is new")
+    jitter: int = number(16, 0, 64, 1, "px", "how far the image is shifted for each step, and back after it")
+    persistence_s: float = number(
         0.5,
         0.0,
         60.0,
@@ -128,7 +86,7 @@ class Settings:
         "half-life of the dream: how long until half of it has faded; its finest detail fades sooner",
         curve="log",
     )
-    momentum_s: float = _number(
+    momentum_s: float = number(
         0.45,
         0.0,
         5.0,
@@ -137,19 +95,19 @@ class Settings:
         "half-life of the direction in which the dream grows; 0 is lively, and flickers",
         curve="log",
     )
-    pool_gradient: str = _choice(
+    pool_gradient: str = choice(
         "exact",
         "how gradients pass max-pools: exactly, or softly for larger and more colourful forms",
         "dream",
         ("exact", "soft"),
     )
-    gradient_shaping: str = _choice(
+    gradient_shaping: str = choice(
         "laplacian",
         "how gradients are shaped: not at all, smoothed, balanced by frequency, or in natural colours",
         "dream",
         ("none", "smooth", "laplacian", "colour"),
     )
-    visitor_focus: float = _number(
+    visitor_focus: float = number(
         1.0,
         0.0,
         1.0,
@@ -157,10 +115,10 @@ class Settings:
         "",
         "how far the dream is a visitor's rather than that of the room behind them; 0: everywhere alike",
     )
-    residual_limit: float = _number(
+    residual_limit: float = number(
         90.0, 5.0, 255.0, 5.0, "levels", "soft limit of the dream, in levels of 255"
     )
-    working_px: int = _number(
+    working_px: int = number(
         0,
         64,
         1280,
@@ -172,35 +130,35 @@ class Settings:
         curve="log",
         zero="auto",
     )
-    dream_rate_hz: float = _number(
-        60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=_LIVE
+    dream_rate_hz: float = number(
+        60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=LIVE
     )
-    crossfade_s: float = _number(
+    crossfade_s: float = number(
         2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, words, guide or network"
     )
-    drift: float = _number(0.7, 0.0, 1.0, 0.1, "", "how far what is wanted drifts, so that a dream develops")
-    zoom: float = _number(0.0, -20.0, 20.0, 0.5, "%/s", "how fast the dream grows")
-    spin: float = _number(0.0, -90.0, 90.0, 1.0, "°/s", "how fast the dream turns clockwise")
-    pan_x: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves right, in its widths")
-    pan_y: float = _number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves down, in its widths")
-    feedback: float = _number(
+    drift: float = number(0.7, 0.0, 1.0, 0.1, "", "how far what is wanted drifts, so that a dream develops")
+    zoom: float = number(0.0, -20.0, 20.0, 0.5, "%/s", "how fast the dream grows")
+    spin: float = number(0.0, -90.0, 90.0, 1.0, "°/s", "how fast the dream turns clockwise")
+    pan_x: float = number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves right, in its widths")
+    pan_y: float = number(0.0, -50.0, 50.0, 1.0, "%/s", "how fast the dream moves down, in its widths")
+    feedback: float = number(
         0.0, 0.0, 1.0, 0.05, "", "how much of the dreamt image, rather than the camera's, is dreamt on"
     )
-    journey: bool = _choice(False, "travel up and down through the layers", "dream")
-    journey_hold_s: float = _number(
+    journey: bool = choice(False, "travel up and down through the layers", "dream")
+    journey_hold_s: float = number(
         12.0, 0.0, 600.0, 1.0, "s", "how long a journey holds each layer", curve="log"
     )
-    journey_fade_s: float = _number(6.0, 0.0, 60.0, 0.5, "s", "how long it takes to fade to the next layer")
-    journey_bpm: float = _number(
+    journey_fade_s: float = number(6.0, 0.0, 60.0, 0.5, "s", "how long it takes to fade to the next layer")
+    journey_bpm: float = number(
         0.0, 0.0, 300.0, 1.0, "beats/min", "tempo of the journey; 0 uses the two durations above"
     )
-    journey_beats: int = _number(
+    journey_beats: int = number(
         16, 1, 256, 1, "beats", "how long each layer takes at that tempo", curve="log"
     )
-    strength: float = _number(
+    strength: float = number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )
-    restraint: float = _number(
+    restraint: float = number(
         0.5,
         0.0,
         1.0,
@@ -210,19 +168,19 @@ class Settings:
         " white",
         "picture",
     )
-    mix: str = _choice(
+    mix: str = choice(
         "over",
         "the dream over the sharp camera image, the dream alone, only its luminance, or a drawing in ink",
         "picture",
         ("over", "dream", "luminance", "ink"),
     )
-    mask: str = _choice(
+    mask: str = choice(
         "everywhere",
         "dream everywhere, where something moves, on visitors, or on the background behind them",
         "picture",
         ("everywhere", "moving", "visitor", "background"),
     )
-    vignette: float = _number(
+    vignette: float = number(
         0.0,
         -1.0,
         1.0,
@@ -231,33 +189,33 @@ class Settings:
         "above 0 the dream fades towards the corners, below 0 towards the centre",
         "picture",
     )
-    mirror: bool = _choice(True, "swap left and right, as in a mirror", "show", scope="place", used_by=_ALL)
-    fit: str = _choice(
+    mirror: bool = choice(True, "swap left and right, as in a mirror", "show", scope="place", used_by=ALL)
+    fit: str = choice(
         "fill",
         "fill the screen and crop the camera, or contain the whole camera image",
         "show",
         ("fill", "contain"),
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
     )
-    rotate: int = _choice(
+    rotate: int = choice(
         0,
         "rotate the picture clockwise, in degrees, for a rotated screen",
         "show",
         (0, 90, 180, 270),
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
     )
-    captions: bool = _choice(
+    captions: bool = choice(
         False,
         "tell visitors which words are dreamt, and what is recognised",
         "show",
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
     )
-    freeze: bool = _choice(False, "hold the picture", "show", scope="person", used_by=_LIVE)
-    blackout: bool = _choice(False, "show black", "show", scope="person", used_by=_LIVE)
-    attract_after_s: float = _number(
+    freeze: bool = choice(False, "hold the picture", "show", scope="person", used_by=LIVE)
+    blackout: bool = choice(False, "show black", "show", scope="person", used_by=LIVE)
+    attract_after_s: float = number(
         20.0,
         0.0,
         3600.0,
@@ -266,23 +224,23 @@ class Settings:
         "seconds without a visitor before the attract scene starts; 0 = never",
         "show",
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
         curve="log",
     )
-    journey_for_visitors: bool = _choice(
+    journey_for_visitors: bool = choice(
         False,
         "travel through the layers for as long as somebody is there",
         "show",
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
     )
-    detect_visitors_in: str = _choice(
+    detect_visitors_in: str = choice(
         "live",
         "detect visitors only in cameras and streams, or in any source",
         "show",
         ("live", "any"),
         scope="place",
-        used_by=_LIVE,
+        used_by=LIVE,
     )
 
     def __post_init__(self) -> None:

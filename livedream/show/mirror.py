@@ -14,14 +14,16 @@ from collections.abc import Callable
 from livedream.controls.actions import Action, Command, Store
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
-from livedream.errors import LivedreamError, SourceError, UsageError
+from livedream.errors import LivedreamError, SourceError
 from livedream.frame import Array
 from livedream.ipc.slots import Value
 from livedream.performance.state import Dreamt
 from livedream.performance.store import Performance
 from livedream.show.bulletin import Bulletin
+from livedream.show.commands import Commands
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders, instead_of
+from livedream.show.picture import Picture
 from livedream.show.ports import Feeds, Front
 from livedream.show.pulse import Pulse
 from livedream.show.schedule import Schedule, Stop
@@ -30,11 +32,9 @@ from livedream.show.statistics import Statistics, write_stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.snapshot import save_snapshot
 from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized
-from livedream.stage.composite import Composer, freshness
 from livedream.stage.hud import Hud
-from livedream.stage.scene import Scene, black
+from livedream.stage.scene import black
 from livedream.timing import Pacer, now_s
-from livedream.vision.presence import PresenceDetector
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,6 @@ _MOST_HZ = 60.0
 _NAP_S = 0.008
 #: Looks after the other processes and the outputs.
 _WATCH_HZ = 4.0
-#: Kinds of source in which a person stands in front of the mirror.
-_LIVE = ("camera", "stream")
 
 
 class Mirror:
@@ -74,14 +72,10 @@ class Mirror:
         self._clock, self._sleep = clock, sleep
         self._schedule = Schedule(started_s, options.frames, options.duration_s)
         self._statistics = Statistics()
-        self._composer, self._presence = Composer(), PresenceDetector()
+        self._picture = Picture(performance, feeds, front, self._statistics)
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
-        self._frame: Value | None = None
-        self._residual: Value | None = None
-        self._residual_s = 0.0  # when it came, by this process's clock
+        self._commands = Commands(front, self._bulletin, stop, self._picture, performance)
         self._late = 0.0  # the fraction of late pictures, as the dream was told
-        self._scene: Scene | None = None
-        self._arranged: tuple[object, ...] = ()  # what the scene was made of
         self._overlay: Array | None = None
         self._blackout = False
         self._exposed = True  # the screen has to be given the picture again, though it is not a new one
@@ -104,9 +98,9 @@ class Mirror:
             self._watch(now)
         if not self._front.has_vsync and self._pace.wait_s(now) > 0:
             return False
-        if not (self._take(now) or self._exposed or self._checking.due(now)):
+        if not (self._picture.take(now) or self._exposed or self._checking.due(now)):
             return False
-        if self._schedule.begins(now, self._residual is not None):
+        if self._schedule.begins(now, self._picture.residual is not None):
             self._statistics.begin(now)
             self._front.begin()
         renewed = self._renew(now)
@@ -117,7 +111,8 @@ class Mirror:
                 self._stop()
         else:
             self._statistics.unchanged += 1
-        self._pulse.produced(self._clock(), self._frame.seq if self._frame else None, self._frozen)
+        frame = self._picture.frame
+        self._pulse.produced(self._clock(), frame.seq if frame else None, self._picture.frozen)
         return renewed
 
     def _control(self, now: float) -> None:
@@ -141,120 +136,49 @@ class Mirror:
             self._controls.announce(change)
 
     def _act(self, action: Action, origin: str, now: float) -> None:
-        hud, front = self._bulletin.hud, self._front
-        match action:
-            case Command.QUIT:
-                self._stop()
-            case Command.HELP | Command.HUD | Command.FULL_SCREEN if front.hud_size is None:
-                raise UsageError(f"no {action.value}: there is no window")
-            case Command.HELP:
-                hud.toggle_help(now)
-            case Command.HUD:
-                hud.toggle_pin(now)
-            case Command.FULL_SCREEN:
-                front.toggle_full_screen()
-            case Command.RECORD:
-                self._bulletin.say(front.toggle_recording(), now)
-                self._exposed = True
-            case Command.SNAPSHOT:
-                if self._scene is None:
-                    raise UsageError("no snapshot: there is no picture yet")
-                path = front.snapshot(self._scene.picture(), self._performance.settings)
-                self._bulletin.say(f"snapshot: {path}", now)
-            case _:
-                dream = self._feeds.dream
-                word = dream.shown_words[0][0] if dream.shown_words else ""
-                dreamt = Dreamt(dream.shown_layer, word, dream.guides)
-                self._performance.act(action, now, dreamt, origin)
-                if not isinstance(action, Store):
-                    hud.touched(now)
+        if isinstance(action, Command):
+            self._exposed = self._commands.do(action, now) or self._exposed
+            return
+        dream = self._feeds.dream
+        word = dream.shown_words[0][0] if dream.shown_words else ""
+        dreamt = Dreamt(dream.shown_layer, word, dream.guides)
+        self._performance.act(action, now, dreamt, origin)
+        if not isinstance(action, Store):
+            self._bulletin.hud.touched(now)
 
     def _play(self, now: float) -> None:
         """Let scenes, fades and visitors change the settings."""
+        picture = self._picture
         self._feeds.listen(now)
-        for text, alarm in self._performance.step(now, self._somebody(), self._presence.motion):
+        for text, alarm in self._performance.step(now, picture.somebody, picture.presence.motion):
             self._bulletin.say(text, now, alarm=alarm)
         self._order()
-
-    def _somebody(self) -> bool | None:
-        """Whether somebody is there; None where what is shown is no place in which anybody could be."""
-        settings = self._performance.settings
-        live = self._feeds.source.kind in _LIVE or settings.detect_visitors_in == "any"
-        return self._presence.somebody if live and not settings.freeze else None
-
-    @property
-    def _aspect(self) -> float | None:
-        """Width / height of the part of the frame that is visible, None for all of it."""
-        width, height = self._front.size
-        return width / height if self._performance.settings.fit == "fill" else None
 
     def _order(self) -> None:
         """Tell the dream and the screen what has changed."""
         fps, late = self._feeds.source.fps, self._late
-        order = self._orders.make(self._performance.played, self._aspect, fps, late)
+        order = self._orders.make(self._performance.played, self._picture.aspect, fps, late)
         if order is not None:
             self._front.follow(order.settings)
             self._feeds.order(order)
 
-    def _take(self, now: float) -> bool:
-        """Take the newest frame and residual; whether there was anything new."""
-        if self._frozen:
-            return False
-        frame, residual = self._feeds.frame(), self._feeds.residual()
-        if residual is not None:
-            self._residual, self._residual_s = residual, now
-        if frame is not None:
-            self._frame = frame
-            self._composer.see(frame.array, frame.index, self._aspect, frame.time_s)
-            if self._composer.grey is not None:
-                self._presence.see(self._composer.grey, frame.time_s)
-        return frame is not None or residual is not None
-
-    @property
-    def _frozen(self) -> bool:
-        return self._performance.settings.freeze and self._scene is not None
-
     def _renew(self, now: float) -> bool:
         """Arrange the scene and draw the overlay anew if anything in them has changed; whether it has."""
         front, settings = self._front, self._performance.settings
-        before = (self._scene, self._overlay, self._blackout)
-        self._arrange(now)
+        before = (self._picture.scene, self._overlay, self._blackout)
+        self._picture.arrange(now)
         self._overlay, self._blackout = None, settings.blackout
         if front.hud_size is not None and not settings.blackout:
             state = hud_state(self._snapshot(now))
             self._overlay = self._bulletin.hud.overlay(state, front.hud_size, now)
-        after = (self._scene, self._overlay, self._blackout)
+        after = (self._picture.scene, self._overlay, self._blackout)
         exposed, self._exposed = self._exposed, False
         return exposed or any(new is not old for new, old in zip(after, before, strict=True))
 
-    def _arrange(self, now: float) -> None:
-        """Make the scene of the newest frame, residual and settings, if it isn't that already."""
-        frame, residual, played = self._frame, self._residual, self._performance.played
-        if frame is None or self._frozen:
-            return
-        alpha = freshness(now - self._residual_s)
-        parts = (frame.seq, residual and residual.seq, alpha, played.settings, self._front.size, self._aspect)
-        if self._scene is not None and parts == self._arranged:
-            return
-        with self._statistics.timer.section("composite"):
-            self._scene = self._composer.arrange(
-                None if residual is None else residual.array,
-                0 if residual is None else residual.index,
-                self._front.size,
-                played.settings,
-                alpha,
-                residual_aspect=None if residual is None else residual.aspect,
-                presence=None if self._feeds.source.kind == "clouds" else self._presence,
-                transition_s=played.transition_s,
-            )
-            if self._scene is not None and self._front.renderer == "cpu":
-                self._scene.picture()
-        self._arranged = parts
-        self._statistics.recomposed += 1
-
     def _show(self, now: float) -> None:
-        front, frame = self._front, self._frame
-        scene = black(front.size) if self._scene is None or self._blackout else self._scene
+        front, frame, scene = self._front, self._picture.frame, self._picture.scene
+        if scene is None or self._blackout:
+            scene = black(front.size)
         stamp = Stamp(frame.index, frame.time_s) if frame else Stamp(-1, 0.0)
         with self._statistics.timer.section("show"):
             front.show(scene, self._overlay, stamp, now)
@@ -268,14 +192,14 @@ class Mirror:
         if statistics.first_picture_s is None:
             statistics.first_picture_s = round(now - started_s, 2)
             log.info("first picture after %.2f s", statistics.first_picture_s)
-        if self._residual is not None and statistics.first_dream_s is None:
+        if self._picture.residual is not None and statistics.first_dream_s is None:
             statistics.first_dream_s = round(now - started_s, 2)
             log.info("first dream after %.2f s", statistics.first_dream_s)
 
     def _watch(self, now: float) -> None:
         """Look after the other processes and the outputs, and pass on what they report."""
         feeds, bulletin, performance = self._feeds, self._bulletin, self._performance
-        if feeds.source.error and self._frame is None:
+        if feeds.source.error and self._picture.frame is None:
             raise SourceError(feeds.source.error)
         if feeds.dream.phase == "failed" and self._schedule.begun_s is None:
             raise LivedreamError(feeds.dream.error)
@@ -300,7 +224,7 @@ class Mirror:
         self._statistics.measure_memory(feeds.pids().values())
 
     def _snapshot(self, now: float) -> Snapshot:
-        performance, feeds = self._performance, self._feeds
+        performance, feeds, picture = self._performance, self._feeds, self._picture
         return Snapshot(
             settings=performance.settings,
             source=feeds.source,
@@ -311,8 +235,8 @@ class Mirror:
             renderer=self._front.renderer,
             picture_size=self._front.size,
             scene=performance.scene,
-            presence=None if self._somebody() is None else self._presence.presence,
-            arrivals=self._presence.arrivals,
+            presence=None if picture.somebody is None else picture.presence.presence,
+            arrivals=picture.presence.arrivals,
             attract=performance.attract.active,
             attracts=performance.attract.times,
             recording_s=self._front.recording_s,
@@ -343,6 +267,6 @@ class Mirror:
             write_stats(self._options.stats, self._stats(self._clock()))
 
     def _write_snapshot(self) -> None:
-        if self._options.snapshot is not None and self._scene is not None:
-            settings = self._performance.settings.as_dict()
-            save_snapshot(self._options.snapshot, self._scene.picture(), settings)
+        scene = self._picture.scene
+        if self._options.snapshot is not None and scene is not None:
+            save_snapshot(self._options.snapshot, scene.picture(), self._performance.settings.as_dict())

@@ -1,0 +1,53 @@
+"""Makes the fields of the settings: each carries what its :class:`~livedream.specs.Spec` is made of."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, Literal
+
+from livedream.specs import Command, Group, Number, Scope
+
+#: Which commands use a setting.
+LIVE: tuple[Command, ...] = ("mirror",)
+EVERYWHERE: tuple[Command, ...] = ("mirror", "render")
+ALL: tuple[Command, ...] = ("mirror", "render", "classic")
+
+
+def number(
+    default: Number,
+    low: Number,
+    high: Number,
+    step: Number,
+    unit: str,
+    help: str,
+    group: Group = "dream",
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = EVERYWHERE,
+    curve: Literal["linear", "log"] = "linear",
+    zero: str = "",
+) -> Any:
+    """A number from ``low`` to ``high``; ``step`` is what a key moves it by, ``zero`` the word for 0."""
+    data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "curve": curve}
+    data |= {"zero": zero}
+    return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
+
+
+def text(
+    default: str, values: str, help: str, scope: Scope = "scene", used_by: tuple[Command, ...] = ALL
+) -> Any:
+    """A text; ``values`` says in words what it may be."""
+    data = {"help": help, "group": "dream", "scope": scope, "values": values}
+    return field(default=default, metadata=data | {"used_by": used_by})
+
+
+def choice(
+    default: Any,
+    help: str,
+    group: Group,
+    choices: tuple[Any, ...] = (),
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = EVERYWHERE,
+) -> Any:
+    """A switch, or one of ``choices``."""
+    data = {"help": help, "group": group, "choices": choices, "scope": scope, "used_by": used_by}
+    return field(default=default, metadata=data)
