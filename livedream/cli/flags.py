@@ -70,8 +70,8 @@ def add_settings(parser: argparse.ArgumentParser, names: Collection[str]) -> Non
 def settings_from(found: argparse.Namespace, base: Settings) -> Settings:
     """``base``, changed by the scene, then by the flags, then by each ``--set``. Raises ``UsageError``."""
     if found.scene is not None:
+        from livedream.performance.possible import possible, usable_moods
         from livedream.performance.scenes import Scenes
-        from livedream.performance.store import possible, usable_moods
 
         scene = Scenes(found.scenes).named(found.scene)
         wrong = usable_moods(scene, base)[1]

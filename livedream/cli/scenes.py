@@ -7,8 +7,8 @@ import sys
 from livedream.cli.parser import Parser, folder
 from livedream.errors import UsageError
 from livedream.networks.dreamable import dreamable_networks
+from livedream.performance.possible import possible, usable_moods
 from livedream.performance.scenes import SHIPPED_DIR, Scenes
-from livedream.performance.store import possible, usable_moods
 from livedream.settings import Settings
 
 

@@ -73,6 +73,21 @@ class Store:
     key: int = 0
 
 
+@dataclass(frozen=True)
+class Rename:
+    """Rename a scene of the user's own."""
+
+    scene: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete a scene of the user's own."""
+
+    scene: str
+
+
 class Command(Enum):
     """What is neither a setting nor a scene."""
 
@@ -84,7 +99,7 @@ class Command(Enum):
     RECORD = "record"
 
 
-Action = Set | SetUnit | Nudge | Toggle | Cycle | Recall | RecallKey | Store | Command
+Action = Set | SetUnit | Nudge | Toggle | Cycle | Recall | RecallKey | Store | Rename | Delete | Command
 
 
 def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None) -> Settings:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from livedream.controls.desk import SceneTitle
 from livedream.data import shipped
 from livedream.errors import OutputError, UsageError, quoted
 from livedream.files import replace_file
@@ -224,6 +225,17 @@ class Scenes:
             raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
         return read_scene(paths[name])
 
+    def titles(self) -> tuple[SceneTitle, ...]:
+        """All scenes, those on keys first. One that cannot be read has its name for a title."""
+        found = []
+        for name, path in self.paths().items():
+            try:
+                scene = read_scene(path)
+            except UsageError:
+                scene = Scene(name, {}, name)
+            found.append(SceneTitle(name, scene.title or name, scene.key, path.parent == self.own))
+        return tuple(sorted(found, key=lambda title: (title.key or 10, title.title)))
+
     def on_key(self, key: int) -> Scene:
         """The scene on a digit. Raises ``UsageError`` when there is none."""
         for folder in self._folders:
@@ -259,6 +271,45 @@ class Scenes:
         title = f"Scene {key}" if name == f"scene-{key}" else name
         replace_file(path, scene_of(settings, name, title, key, moods).text().encode())
         return path
+
+    def rename(self, name: str, new: str) -> str:
+        """Rename one of the user's own scenes; its new name.
+
+        Raises ``UsageError`` for a scene that comes with livedream, and a name that is taken or impossible;
+        ``OutputError`` when the file cannot be renamed.
+        """
+        self.check_name(new)
+        path = self._own_path(name)
+        goal = self.own / f"{new}.toml"
+        if goal.exists():
+            raise UsageError(f"there is a scene {quoted(new)} already; possible: another name")
+        title = re.compile(r"^title = .*$", re.M)
+        replace_file(goal, title.sub(lambda _: f"title = {_toml(new)}", path.read_text("utf-8"), 1).encode())
+        path.unlink()
+        return new
+
+    def delete(self, name: str) -> str:
+        """Delete one of the user's own scenes; its name.
+
+        Raises ``UsageError`` for a scene that comes with livedream, ``OutputError`` when that fails.
+        """
+        path = self._own_path(name)
+        try:
+            path.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot delete {str(path)!r}: {error.strerror}") from error
+        return name
+
+    def _own_path(self, name: str) -> Path:
+        """The file of a scene of the user's own. Raises ``UsageError``."""
+        paths = self.paths()
+        if name not in paths:
+            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
+        if paths[name].parent != self.own:
+            raise UsageError(
+                f"scene {quoted(name)} comes with livedream and stays; possible: scenes of your own"
+            )
+        return paths[name]
 
 
 def _toml(value: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from livedream.channels import CHOICES, channels_text, parse_channels
 from livedream.controls.actions import Action, Cycle, Set, SetUnit, apply
-from livedream.errors import NetworkError, UsageError, quoted
+from livedream.errors import LivedreamError, NetworkError, UsageError, quoted
 from livedream.networks.catalogue import LayerInfo, find_weights, network_info
 from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
 from livedream.networks.naming import beginning_with, check_words, named, palette_words, walked_words
@@ -163,12 +164,7 @@ class PlayState:
         Raises ``UsageError`` or ``MissingPackageError`` when that is not possible. ``guides`` are
         the images that a control can step through; before the first of them there is none.
         """
-        lists: dict[str, Sequence[Any]] = {
-            "network": self.networks,
-            "layer": dreamable_layers(self.settings.network),
-            "channels": CHOICES,
-            "guide": ("", *guides),
-        }
+        lists = self._lists(guides)
         if isinstance(action, Cycle | SetUnit):
             lists |= self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
@@ -179,6 +175,23 @@ class PlayState:
         if settings.network != self.settings.network:
             require_weights(settings.network, self.networks)
         return replace(self, settings=settings)
+
+    def lists(self) -> dict[str, Sequence[Any]]:
+        """The values that a control offers for the settings whose values depend on others."""
+        lists = self._lists(())
+        del lists["guide"]  # the dream process knows
+        for name in ("dream_of", "dream_to", "layer"):
+            with suppress(LivedreamError):
+                lists |= self._worded_lists(name)
+        return lists
+
+    def _lists(self, guides: Sequence[str]) -> dict[str, Sequence[Any]]:
+        return {
+            "network": self.networks,
+            "layer": dreamable_layers(self.settings.network),
+            "channels": CHOICES,
+            "guide": ("", *guides),
+        }
 
     def _worded_lists(self, name: str) -> dict[str, Sequence[Any]]:
         """What a control of the setting ``name`` steps through where words are concerned: the palette; with

@@ -6,28 +6,26 @@ It never waits for a disk: scenes are read and stored on a thread of their own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from livedream.controls.actions import Action, Cycle, Recall, RecallKey, Store, Toggle
+from livedream.controls.actions import Action, Cycle, Delete, Recall, RecallKey, Rename, Store, Toggle
+from livedream.controls.desk import SceneTitle
 from livedream.controls.port import Change
 from livedream.curves import half_life_s
-from livedream.errors import LivedreamError, MissingPackageError, NetworkError, UsageError
-from livedream.networks.dreamable import dreamable_networks
-from livedream.performance.attract import ATTRACT_SCENE, Attract
+from livedream.errors import LivedreamError
+from livedream.performance.attract import Attract
 from livedream.performance.fade import Fade
-from livedream.performance.moods import RETURN_S, Mood, Moods
+from livedream.performance.moods import RETURN_S, Moods
+from livedream.performance.possible import possible, usable_moods
+from livedream.performance.scene_files import News, SceneFiles
 from livedream.performance.scenes import Scene, Scenes
 from livedream.performance.state import (
-    DREAMT,
     Dreamt,
     PlayState,
     consistent,
     require_exported,
-    require_weights,
     words_news,
 )
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
@@ -43,9 +41,6 @@ _UNKNOWN = Dreamt()
 #: How much of the attract dream is left when the mirror is back.
 _LEFT = 0.05
 
-_Found = tuple[Scene, tuple[str, ...]]  # a scene, and the networks that can be dreamt
-News = tuple[str, bool]  # a line for the operator, and whether it is an alarm
-
 
 @dataclass(frozen=True)
 class Played:
@@ -60,58 +55,6 @@ class Played:
     persistence_limit_s: float | None = None
 
 
-def possible(
-    scene: Scene, base: Settings, networks: Collection[str] | None = None
-) -> tuple[Settings, tuple[str, ...]]:
-    """All settings when ``scene`` is recalled from ``base``, and which parts of the scene could not be used.
-
-    The network stays unless the new one is among ``networks``; None stands for all that there are. What is
-    dreamt stays where only PyTorch could dream the new layer, and is not there.
-    """
-    problems = list(scene.problems)
-    # These can be wrong without being out of range; each depends on the one before.
-    dependent = ("network", "layer", "channels", *WORD_SETTINGS)
-    names = [name for name in dependent if name in scene.settings]
-    rest = {name: value for name, value in scene.settings.items() if name not in names}
-    settings = consistent(replace(scene, settings=rest).over(base))
-    for name in names:
-        try:
-            changed = consistent(settings.replace(**{name: scene.settings[name]}), settings)
-            if networks is not None and changed.network != settings.network:
-                require_weights(changed.network, networks)
-            settings = changed
-        except (UsageError, NetworkError) as error:
-            problems.append(f"scene {scene.name}: {name}: {error}")
-    try:
-        require_exported(settings)
-    except MissingPackageError as error:
-        problems.append(f"scene {scene.name}: {error}")
-        kept = (*DREAMT, "channels", *WORD_SETTINGS)
-        settings = settings.replace(**{name: getattr(base, name) for name in kept})
-    return settings, tuple(problems)
-
-
-def usable_moods(
-    scene: Scene, base: Settings, networks: Collection[str] | None = None
-) -> tuple[dict[str, Mood], tuple[str, ...]]:
-    """The moods of ``scene`` that are possible when recalled from ``base``, and what is wrong with others.
-
-    ``networks`` are as in :func:`possible`.
-    """
-    moods, problems = {}, []
-    for name, mood in scene.moods.items():
-        whole = replace(scene, settings={**scene.settings, **mood.settings}, problems=())
-        new = set(possible(whole, base, networks)[1]) - set(
-            possible(replace(whole, settings=scene.settings), base, networks)[1]
-        )
-        problems += [
-            text.replace(f"scene {scene.name}: ", f"scene {scene.name}: {name}: ", 1) for text in sorted(new)
-        ]
-        if not new:
-            moods[name] = mood
-    return moods, tuple(problems)
-
-
 class Performance:
     """Holds the settings, and plays them. Times are ``now``, in seconds of one clock.
 
@@ -123,7 +66,6 @@ class Performance:
         self.attract = Attract(now)
         self.played = Played(state.settings)
         self._state = state
-        self._scenes = scenes
         self._moods = Moods()
         if scene:
             self._begin_moods(scenes.named(scene))
@@ -131,9 +73,7 @@ class Performance:
         self._fade: Fade | None = None
         self._persistence_limit_s: float | None = None
         self._mirrored: Settings | None = None  # to return to when the attract dream ends
-        self._disk = ThreadPoolExecutor(1, "scenes")
-        self._reading: list[tuple[Future[_Found], str, Recall | RecallKey | None, str]] = []
-        self._storing: list[Future[Path]] = []
+        self._files = SceneFiles(scenes)
         self._changes: list[Change] = []
         self._news: list[News] = []  # not told yet
         self._somebody = False
@@ -149,12 +89,16 @@ class Performance:
         ``somebody`` is whether a visitor is there, None where nobody looks for visitors; ``motion`` is the
         fraction (0..1) of them that moves.
         """
-        news, self._news = self._news + self._read(now) + self._stored(), []
+        found, told = self._files.results()
+        news, self._news = self._news + told, []
+        for one in found:
+            self._state = self._state.with_networks(one.networks)
+            news += self._recall(one.scene, one.asked, one.origin, now)
         self._somebody = bool(somebody)
         match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
             case "begin" if not self._moods.has("alone"):
                 self._mirrored = self._state.settings
-                self._start_reading(lambda: self._scenes.named(ATTRACT_SCENE), ATTRACT_SCENE, None, "attract")
+                self._files.read(None, "attract")
             case "end":
                 self._go_back(now)
         self._follow(now, somebody, motion)
@@ -168,15 +112,14 @@ class Performance:
         that is not possible.
         """
         match action:
-            case Recall(name):
-                self._start_reading(lambda: self._scenes.named(name), name, action, origin)
-            case RecallKey(key):
-                self._start_reading(lambda: self._scenes.on_key(key), f"on key {key}", action, origin)
+            case Recall() | RecallKey():
+                self._files.read(action, origin)
             case Store(name, key):
-                self._scenes.check_name(name)
-                settings = self._state.settings
-                moods = self._moods.all
-                self._storing.append(self._disk.submit(self._scenes.store, settings, name, key, moods))
+                self._files.store(self._state.settings, name, key, self._moods.all)
+            case Rename(name, new):
+                self._files.rename(name, new)
+            case Delete(name):
+                self._files.delete(name)
             case _:
                 if self.attract.wake(now):
                     self._go_back(now)
@@ -215,13 +158,23 @@ class Performance:
         return changes
 
     @property
+    def scenes(self) -> tuple[SceneTitle, ...]:
+        """The scenes there are, as last seen."""
+        return self._files.titles
+
+    @property
+    def lists(self) -> dict[str, Sequence[Any]]:
+        """The values of settings that depend on others: networks, layers, channels, words."""
+        return self._state.lists()
+
+    @property
     def busy(self) -> bool:
         """Whether a scene is being read or stored."""
-        return bool(self._reading or self._storing)
+        return self._files.busy
 
     def close(self) -> None:
         """Finish what is being stored. May be called twice."""
-        self._disk.shutdown()
+        self._files.close()
 
     def _begin_moods(self, scene: Scene) -> None:
         """The moods of the scene that the show begins with; they leave alone what was set beside it."""
@@ -295,27 +248,6 @@ class Performance:
             self._persistence_limit_s = half_life_s(_LEFT, RETURN_S)
             self._mirrored = None
 
-    def _start_reading(
-        self, read: Callable[[], Scene], name: str, asked: Recall | RecallKey | None, origin: str
-    ) -> None:
-        future = self._disk.submit(lambda: (read(), dreamable_networks()))
-        self._reading.append((future, name, asked, origin))
-
-    def _read(self, now: float) -> list[News]:
-        news: list[News] = []
-        while self._reading and self._reading[0][0].done():
-            future, name, asked, origin = self._reading.pop(0)
-            try:
-                scene, networks = future.result()
-                self._state = self._state.with_networks(networks)
-                news += self._recall(scene, asked, origin, now)
-            except LivedreamError as error:
-                news.append((str(error), True))
-            except Exception as error:  # no file may end the show
-                log.exception("scene %s cannot be recalled", name)
-                news.append((f"scene {name} cannot be recalled: {type(error).__name__}: {error}", True))
-        return news
-
     def _recall(self, scene: Scene, asked: Recall | RecallKey | None, origin: str, now: float) -> list[News]:
         if asked is None and not self.attract.active:
             return []  # a visitor came while the attract scene was being read
@@ -332,10 +264,3 @@ class Performance:
             news.append((f"scene: {scene.title}", False))
         self._fade_to(goal, now, fade_s, origin)
         return news + [(problem, True) for problem in problems]
-
-    def _stored(self) -> list[News]:
-        news: list[News] = []
-        while self._storing and self._storing[0].done():
-            error, path = self._storing[0].exception(), self._storing.pop(0)
-            news.append((str(error), True) if error else (f"scene stored: {path.result()}", False))
-        return news

@@ -11,7 +11,10 @@ import os
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from livedream.controls.actions import Action, Command, Store
+from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
 from livedream.errors import LivedreamError, SourceError
@@ -59,6 +62,7 @@ class Mirror:
         controls: Controls,
         *,
         keyboard: Keyboard,
+        desk: Desk,
         orders: Orders,
         stop: Stop,
         started_s: float,
@@ -68,7 +72,7 @@ class Mirror:
     ) -> None:
         self._options, self._performance = options, performance
         self._feeds, self._front, self._controls, self._keyboard = feeds, front, controls, keyboard
-        self._orders, self._stop, self._pulse = orders, stop, pulse
+        self._desk, self._orders, self._stop, self._pulse = desk, orders, stop, pulse
         self._clock, self._sleep = clock, sleep
         self._schedule = Schedule(started_s, options.frames, options.duration_s)
         self._statistics = Statistics()
@@ -220,8 +224,21 @@ class Mirror:
             performance.replace("dream", **instead)
         bulletin.follow("source", feeds.source.message, feeds.source.error, now)
         bulletin.follow("dream", feeds.dream.message, feeds.dream.error, now)
-        self._front.tell(lambda: self._stats(now))
+        self._publish(now)
         self._statistics.measure_memory(feeds.pids().values())
+
+    def _publish(self, now: float) -> None:
+        """Tell the preview page and all controls how the show is."""
+        performance, stats = self._performance, self._stats(now)
+        self._front.tell(lambda: stats)
+        self._desk.view = View(
+            settings=performance.lasting,
+            lists=performance.lists | {"guide": ("", *self._feeds.dream.guides)},
+            scenes=performance.scenes,
+            scene=performance.scene,
+            status=msgspec.to_builtins(stats),
+            messages=self._bulletin.current(now),
+        )
 
     def _snapshot(self, now: float) -> Snapshot:
         performance, feeds, picture = self._performance, self._feeds, self._picture

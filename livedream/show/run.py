@@ -86,18 +86,20 @@ def _show(
         orders = Orders()
         processes = stack.enter_context(Processes(options, state.settings, orders.died))
         # Loaded while the camera starts, too: that takes as long.
+        from livedream.controls.desk import Desk
         from livedream.controls.keyboard import Keyboard
-        from livedream.controls.port import Controls
         from livedream.performance.scenes import Scenes
         from livedream.performance.store import Performance
         from livedream.show.mirror import Mirror
+        from livedream.show.opening import open_controls
         from livedream.show.outputs import Outputs
 
         outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
         performance = Performance(state, Scenes(options.scenes), now_s(), scene)
         stack.callback(performance.close)
         keyboard = Keyboard()
-        controls = Controls(keyboard)
+        desk = Desk(performance.settings)
+        controls = open_controls(options, desk, keyboard)
         stack.callback(controls.close)
         mirror = Mirror(
             options,
@@ -106,6 +108,7 @@ def _show(
             outputs,
             controls,
             keyboard=keyboard,
+            desk=desk,
             orders=orders,
             stop=doors,
             pulse=pulse(performance),

@@ -11,9 +11,9 @@ from livedream.controls.actions import Cycle, Set
 from livedream.errors import MissingPackageError
 from livedream.networks import dreamable
 from livedream.networks.dreamable import dreamable_layers, dreamable_networks, require_dreamable
+from livedream.performance.possible import possible
 from livedream.performance.scenes import Scene
 from livedream.performance.state import PlayState
-from livedream.performance.store import possible
 from livedream.settings import Settings
 
 

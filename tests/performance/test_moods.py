@@ -6,9 +6,10 @@ import pytest
 
 from livedream.controls.actions import RecallKey, Set, Store
 from livedream.performance.moods import RETURN_S, STILL_AFTER_S, Mood, Moods
+from livedream.performance.possible import usable_moods
 from livedream.performance.scenes import SHIPPED_DIR, Scenes, read_scene
 from livedream.performance.state import PlayState
-from livedream.performance.store import Performance, usable_moods
+from livedream.performance.store import Performance
 from livedream.settings import Settings
 from tests.performance.test_store import until_read
 

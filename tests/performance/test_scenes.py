@@ -200,3 +200,41 @@ def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
         replace_file(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["a.toml"]
     assert path.read_text() == "old"
+
+
+def test_a_list_has_the_scenes_on_keys_first_and_says_which_are_the_users(tmp_path):
+    Scenes(tmp_path).store(Settings(), "mine", 0)
+    (tmp_path / "broken.toml").write_text("[settings")
+    titles = Scenes(tmp_path).titles()
+    keys = [title.key for title in titles]
+    assert keys[:9] == list(range(1, 10))
+    assert {title.name for title in titles if title.own} == {"mine", "broken"}
+
+
+def test_a_users_scene_can_be_renamed_and_deleted(tmp_path):
+    scenes = Scenes(tmp_path)
+    scenes.store(Settings(steps=5), "mine", 4)
+    scenes.rename("mine", "red fog")
+    assert "mine" not in scenes.paths()
+    renamed = scenes.named("red fog")
+    assert (renamed.title, renamed.key, renamed.settings["steps"]) == ("red fog", 4, 5)
+    scenes.delete("red fog")
+    assert "red fog" not in scenes.paths()
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "said"),
+    [
+        ("nobody", "a", "unknown scene 'nobody'"),
+        ("attract", "a", "comes with livedream"),
+        ("mine", "other", "there is a scene 'other' already"),
+        ("mine", "../a", "invalid scene name"),
+    ],
+)
+def test_an_impossible_renaming_is_refused(tmp_path, name, new, said):
+    scenes = Scenes(tmp_path)
+    for own in ("mine", "other"):
+        scenes.store(Settings(), own)
+    with pytest.raises(UsageError, match=said):
+        scenes.rename(name, new)
+    assert {"mine", "other"} <= set(scenes.paths())

@@ -6,13 +6,25 @@ import time
 
 import pytest
 
-from livedream.controls.actions import Cycle, Nudge, Recall, RecallKey, Set, SetUnit, Store, Toggle
+from livedream.controls.actions import (
+    Cycle,
+    Delete,
+    Nudge,
+    Recall,
+    RecallKey,
+    Rename,
+    Set,
+    SetUnit,
+    Store,
+    Toggle,
+)
 from livedream.controls.port import Change
 from livedream.curves import decay
 from livedream.errors import UsageError
+from livedream.performance.possible import possible
 from livedream.performance.scenes import Scene, Scenes
 from livedream.performance.state import Dreamt, PlayState
-from livedream.performance.store import Performance, possible
+from livedream.performance.store import Performance
 from livedream.settings import Settings
 
 FOG = 'title = "Fog"\nfade_s = 2.0\nkey = 4\n[settings]\nlayer = "edges"\nstrength = 2.0\nmix = "luminance"\n'
@@ -402,3 +414,26 @@ def test_a_restored_scene_leaves_the_place_as_it_is(play):
     performance.restore(good, "dream")
     performance.step(2.0, None)
     assert (performance.settings.layer, performance.settings.rotate) == ("edges", 90)
+
+
+def test_scenes_are_renamed_deleted_and_listed_without_waiting(play):
+    performance = play()
+    until_read(performance, 0.0)
+    performance.act(Rename("fog", "mist"), 1.0)
+    assert until_read(performance, 1.0) == [("scene fog renamed: mist", False)]
+    performance.act(Delete("attract-me"), 2.0)
+    [(said, alarm)] = until_read(performance, 2.0)
+    assert alarm
+    assert said.startswith("unknown scene 'attract-me'")
+    deadline = time.monotonic() + 30
+    while not any(title.name == "mist" for title in performance.scenes) and time.monotonic() < deadline:
+        performance.step(3.0, None)
+        time.sleep(0.001)
+    assert {"mist", "attract"} <= {title.name for title in performance.scenes if title.own}
+
+
+def test_lists_have_what_a_control_can_choose(play):
+    lists = play(network="dreamnet").lists
+    assert "patterns" in lists["layer"]
+    assert lists["dream_of"][0] == ""
+    assert "castle" in lists["dream_of"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from livedream.controls.actions import Action
+from livedream.controls.desk import Desk
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Change, Controls, Refusal
 from livedream.errors import LivedreamError
@@ -163,7 +164,7 @@ class Rig:
         self.performance = Performance(
             PlayState.begin(Settings(**settings), None), Scenes(tmp_path), self.now
         )
-        self.orders = Orders()
+        self.orders, self.desk = Orders(), Desk(self.performance.settings)
         self.mirror = Mirror(
             options,
             self.performance,
@@ -171,6 +172,7 @@ class Rig:
             self.front,
             Controls(self.keyboard, self.hand),
             keyboard=self.keyboard,
+            desk=self.desk,
             orders=self.orders,
             stop=self.stop,
             pulse=Pulse(Beats(self.stop.interrupt), resume or Resume(None), self.performance),

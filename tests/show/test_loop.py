@@ -298,3 +298,14 @@ def test_a_visitors_mask_is_everywhere_on_clouds_in_which_nobody_can_be(rig):
     show.feeds.source = SourceStatus(phase="running", source="clouds", kind="clouds", size=(160, 90))
     show.run(1.0)
     assert show.brightness == pytest.approx(120, abs=1)
+
+
+def test_controls_find_the_show_on_the_desk(rig):
+    rig = rig()
+    rig.run(1.0)
+    rig.hand.actions = [Set("steps", 7)]
+    rig.run(1.0)
+    view = rig.desk.view
+    assert view.settings.steps == 7
+    assert view.status["display_fps"] > 0
+    assert "patterns" in view.lists["layer"]
