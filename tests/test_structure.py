@@ -25,8 +25,9 @@ MAY_IMPORT = {
     "performance": {"controls", "networks"},
     "stage": {"vision"},
     "sinks": set(),
-    "web": {"sinks", "controls"},
     "watch": set(),
+    "health": {"watch"},
+    "web": {"sinks", "controls", "health"},
 }
 MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile"}
 MAY_IMPORT["bench"] = {"ipc", "vision", "networks", "runtimes", "sources", "dream"}

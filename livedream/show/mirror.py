@@ -225,6 +225,7 @@ class Mirror:
         bulletin.follow("source", feeds.source.message, feeds.source.error, now)
         bulletin.follow("dream", feeds.dream.message, feeds.dream.error, now)
         self._publish(now)
+        self._pulse.tell(self._snapshot(now), self._statistics.display.count, now)
         self._statistics.measure_memory(feeds.pids().values())
 
     def _publish(self, now: float) -> None:
@@ -258,6 +259,7 @@ class Mirror:
             attracts=performance.attract.times,
             recording_s=self._front.recording_s,
             faults=feeds.faults,
+            failing=self._front.failing,
             messages=self._bulletin.current(now),
             pids={"show": os.getpid(), **feeds.pids()},
         )

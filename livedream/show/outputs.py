@@ -16,6 +16,7 @@ import msgspec
 from livedream.errors import OutputError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
+from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
@@ -46,12 +47,12 @@ class Outputs(Resource):
     screen there is only the preview page. Raises ``OutputError`` if an output cannot be opened at the start.
     """
 
-    def __init__(self, options: MirrorOptions, settings: Settings) -> None:
+    def __init__(self, options: MirrorOptions, settings: Settings, vitals: Vitals | None = None) -> None:
         require_different(options.source, options.record, options.snapshot, options.stats)
         for path in (options.snapshot, options.stats):
             if path is not None:
                 require_writable(path)
-        self._options = options
+        self._options, self._vitals = options, vitals
         self._rotate, self._full_screen = settings.rotate, options.full_screen
         self._renderer = options.renderer
         self._now = 0.0
@@ -104,7 +105,7 @@ class Outputs(Resource):
         port = self._options.port
         for candidate in range(port, port + _PORTS):
             try:
-                self._preview = Preview(port=candidate)
+                self._preview = Preview(port=candidate, vitals=self._vitals)
             except OutputError as error:
                 log.warning("%s", error)
                 continue
@@ -245,6 +246,11 @@ class Outputs(Resource):
         """Give the preview page the newest statistics, if there is one."""
         if self._preview is not None and self._preview in self._sinks:
             self._preview.set_status(msgspec.to_builtins(values()))
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The outputs that do not work now, and are tried again."""
+        return self._sinks.failing
 
     def faults(self) -> list[str]:
         """What has failed or recovered since the last call, one line each; logged already."""

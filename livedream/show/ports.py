@@ -100,6 +100,10 @@ class Front(Protocol):
     def tell(self, values: Callable[[], Stats]) -> None:
         """Publish the newest statistics."""
 
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The outputs that do not work now, and are tried again."""
+
     def faults(self) -> list[str]:
         """What has failed since the last call."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from livedream.health.vitals import Facts
 from livedream.show.resume import Resume
+from livedream.show.troubles import troubles
 from livedream.timing import now_s
 from livedream.watch.beats import ENDING, PICTURE, STARTING, Beats
 
 if TYPE_CHECKING:
+    from livedream.health.vitals import Vitals
     from livedream.performance.store import Performance
+    from livedream.show.snapshot import Snapshot
 
 #: Without a new frame for this long the picture stands still, and whatever the show has tried has not helped.
 #: The slowest cure takes a minute: a camera process that has to be started on a busy machine.
@@ -17,10 +21,11 @@ _DROUGHT_S = 120.0
 
 
 class Pulse:
-    """Tells the watchers that the loop produces pictures of new frames; keeps what is shown for a restart."""
+    """Tells the watchers that the loop produces pictures of new frames, and ``vitals`` what is wrong; keeps
+    what is shown for a restart."""
 
-    def __init__(self, beats: Beats, resume: Resume, performance: Performance) -> None:
-        self._beats, self._resume, self._performance = beats, resume, performance
+    def __init__(self, beats: Beats, resume: Resume, vitals: Vitals, performance: Performance) -> None:
+        self._beats, self._resume, self._vitals, self._performance = beats, resume, vitals, performance
         self._frame: int | None = None
         self._frame_s: float | None = None
 
@@ -31,10 +36,18 @@ class Pulse:
         """
         if frame is not None and (frozen or frame != self._frame):
             self._frame, self._frame_s = frame, now
+            self._vitals.framed(now)
         fresh = self._frame_s is not None and now - self._frame_s <= _DROUGHT_S
         self._beats.send(PICTURE if fresh else STARTING, now)
         if fresh:
             self._resume.keep(self._performance.lasting, self._performance.scene, now)
+
+    def tell(self, snapshot: Snapshot, pictures: int, now: float) -> None:
+        """How the show is, a few times a second; ``pictures`` were shown in all."""
+        self._vitals.ticked(snapshot.dream.ticks, now)
+        self._vitals.told("show", troubles(snapshot))
+        visitors = self._vitals.facts.arrivals if snapshot.presence is None else snapshot.arrivals
+        self._vitals.facts = Facts(pictures, visitors)
 
     def ends(self) -> None:
         """No more pictures come: the show ends as it should, however long its recording takes to finish."""

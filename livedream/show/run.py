@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from livedream.errors import LivedreamError
+from livedream.health.vitals import Vitals
 from livedream.ipc.child import GROUP_SIGNALS
 from livedream.performance.state import PlayState
 from livedream.settings import Settings
@@ -51,7 +52,8 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:
         stop = StopFlag()
-        beats = stack.enter_context(Beats(stop.interrupt))
+        vitals = Vitals()
+        beats = stack.enter_context(Beats(stop.interrupt, vitals.heard))
         resume = stack.enter_context(Resume(options.resume))
         options, state, scene = _begin(options, settings, resume)
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
@@ -60,11 +62,13 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         while not stop.is_set:
             if doors.open:
                 resume.trying()
-                state, scene = _show(options, state, scene, doors, partial(Pulse, beats, resume), started_s)
+                state, scene = _show(
+                    options, state, scene, doors, vitals, partial(Pulse, beats, resume, vitals), started_s
+                )
             else:
                 from livedream.show.outputs import Outputs
 
-                with Outputs(options, state.settings) as outputs:
+                with Outputs(options, state.settings, vitals) as outputs:
                     doors.wait(outputs, beats)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
@@ -78,6 +82,7 @@ def _show(
     state: PlayState,
     scene: str,
     doors: Doors,
+    vitals: Vitals,
     pulse: Callable[[Performance], Pulse],
     started_s: float | None,
 ) -> tuple[PlayState, str]:
@@ -94,7 +99,9 @@ def _show(
         from livedream.show.opening import open_controls
         from livedream.show.outputs import Outputs
 
-        outputs = stack.enter_context(Outputs(options, state.settings))  # opens while the camera starts
+        outputs = stack.enter_context(
+            Outputs(options, state.settings, vitals)
+        )  # opens while the camera starts
         performance = Performance(state, Scenes(options.scenes), now_s(), scene)
         stack.callback(performance.close)
         keyboard = Keyboard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -43,7 +44,7 @@ class Snapshot:
     seconds. ``renderer`` is what composites, ``cpu`` or ``gl``. ``presence`` (0..1) is
     how surely somebody is there, None where nobody looks for visitors. ``recording_s`` is how long a
     recording has been running, or None. ``messages`` are the lines that are shown now. ``faults`` counts
-    restarted processes and lost cameras.
+    restarted processes and lost cameras; ``failing`` are the outputs that do not work and are tried again.
     """
 
     settings: Settings
@@ -61,6 +62,7 @@ class Snapshot:
     attracts: int = 0
     recording_s: float | None = None
     faults: int = 0
+    failing: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     pids: dict[str, int] = field(default_factory=dict)
 
@@ -77,7 +79,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ``pictures`` were shown, each ``interval_ms`` after the one before; ``recomposed`` of them were composed
     of something new, the others were shown for their overlay, or again. ``unchanged`` times a picture was due
     and nothing was new, so nothing was composed or shown. ``pids`` are the numbers of the running processes:
-    ``show``, ``camera``, ``dream``.
+    ``show``, ``camera``, ``dream``. ``settings`` are all settings as they are played now.
     """
 
     display_fps: float
@@ -116,6 +118,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     attract: bool
     attracts: int
     pids: dict[str, int]
+    settings: dict[str, Any]
 
 
 def stats(snapshot: Snapshot, measured: Measured) -> Stats:
@@ -158,6 +161,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         attract=snapshot.attract,
         attracts=snapshot.attracts,
         pids=snapshot.pids,
+        settings=settings.as_dict(),
     )
 
 

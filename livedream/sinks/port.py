@@ -89,6 +89,11 @@ class Sinks(Resource):
         """Open a sink with the next picture; if that fails, retry as after any other failure."""
         self._entries.append(_Entry(name, None, open))
 
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The names of those that have failed, and are opened again after a while."""
+        return tuple(entry.name for entry in self._entries if entry.sink is None and entry.failed)
+
     def remove(self, sink: Sink) -> None:
         """Send no more pictures to ``sink`` and don't open it again. Does not close it."""
         self._entries = [entry for entry in self._entries if entry.sink is not sink]

@@ -50,14 +50,19 @@ def notify_systemd(text: str) -> None:
 
 
 class Beats(Resource):
-    """The show's side. ``abandoned`` is called, from a thread, when the watcher has died.
+    """The show's side. ``abandoned`` is called, from a thread, when the watcher has died; ``heard`` with each
+    beat and its time, also when nobody watches.
 
     Who started this process is read from the environment, and removed from it: the process's own children
     have no watcher.
     """
 
-    def __init__(self, abandoned: Callable[[], None] = lambda: None) -> None:
-        self._abandoned = abandoned
+    def __init__(
+        self,
+        abandoned: Callable[[], None] = lambda: None,
+        heard: Callable[[bytes, float], None] = lambda beat, now: None,
+    ) -> None:
+        self._abandoned, self._heard = abandoned, heard
         self._sent: tuple[bytes, float] = (b"", 0.0)
         self._watcher = _inherited()
         self._ended = threading.Event()
@@ -72,6 +77,7 @@ class Beats(Resource):
 
     def send(self, beat: bytes, now: float) -> None:
         """Say how things are, a few times a second at most; a change at once. Never waits."""
+        self._heard(beat, now)
         if beat == self._sent[0] and now - self._sent[1] < _EACH_S:
             return
         self._sent = (beat, now)

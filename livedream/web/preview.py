@@ -4,6 +4,7 @@
     /stream.mjpeg    the live picture
     /snapshot.jpg    the newest picture
     /status.json     the newest statistics
+    /healthz         whether the mirror is well; see :mod:`livedream.web.watching`
 
 A thread with its own event loop serves it. Pictures are encoded only while somebody is watching, once for
 all viewers. A viewer gets the newest picture when ready for it, so a slow one only skips pictures.
@@ -26,8 +27,10 @@ import cv2
 
 from livedream.errors import OutputError, UsageError
 from livedream.frame import Array, Image
+from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.sinks.port import Stamp
+from livedream.web.watching import Watching
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -58,13 +61,13 @@ _CLOSE_S = 0.9
 class Preview(Resource):
     """Serves the web page until it is closed; a :class:`~livedream.sinks.port.Sink`.
 
-    ``port`` 0 takes any free one. Raises ``UsageError`` for a host that is not this machine's loopback,
-    ``OutputError`` if the port is taken.
+    ``port`` 0 takes any free one. ``vitals`` are what the routes for programs tell of. Raises ``UsageError``
+    for a host that is not this machine's loopback, ``OutputError`` if the port is taken.
     """
 
     name = "preview page"
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 8400) -> None:
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 8400, vitals: Vitals | None = None) -> None:
         if not _is_loopback(host):
             raise UsageError(
                 f"the preview page cannot be served on {host!r}, where others could watch; possible:"
@@ -86,6 +89,7 @@ class Preview(Resource):
         self._jpeg = b""
         self._count = 0
         self._status: dict[str, Any] = {}
+        self._watching = Watching(vitals or Vitals(), _HEADERS)
         self._closed = False
         self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
@@ -153,6 +157,7 @@ class Preview(Resource):
         app.router.add_get("/stream.mjpeg", self._stream)
         app.router.add_get("/snapshot.jpg", self._snapshot)
         app.router.add_get("/status.json", self._status_json)
+        self._watching.add_to(app)
         runner = web.AppRunner(
             app, access_log=None, logger=_server_log, shutdown_timeout=0.1, handler_cancellation=True
         )
@@ -217,7 +222,7 @@ class Preview(Resource):
         from aiohttp import web
 
         viewers = {"viewers": self._viewers, "max_viewers": _MAX_VIEWERS}
-        return web.json_response(self._status | viewers, headers=_HEADERS)
+        return web.json_response(self._status | viewers | self._watching.ages(), headers=_HEADERS)
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web

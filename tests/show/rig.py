@@ -12,6 +12,7 @@ from livedream.controls.desk import Desk
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Change, Controls, Refusal
 from livedream.errors import LivedreamError
+from livedream.health.vitals import Vitals
 from livedream.ipc.protocol import DreamStatus, Order, SourceStatus
 from livedream.ipc.slots import Value
 from livedream.performance.scenes import Scenes
@@ -124,6 +125,8 @@ class FakeFront:
     def tell(self, values):
         self.told = values()
 
+    failing = ()
+
     def faults(self):
         return []
 
@@ -165,6 +168,7 @@ class Rig:
             PlayState.begin(Settings(**settings), None), Scenes(tmp_path), self.now
         )
         self.orders, self.desk = Orders(), Desk(self.performance.settings)
+        self.vitals = Vitals(lambda: self.now)
         self.mirror = Mirror(
             options,
             self.performance,
@@ -175,7 +179,12 @@ class Rig:
             desk=self.desk,
             orders=self.orders,
             stop=self.stop,
-            pulse=Pulse(Beats(self.stop.interrupt), resume or Resume(None), self.performance),
+            pulse=Pulse(
+                Beats(self.stop.interrupt, self.vitals.heard),
+                resume or Resume(None),
+                self.vitals,
+                self.performance,
+            ),
             started_s=self.now,
             clock=lambda: self.now,
             sleep=self.sleep,

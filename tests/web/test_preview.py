@@ -134,7 +134,8 @@ def test_a_reader_who_takes_nothing_does_not_hold_up_the_others(preview):
 def test_status_and_page(preview):
     preview.set_status({"layer": "inception_4c", "display_fps": 30.0})
     status = json.loads(get(preview, "status.json"))
-    assert status == {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0, "max_viewers": 16}
+    said = {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0, "max_viewers": 16}
+    assert status.items() >= said.items()
     page = get(preview, "").decode()
     assert "/stream.mjpeg" in page
     assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from anywhere else
