@@ -24,6 +24,7 @@ class Measured:
     dream_fps: float = 0.0
     latency_ms: Percentiles = field(default_factory=Percentiles)
     interval_ms: Percentiles = field(default_factory=Percentiles)
+    longest_interval_ms: float = 0.0
     pictures: int = 0
     recomposed: int = 0
     unchanged: int = 0
@@ -76,16 +77,18 @@ class Snapshot:
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--stats`` writes and ``/status.json`` answers. The names are an interface: keep them, add.
 
-    ``pictures`` were shown, each ``interval_ms`` after the one before; ``recomposed`` of them were composed
-    of something new, the others were shown for their overlay, or again. ``unchanged`` times a picture was due
-    and nothing was new, so nothing was composed or shown. ``pids`` are the numbers of the running processes:
-    ``show``, ``camera``, ``dream``. ``settings`` are all settings as they are played now.
+    ``pictures`` were shown, each ``interval_ms`` after the one before; ``longest_interval_ms`` is of the last
+    120. ``recomposed`` of them were composed of something new, the others were shown for their overlay, or
+    again. ``unchanged`` times a picture was due and nothing was new, so nothing was composed or shown.
+    ``pids`` are the numbers of the running processes: ``show``, ``camera``, ``dream``. ``settings`` are all
+    settings as they are played now.
     """
 
     display_fps: float
     dream_fps: float
     latency_ms: Percentiles
     interval_ms: Percentiles
+    longest_interval_ms: float
     renderer: str
     pictures: int
     recomposed: int
@@ -129,6 +132,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         dream_fps=measured.dream_fps,
         latency_ms=measured.latency_ms,
         interval_ms=measured.interval_ms,
+        longest_interval_ms=measured.longest_interval_ms,
         renderer=snapshot.renderer,
         pictures=measured.pictures,
         recomposed=measured.recomposed,

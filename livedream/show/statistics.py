@@ -120,6 +120,7 @@ class Statistics:
             dream_fps=round((self._ticks - ticks) / seconds, 2),
             latency_ms=summarise(self._latencies),
             interval_ms=summarise(self._intervals),
+            longest_interval_ms=round(max(self._recent_intervals, default=0.0), 2),
             pictures=self.display.count - shown,
             recomposed=self.recomposed,
             unchanged=self.unchanged,
