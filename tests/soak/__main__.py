@@ -92,7 +92,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -103,7 +103,7 @@ def main() -> int:
         "--fault", action="append", choices=list(FAULTS), help="only this one; may be repeated"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="all samples")
-    found = parser.parse_args()
+    found = parser.parse_args(words)
     folder = Path(tempfile.mkdtemp(prefix="livedream-soak-"))
     soak = run(
         folder / "run",

@@ -47,7 +47,6 @@ class Injected:
 
     at_s: float
     fault: str
-    detail: str = ""
     gap_ms: float = 0.0
     recovery_s: float | None = None
 
@@ -184,7 +183,7 @@ def report(soak: Soak) -> str:
 
 def complaints(soak: Soak) -> list[str]:
     """What a run may not have, whatever else the machine had to do meanwhile."""
-    found = [f"not recovered from: {f.fault} {f.detail}".strip() for f in soak.faults if f.recovery_s is None]
+    found = [f"not recovered from: {f.fault}" for f in soak.faults if f.recovery_s is None]
     if soak.show_restarts:
         found.append(f"the show was restarted {soak.show_restarts} times")
     if soak.tracebacks:
@@ -194,6 +193,13 @@ def complaints(soak: Soak) -> list[str]:
         return [*found, "too short"]
     if len({s.shared_pieces for s in settled}) > 1:
         found.append(f"shared memory: {_range([s.shared_pieces for s in settled])} pieces")
+    for what in ("files", "threads"):
+        # A recording or a snapshot that runs just then has some of its own, so: the least there ever were.
+        counts = [getattr(s.processes["show"], what) for s in settled if "show" in s.processes]
+        half = len(counts) // 2
+        if half and min(counts[half:]) > min(counts[:half]) + 2:
+            name = "open files" if what == "files" else what
+            found.append(f"{name} of show: {_range(counts)}")
     leaks = {"all": total_slope(settled), "show": slope(lives(settled, "show"))}
     for name, growth in leaks.items():
         if growth.blocks >= 3 and growth.mb_per_hour - 3 * growth.error > MOST_MB_PER_HOUR:

@@ -1,4 +1,4 @@
-"""The real mirror, watched, with a network camera, in a window of its own screen; and what it says and takes."""
+"""The real mirror, watched, with a network camera, in a window of its own screen; what it says and takes."""
 
 from __future__ import annotations
 
