@@ -126,9 +126,11 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     """What the camera process shows.
 
     ``progress`` counts its heartbeats. ``source``, ``kind``, ``size`` (width, height) and ``fps`` are of what
-    is shown; with ``fallback`` that is clouds instead of what was asked for, and ``message`` says so.
-    ``faults`` counts how often a living source was lost. ``stalled``: its driver does not answer, and only
-    killing the process helps. ``error``: the source failed at its start, and the process ends.
+    is shown; with ``fallback`` that is clouds instead of what was asked for, or what is left of them while
+    they dissolve, and ``message`` says so. ``lost``: what was asked for had been there. ``fault`` is what is
+    wrong with it now, such as ``camera unplugged``, empty while nothing is; ``fault_kinds`` counts how often
+    a living source had each of these, and ``faults`` all of them. ``stalled``: its driver does not answer,
+    and only killing the process helps. ``error``: the source failed at its start, and the process ends.
     """
 
     phase: Literal["starting", "running", "failed"] = "starting"
@@ -140,6 +142,9 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     message: str = ""
     error: str = ""
     stalled: bool = False
+    lost: bool = False
+    fault: str = ""
+    fault_kinds: dict[str, int] = {}
     faults: int = 0
 
 

@@ -18,13 +18,30 @@ class Attract:
         self.active = False
         self.times = 0
         self._empty_since_s = now
+        self._blind = False
 
-    def step(self, now: float, somebody: bool, after_s: float) -> Literal["begin", "end"] | None:
-        """What happens now, if anything. It begins after ``after_s`` seconds without anybody; 0 is never."""
-        if somebody or after_s == 0:
+    def step(
+        self, now: float, somebody: bool, after_s: float, *, blind: bool = False
+    ) -> Literal["begin", "end"] | None:
+        """What happens now, if anything. It begins after ``after_s`` seconds without anybody; 0 is never.
+
+        It also begins at once when the mirror goes ``blind``, and ends when it no longer is: it has lost its
+        camera. Meanwhile :meth:`wake` ends it, too.
+        """
+        was_blind, self._blind = self._blind, blind
+        if after_s == 0 or (was_blind and not blind):
+            return self.wake(now)
+        if blind:
+            if was_blind or self.active:
+                return None
+            return self._begin()
+        if somebody:
             return self.wake(now)
         if self.active or now - self._empty_since_s < after_s:
             return None
+        return self._begin()
+
+    def _begin(self) -> Literal["begin"]:
         self.active = True
         self.times += 1
         return "begin"

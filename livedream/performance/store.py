@@ -83,11 +83,13 @@ class Performance:
         """The settings that are played now."""
         return self.played.settings
 
-    def step(self, now: float, somebody: bool | None, motion: float = 1.0) -> list[News]:
+    def step(
+        self, now: float, somebody: bool | None, motion: float = 1.0, *, blind: bool = False
+    ) -> list[News]:
         """Play on to ``now``; returns what the operator should read.
 
         ``somebody`` is whether a visitor is there, None where nobody looks for visitors; ``motion`` is the
-        fraction (0..1) of them that moves.
+        fraction (0..1) of them that moves. ``blind``: the camera that looked for them is lost.
         """
         found, told = self._files.results()
         news, self._news = self._news + told, []
@@ -95,7 +97,8 @@ class Performance:
             self._state = self._state.with_networks(one.networks)
             news += self._recall(one.scene, one.asked, one.origin, now)
         self._somebody = bool(somebody)
-        match self.attract.step(now, somebody is not False, self._state.settings.attract_after_s):
+        after_s = self._state.settings.attract_after_s
+        match self.attract.step(now, somebody is not False, after_s, blind=blind):
             case "begin" if not self._moods.has("alone"):
                 self._mirrored = self._state.settings
                 self._files.read(None, "attract")

@@ -154,7 +154,8 @@ class Mirror:
         """Let scenes, fades and visitors change the settings."""
         picture = self._picture
         self._feeds.listen(now)
-        for text, alarm in self._performance.step(now, picture.somebody, picture.presence.motion):
+        seen = picture.somebody, picture.presence.motion
+        for text, alarm in self._performance.step(now, *seen, blind=self._feeds.source.lost):
             self._bulletin.say(text, now, alarm=alarm)
         self._order()
 

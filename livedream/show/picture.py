@@ -60,7 +60,7 @@ class Picture:
         if frame is not None:
             self.frame = frame
             self._composer.see(frame.array, frame.index, self.aspect, frame.time_s)
-            if self._composer.grey is not None:
+            if self._composer.grey is not None and not self._feeds.source.fallback:  # clouds are no room
                 self.presence.see(self._composer.grey, frame.time_s)
         return frame is not None or residual is not None
 

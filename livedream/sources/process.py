@@ -12,20 +12,31 @@ from msgspec import structs
 from livedream.errors import SourceError
 from livedream.frame import Image
 from livedream.ipc.child import set_up_child
-from livedream.ipc.mailbox import Sender
+from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
-from livedream.sources.clouds import CLOUDS_FPS, Clouds
-from livedream.sources.reader import STILL_S, Reader, Watch
+from livedream.sources.clouds import CLOUDS_FPS
+from livedream.sources.fallback import Fallback
+from livedream.sources.reader import Reader
 from livedream.sources.source import fitted, public_name, size_within
 from livedream.sources.spec import SourceSpec, open_source, parse_spec
+from livedream.sources.watch import Watch
 from livedream.timing import Pacer, RateMeter
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
-#: A driver that has not answered for this long never will: only a new process helps.
-STALLED_S = 10.0
+#: A driver that has not answered for this long never will, when it opens a device and when it reads: only a
+#: new process helps. A camera sends frames all the time; a stream ends its own reads after 5 s.
+OPEN_STALLED_S, STALLED_S = 10.0, {"camera": 4.0, "stream": 10.0}
+#: What the show says while the source is lost, by the end of :attr:`Watch.fault`.
+_WORDS = {
+    "unplugged": "is unplugged; showing clouds until it returns",
+    "lost": "lost; showing clouds until it returns",
+    "hung": "does not answer; showing clouds until it does",
+    "frozen": "is frozen; showing clouds until it moves",
+    "black": "shows only black; showing clouds until there is light",
+}
 
 
 def run_source(spec: str, frames: str, status: str, log_level: int = logging.WARNING) -> None:
@@ -66,16 +77,16 @@ class Feed:
         self._sender: Sender[SourceStatus] = Sender(status)
         self._live = asked.kind in ("camera", "stream")
         self._last = reader.frame
-        self._clouds: Clouds | None = None
         self._pacer = Pacer(CLOUDS_FPS)
-        previous = frames.read()  # from the process before this one, which had to be killed
-        self._index = 0 if previous is None else previous.index + 1
-        # The picture has stood still since then: show clouds immediately.
-        patient_since_s = now if previous is None or not self._live else now - Watch.OPEN_S
-        self._watch = Watch(patient_since_s, still_s=STILL_S.get(asked.kind))
+        # From the process before this one, which died or had to be killed.
+        picture, before = frames.read(), Receiver(status, SourceStatus).newer() or SourceStatus()
+        self._index = 0 if picture is None else picture.index + 1
+        seen = picture is not None and (before.lost or not before.fallback)
+        self._watch = Watch(now, asked.kind, seen=seen, counts=before.fault_kinds)
+        self._fallback = Fallback(None if picture is None else picture.array)
         self._rate = RateMeter()
         self._size = (0, 0)
-        self._fallback = False
+        self._fault = ""
         self._reported: SourceStatus | None = None
         self._reported_s = 0.0
         self._beats = 0
@@ -85,7 +96,8 @@ class Feed:
         seen = 0
         while self.step(time.monotonic()):
             now = time.monotonic()
-            seen = self._reader.wait(seen, self._pacer.wait_s(now) if self._fallback else HEARTBEAT_S / 2)
+            clouds = self._fallback.weight(now) > 0 or self._watch.fault
+            seen = self._reader.wait(seen, self._pacer.wait_s(now) if clouds else HEARTBEAT_S / 2)
 
     def step(self, now: float) -> bool:
         """Publish what is due at ``now`` without waiting; False when the source failed at the start."""
@@ -93,44 +105,54 @@ class Feed:
         if self._kind == "video" and reader.opened and reader.opened.fps:
             watch.frame_s = max(2.0, 3.0 / reader.opened.fps)  # a slide show is not a lost video
         frame, error = reader.frame, reader.error
-        if frame is not None and frame is not self._last:
+        fresh = frame is not None and frame is not self._last
+        if frame is not None and fresh:
             self._last = frame
-            if watch.saw(frame.image, now):
-                self._publish(frame.image, frame.time_s, now)
-            else:
+            if not watch.saw(frame.image, now):
                 reader.reopen()
         if error is not None and not self._live and not self._frames.seq:
             self.report_failure(error)
             return False
-        lost = watch.lost(now, failed=error is not None)
-        if lost != self._fallback:
-            self._fallback = lost
+        lost = watch.lost(now, failed=error is not None, absent=reader.absent)
+        if watch.fault != self._fault:
+            self._fault = watch.fault
             if lost:
                 log.warning("%s (%s)", self._message(), error or "no answer")
             else:
                 log.info("showing %s", self._name())
+        self._fallback.turn(lost, now)
         if lost and self._pacer.due(now):
-            if self._clouds is None:
-                self._clouds = Clouds()
-            # By the clock that all processes share, so the sky does not jump when this process is replaced.
-            self._publish(self._clouds.image(now), now, now)
+            self._publish(self._fallback.image(now), now, now)
+        elif frame is not None and fresh and watch.alive:
+            self._publish(self._fallback.over(frame.image, now), frame.time_s, now)
         self._report(now)
         return True
 
     def status(self, now: float) -> SourceStatus:
         """What the show needs to know; see :class:`livedream.ipc.protocol.SourceStatus`."""
+        watch = self._watch
+        fallback = bool(watch.fault) or self._fallback.weight(now) > 0
         return SourceStatus(
             phase="running",
             progress=self._beats,
-            source="clouds" if self._fallback else self._name(),
-            kind="clouds" if self._fallback else self._kind,
+            source="clouds" if fallback else self._name(),
+            kind="clouds" if fallback else self._kind,
             size=self._size,
             fps=round(self._rate.rate(now), 2),
-            fallback=self._fallback,
-            message=self._message() if self._fallback else "",
-            stalled=self._live and self._reader.busy_s(now) > STALLED_S,
-            faults=self._watch.faults,
+            fallback=fallback,
+            message=self._message() if watch.fault else "",
+            stalled=self._stalled(now),
+            lost=watch.seen and bool(watch.fault),
+            fault=watch.fault,
+            fault_kinds=watch.counts,
+            faults=watch.faults,
         )
+
+    def _stalled(self, now: float) -> bool:
+        patience_s = STALLED_S.get(self._kind)
+        if patience_s is not None and self._reader.opening:
+            patience_s = OPEN_STALLED_S
+        return patience_s is not None and self._reader.busy_s(now) > patience_s
 
     def report_failure(self, error: str) -> None:
         """Report that the source failed at the start."""
@@ -159,8 +181,9 @@ class Feed:
         return self._reader.opened.name if self._reader.opened is not None else self._asked_name
 
     def _message(self) -> str:
-        if self._watch.seen:
-            return f"{self._name()} lost; showing clouds until it returns"
+        what = self._watch.fault.rpartition(" ")[2]
+        if what in _WORDS:
+            return f"{self._name()} {_WORDS[what]}"
         if self._kind == "camera":
             return "no camera; showing clouds until one appears"
         return "no image yet; showing clouds until there is one"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from livedream.errors import SourceError
 from livedream.frame import MAX_FRAME_BYTES, Array, Frame, Image, resize
 from livedream.resource import Resource
 
@@ -21,6 +22,10 @@ Sleep = Callable[[float], None]
 
 #: What a user may ask for: the end of an error message.
 POSSIBLE = "a camera (0, 1, /dev/video0), clouds, a video, a photo, http://… or rtsp://…"
+
+
+class AbsentError(SourceError):
+    """The device of a source is not there at the moment."""
 
 
 class Source(Resource):

@@ -309,3 +309,31 @@ def test_controls_find_the_show_on_the_desk(rig):
     assert view.settings.steps == 7
     assert view.status["display_fps"] > 0
     assert "patterns" in view.lists["layer"]
+
+
+def test_a_lost_camera_leads_into_the_attract_dream_and_is_back_with_it(rig):
+    show = rig()
+    show.run(1.0)
+    lost = SourceStatus(phase="running", kind="clouds", fallback=True, lost=True)
+    show.feeds.source, camera = lost, show.feeds.source
+    for _ in range(1000):
+        show.run(0.1)
+        if not show.performance.busy:  # the scene is read on a thread
+            break
+    show.run(0.1)
+    assert show.performance.attract.active
+    assert show.performance.wanted.feedback == 1
+    show.feeds.source = camera
+    show.run(1.0)
+    assert not show.performance.attract.active
+    assert show.performance.settings.feedback == 0
+
+
+def test_clouds_in_place_of_a_camera_are_not_learnt_as_its_room(rig):
+    show = rig()
+    show.run(1.0)
+    assert show.mirror._picture.presence.learnt_s > 0
+    show.feeds.source = SourceStatus(kind="clouds", fallback=True)
+    before = show.mirror._picture.presence.learnt_s
+    show.run(1.0)
+    assert show.mirror._picture.presence.learnt_s == before

@@ -18,6 +18,7 @@ from livedream.frame import Frame
 from livedream.ipc.mailbox import Receiver
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
+from livedream.sources.fallback import AWAY_S, BACK_S
 from livedream.sources.process import Feed, run_source
 from livedream.sources.spec import parse_spec
 from tests.sources.videos import frame_number, make_video
@@ -32,6 +33,7 @@ class FakeReader:
     def __init__(self):
         self.frame = self.opened = self.error = None
         self.busy = 0.0
+        self.absent = self.opening = False
         self.reopened = 0
         self.taken = 0
 
@@ -82,6 +84,15 @@ class Stage:
         self.state = self.received.newer() or self.state
         return self.state, value
 
+    def play(self, now, seconds, image=None):
+        """Frames at 30 Hz for some seconds; the state, and the last value that was published."""
+        last = None
+        for n in range(round(seconds * 30)):
+            self.reader.take(now + n / 30, image)
+            state, value = self.step(now + n / 30)
+            last = value or last
+        return state, last
+
 
 def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
     stage = stage("auto")
@@ -93,64 +104,101 @@ def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
     assert (state.source, state.kind, state.fallback) == ("clouds", "clouds", True)
     assert state.message == "no camera; showing clouds until one appears"
     assert state.size == (1280, 720)
-    assert state.faults == 0
+    assert (state.faults, state.lost, state.fault) == (0, False, "camera missing")
     assert stage.step(START_S + 0.06)[1] is None  # thirty a second, not more
     assert stage.step(START_S + 0.09)[1] is not None
     stage.reader.take(START_S + 0.095)
     state, value = stage.step(START_S + 0.1)
     assert value.time_s == START_S + 0.095
-    assert (state.source, state.kind, state.size) == ("camera 0", "camera", (64, 48))
-    assert (state.fallback, state.message, state.error) == (False, "", "")
-    assert stage.indices == [0, 1, 2]
+    assert (state.size, state.fault, state.message, state.error) == ((64, 48), "", "", "")
+    state, value = stage.play(START_S + 0.2, BACK_S + 0.1)
+    assert np.array_equal(value.array, stage.reader.frame.image)
+    assert (state.source, state.kind, state.fallback) == ("camera 0", "camera", False)
+    assert stage.indices == list(range(len(stage.indices)))
 
 
-def test_a_camera_that_does_not_answer_gives_clouds_and_then_calls_for_help(stage):
+@pytest.mark.parametrize(("opening", "patience_s"), [(False, 4.0), (True, 10.0)])
+def test_a_camera_that_does_not_answer_gives_clouds_and_then_calls_for_help(stage, opening, patience_s):
     stage = stage()
+    stage.reader.opening = opening
     stage.reader.busy = 1.4
     assert stage.step(START_S + 1.4)[1] is None
     stage.reader.busy = 1.5
-    state, value = stage.step(START_S + 1.5)
-    assert value is not None
-    assert not state.stalled
-    stage.reader.busy = 10.1
-    assert stage.step(START_S + 10.1)[0].stalled
+    assert stage.step(START_S + 1.5)[1] is not None
+    stage.reader.busy = patience_s
+    assert not stage.step(START_S + patience_s)[0].stalled
+    stage.reader.busy = patience_s + 0.1
+    assert stage.step(START_S + patience_s + 0.1)[0].stalled
 
 
-def test_a_lost_camera_is_replaced_after_two_seconds_and_back_at_once(stage):
+def test_a_lost_camera_dissolves_into_clouds_of_its_size_and_back(stage):
     stage = stage()
-    now = START_S
-    for n in range(30):
-        now = START_S + n / 30
-        stage.reader.take(now)
-        state, _ = stage.step(now)
-    assert state.fps == pytest.approx(30, rel=0.01)
-    stage.reader.error = "camera 0 gives no picture"
-    assert stage.step(now + 1.9)[1] is None
-    state, value = stage.step(now + 2.0)
-    assert value is not None
-    assert state.message == "camera 0 lost; showing clouds until it returns"
-    assert state.faults == 1
-    stage.reader.take(now + 3.0)
-    state, _ = stage.step(now + 3.001)
+    state, _ = stage.play(START_S, 1.0)
+    assert state.fps == pytest.approx(30, rel=0.05)
+    now = START_S + 1.0
+    stage.reader.error, stage.reader.absent = "camera 0 does not exist", True
+    assert stage.step(now + 1.4)[1] is None
+    last = stage.reader.frame.image
+    changes = []
+    for n in range(75):
+        state, value = stage.step(now + 1.5 + n / 30)
+        if value is not None:
+            assert value.array.shape == last.shape
+            changes.append(np.abs(value.array.astype(int) - last).mean())
+    assert state.message == "camera 0 is unplugged; showing clouds until it returns"
+    assert (state.fault, state.lost, state.kind) == ("camera unplugged", True, "clouds")
+    assert state.fault_kinds == {"camera unplugged": 1}
+    assert changes[0] < 1
+    assert np.argmax(np.array(changes) > 0.95 * changes[-1]) > AWAY_S * 30 / 2
+    assert np.diff(changes).max() < changes[-1] / 15  # no jump
+    stage.reader.absent = False
+    state, _ = stage.play(now + 5.0, 0.4)
+    assert state.fault == "camera unplugged"  # one frame may be its last
+    state, value = stage.play(now + 5.4, 0.2)
+    assert (state.fault, state.lost, state.fallback) == ("", False, True)  # clouds are still to be seen
+    state, value = stage.play(now + 5.6, BACK_S)
+    assert np.array_equal(value.array, stage.reader.frame.image)
     assert (state.fallback, state.source, state.faults) == (False, "camera 0", 1)
-    assert stage.indices == list(range(32))
+    assert stage.indices == list(range(len(stage.indices)))
 
 
 def test_a_frozen_camera_is_opened_again_and_not_believed(stage):
     stage = stage()
     still = GREY.copy()
-    for n in range(50):
-        stage.reader.take(START_S + n / 10, still)
-        state, _ = stage.step(START_S + n / 10)
-    assert not state.fallback
-    stage.reader.take(START_S + 5.0, still)
-    state, value = stage.step(START_S + 5.0)
-    assert state.fallback
-    assert state.faults == 1
-    assert value.array.shape == (720, 1280, 3)
+    stage.play(START_S, 4.0, still)
+    stage.reader.take(START_S + 4.0, still)
+    state, value = stage.step(START_S + 4.0)
+    assert (state.fault, state.faults) == ("camera frozen", 1)
+    assert state.message == "camera 0 is frozen; showing clouds until it moves"
+    assert value.array.shape == still.shape
     assert stage.reader.reopened == 1
-    stage.reader.take(START_S + 7.0)
-    assert not stage.step(START_S + 7.0)[0].fallback
+    state, _ = stage.play(START_S + 5.0, 3.0)
+    assert not state.fallback
+
+
+def test_a_camera_that_shows_black_gives_way_to_clouds_until_there_is_light(stage):
+    stage = stage()
+    stage.play(START_S, 1.0)
+    state, value = stage.play(START_S + 1.0, 6.5, GREY * 0)
+    assert state.message == "camera 0 shows only black; showing clouds until there is light"
+    assert (state.fault, state.kind) == ("camera black", "clouds")
+    assert value.array.mean() > 50
+    assert stage.play(START_S + 7.5, 2.0)[0].fault == ""
+    assert stage.reader.reopened == 0
+
+
+def test_a_new_process_counts_on_and_dissolves_from_the_last_picture(stage):
+    stage = stage()
+    stage.play(START_S, 1.0)
+    stage.reader.error = "no frame"
+    stage.step(START_S + 3.0)
+    stage.play(START_S + 4.0, 3.0)
+    last = stage.reader.frame.image
+    stage.reader = FakeReader()
+    stage.feed = Feed(parse_spec("0"), stage.reader, stage.frames, stage.status, now=START_S + 8.0)
+    state, value = stage.step(START_S + 8.0)
+    assert np.abs(value.array.astype(int) - last).max() <= 1
+    assert (state.lost, state.fault_kinds) == (True, {"camera lost": 1})
 
 
 def test_a_photo_stands_still_and_is_no_frozen_camera(stage, tmp_path):
@@ -181,8 +229,7 @@ def test_a_video_that_fails_later_gives_way_to_clouds_and_comes_back(stage, tmp_
     state, _ = stage.step(START_S + 2.0)
     assert stage.goes_on
     assert state.message == "video.mp4 lost; showing clouds until it returns"
-    stage.reader.take(START_S + 4.0, name="video.mp4")
-    assert stage.step(START_S + 4.0)[0].kind == "video"
+    assert not stage.play(START_S + 4.0, 1.0)[0].lost
 
 
 def test_a_video_that_fails_after_clouds_were_shown_is_waited_for(stage, tmp_path):
@@ -205,6 +252,11 @@ def test_pictures_too_large_for_the_slot_are_scaled_down(stage):
         assert (state.kind, state.size) == ("clouds", (320, 180))
         stage.reader.take(START_S + 1.6)  # small enough
         assert stage.step(START_S + 1.6)[1].array.shape == GREY.shape
+        wide = np.full((700, 64, 3), 90, np.uint8)  # suddenly another size, and another
+        for n, image in enumerate([wide, GREY[:1, :1], np.full((2, 6000, 3), 90, np.uint8), GREY]):
+            stage.reader.take(START_S + 4.0 + n / 10, image)
+            _, value = stage.step(START_S + 4.0 + n / 10)
+        assert value.array.shape == GREY.shape
 
 
 def test_the_heart_beats_when_nothing_changes_and_changes_are_told_at_once(stage):
@@ -226,10 +278,9 @@ def test_after_a_killed_process_the_numbers_go_on_with_clouds_at_once(stage):
     stage.feed = Feed(parse_spec("0"), stage.reader, stage.frames, stage.status, now=START_S)
     state, _ = stage.step(START_S)
     assert state.fallback
-    stage.reader.take(START_S + 0.1)
-    state, _ = stage.step(START_S + 0.1)
+    state, _ = stage.play(START_S + 0.1, 3.0)
     assert (state.fallback, state.faults) == (False, 0)
-    assert stage.indices == [42, 43]
+    assert stage.indices == list(range(42, 42 + len(stage.indices)))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The watch decides by the clock alone; the reader never gives up and never blocks its caller."""
+"""The reader never gives up and never blocks its caller."""
 
 import logging
 import threading
@@ -9,8 +9,9 @@ import pytest
 from livedream.errors import SourceError
 from livedream.frame import Frame
 from livedream.sources.camera import Camera
-from livedream.sources.reader import STILL_S, Backoff, Reader, Watch
-from livedream.sources.source import Source
+from livedream.sources.reader import Backoff, Reader
+from livedream.sources.source import AbsentError, Source
+from livedream.sources.watch import Watch
 from tests.sources.cameras import FakeCapture
 
 GREY = np.full((32, 32, 3), 90, np.uint8)
@@ -20,72 +21,31 @@ def noisy(n):
     return GREY + np.uint8(n % 100)
 
 
-def test_patience_before_the_first_frame():
-    watch = Watch(100.0)
-    assert not watch.lost(101.4)
-    assert watch.lost(101.5)
-    assert watch.faults == 0  # what was never there was not lost
-
-
-def test_a_failure_means_lost_before_the_first_frame_but_not_later():
-    watch = Watch(100.0)
-    assert watch.lost(100.1, failed=True)
-    assert watch.saw(GREY, 100.2)
-    assert not watch.lost(102.1, failed=True)
-    assert watch.lost(102.2, failed=True)
-
-
-def test_two_seconds_without_a_frame_mean_lost_until_the_next_frame():
-    watch = Watch(0.0)
-    for loss in (1, 2):
-        assert watch.saw(GREY, 10.0 * loss)
-        assert not watch.lost(10.0 * loss + 1.9)
-        assert watch.lost(10.0 * loss + 2.0)
-        assert watch.lost(10.0 * loss + 5.0)
-        assert watch.faults == loss
-    assert watch.saw(GREY, 30.0)
-    assert not watch.lost(30.0)
-
-
-def test_a_frozen_camera_is_lost_until_its_image_changes():
-    watch = Watch(0.0, still_s=5.0)
-    for n in range(30):
-        assert watch.saw(noisy(n), n / 30)
-    assert watch.saw(noisy(29), 5.9)
-    assert not watch.saw(noisy(29), 6.0)
-    assert watch.lost(6.0)
-    assert not watch.saw(noisy(29), 8.0)  # the same after it was reopened
-    assert watch.lost(8.0)
-    assert watch.saw(noisy(30), 8.1)
-    assert not watch.lost(8.1)
-    assert watch.faults == 1
-
-
-def test_a_photo_may_be_still():
-    watch = Watch(0.0)
-    assert all(watch.saw(GREY, n) for n in range(100))
-    assert watch.faults == 0
-
-
-def test_a_stream_may_repeat_a_frame_for_longer_than_a_camera_but_not_forever():
-    watch = Watch(0.0, still_s=STILL_S["stream"])
-    assert watch.saw(GREY, 0.0)
-    assert watch.saw(GREY, STILL_S["camera"] + 1)
-    assert watch.saw(GREY, 29.9)
-    assert not watch.saw(GREY, 30.0)
-    assert watch.lost(30.0)
-    assert watch.saw(noisy(1), 31.0)
-
-
-def test_retries_back_off_from_half_a_second_to_five_and_start_over_after_a_healthy_run():
+def test_retries_back_off_from_half_a_second_to_two_and_start_over_after_a_healthy_run():
     backoff = Backoff()
-    assert [backoff.delay_s(ran_s=0.0) for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    assert backoff.delay_s(ran_s=0.2) == 5.0  # a source that only flickers is not healthy
+    assert [backoff.delay_s(ran_s=0.0) for _ in range(6)] == [0.5, 1.0, 2.0, 2.0, 2.0, 2.0]
+    assert backoff.delay_s(ran_s=0.2) == 2.0  # a source that only flickers is not healthy
     assert [backoff.delay_s(ran_s=60.0), backoff.delay_s(ran_s=0.0)] == [0.5, 1.0]
 
 
 def test_the_first_retry_comes_before_the_source_counts_as_lost():
-    assert Backoff().delay_s(ran_s=60.0) < Watch(0.0).frame_s
+    assert Backoff().delay_s(ran_s=60.0) < Watch(0.0, "camera").frame_s
+
+
+def test_a_device_that_is_not_there_is_looked_for_at_the_first_interval(monkeypatch):
+    def open_():
+        raise AbsentError("unplugged")
+
+    def wait(delay_s):
+        waits.append(delay_s)
+        if len(waits) == 5:
+            reader.stop()
+
+    reader, waits = Reader(open_, retry_s=0.25), []
+    monkeypatch.setattr(reader._stop, "wait", wait)
+    reader._run()
+    assert waits == [0.25] * 5
+    assert reader.absent
 
 
 class Script(Source):
