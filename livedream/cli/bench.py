@@ -9,7 +9,7 @@ from livedream.cli.parser import Parser, checked
 from livedream.errors import UsageError, quoted
 from livedream.files import replace_file, require_writable
 from livedream.frame import LARGEST_SIDE_PX, SMALLEST_SIDE_PX
-from livedream.ipc.child import configure_logging
+from livedream.logs import configure_logging
 
 _EPILOG = """\
 Of eager: how many times as fast as plain PyTorch in fp32. Of ceiling: the fraction of this machine's own

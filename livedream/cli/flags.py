@@ -11,7 +11,8 @@ from typing import Any
 from livedream.cli.parser import checked, folder
 from livedream.errors import UsageError
 from livedream.extras import require_installed
-from livedream.ipc.child import configure_logging
+from livedream.files import require_writable
+from livedream.logs import configure_logging
 from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
 from livedream.specs import Command
@@ -105,8 +106,10 @@ def require_backend(found: argparse.Namespace) -> None:
         require_installed(package, f"--backend {found.backend}")
 
 
-def start_logging(found: argparse.Namespace) -> int:
-    """Log as ``--verbose`` asks; the level."""
+def start_logging(found: argparse.Namespace, file: Path | None = None) -> int:
+    """Log as ``--verbose`` asks, and to ``file``; the level. Raises ``OutputError``."""
     level = logging.DEBUG if found.verbose else logging.INFO
-    configure_logging("show", level)
+    if file is not None:
+        require_writable(file)
+    configure_logging("show", level, file, rotates=True)
     return level

@@ -16,6 +16,7 @@ from livedream.cli.flags import (
 )
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
 from livedream.errors import UsageError
+from livedream.files import require_different
 from livedream.hours import parse_hours
 from livedream.settings import Settings
 from livedream.show.options import RENDERERS, MirrorOptions
@@ -92,6 +93,12 @@ def mirror_parser() -> Parser:
     add("--duration", type=seconds, metavar="S", help="end after S seconds with the dream")
     add("--stats", type=Path, metavar="OUT.json", help="write rates, latency and memory at the end")
     add(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="also log to this file, as JSON lines; moved aside at 10 MB, 60 MB at most",
+    )
+    add(
         "--hours",
         type=checked(parse_hours),
         metavar="HOURS",
@@ -117,7 +124,8 @@ def mirror_command(words: list[str], started_s: float) -> None:
         raise UsageError(
             "--record with --hours would replace each day's recording by the next; possible: key R"
         )
-    level = start_logging(found)
+    require_different(found.source, found.log, found.record, found.snapshot, found.stats)
+    level = start_logging(found, found.log)
     from livedream.show.resume import state_path
     from livedream.show.run import run_mirror
 

@@ -5,11 +5,14 @@ Nothing heavy is imported here: this process stays beside the mirror for weeks.
 
 from __future__ import annotations
 
+import argparse
 import logging
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from livedream.cli.parser import Parser
 from livedream.errors import UsageError
+from livedream.logs import configure_logging
 from livedream.watch.watcher import Watcher
 
 _OTHERS = ("render", "models", "scenes", "doctor", "latency", "bench", "service", "watch")
@@ -35,12 +38,17 @@ def watch_command(words: list[str]) -> None:
         raise UsageError(
             f"livedream watch is for the mirror, not for {options[0]}; see livedream watch --help"
         )
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s watch: %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-    )
+    configure_logging("watch", logging.INFO, _own(options).log)
     code = Watcher([*options, "--resume"]).run()
     if code:
         raise SystemExit(code)
+
+
+def _own(options: Sequence[str]) -> argparse.Namespace:
+    """What of the mirror's options is for the watcher, too. Mistakes in them are the mirror's to report."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--log", type=Path)
+    try:
+        return parser.parse_known_args(options)[0]
+    except UsageError:
+        return parser.parse_args([])

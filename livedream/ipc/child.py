@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import multiprocessing
 import os
 import signal
@@ -13,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
+
+from livedream.logs import configure_logging
 
 #: Signals that a person or a terminal sends to a whole group of processes: only the parent handles them.
 GROUP_SIGNALS = tuple(
@@ -43,17 +44,6 @@ def set_up_child(name: str, log_level: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     threading.Thread(target=_watch_parent, name="parent watch", daemon=True).start()
-
-
-def configure_logging(name: str, level: int) -> None:
-    """Log to the standard error, each line with date, time and the process's name."""
-    logging.basicConfig(
-        level=level,
-        stream=sys.stderr,
-        format=f"%(asctime)s {name}: %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        force=True,
-    )
 
 
 #: Of Linux: the signal that a process gets when the thread that started it dies.

@@ -166,7 +166,9 @@ def test_a_killed_dream_and_a_killed_camera_come_back_while_the_picture_goes_on(
     said = mirror.communicate(timeout=30)[1]
     for who in ("camera", "dream"):
         assert said.count(f"{who} ended with exit code -9") == 1, said
-    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d show: dream ended", said, re.MULTILINE), said
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d show: dream ended", said, re.MULTILINE), (
+        said
+    )
 
 
 def test_closing_the_terminal_ends_everything_and_leaves_no_shared_memory(running):
