@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any, Literal
 
@@ -33,10 +34,16 @@ def number(
 
 
 def text(
-    default: str, values: str, help: str, scope: Scope = "scene", used_by: tuple[Command, ...] = ALL
+    default: str,
+    values: str,
+    help: str,
+    scope: Scope = "scene",
+    used_by: tuple[Command, ...] = ALL,
+    group: Group = "dream",
+    verify: Callable[[str], object] | None = None,
 ) -> Any:
-    """A text; ``values`` says in words what it may be."""
-    data = {"help": help, "group": "dream", "scope": scope, "values": values}
+    """A text; ``values`` says in words what it may be, and ``verify`` raises ``UsageError`` for any other."""
+    data = {"help": help, "group": group, "scope": scope, "values": values, "verify": verify}
     return field(default=default, metadata=data | {"used_by": used_by})
 
 

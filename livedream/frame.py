@@ -36,6 +36,16 @@ class Frame:
     time_s: float
 
 
+@dataclass(frozen=True)
+class Turn:
+    """How a screen hangs: pictures are turned over (left to right, top to bottom), then turned clockwise by
+    ``rotate``: 0, 90, 180 or 270 degrees."""
+
+    rotate: int = 0
+    flip_x: bool = False
+    flip_y: bool = False
+
+
 def crop_to_aspect(image: Array, aspect: float | None) -> Array:
     """The largest centred crop of ``image`` (H, W, …) with this width / height, as a view.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from livedream.errors import UsageError
 from livedream.fields import ALL, EVERYWHERE, LIVE, choice, number, text
+from livedream.projection_settings import ProjectionSettings
 from livedream.specs import Spec
 
 #: Words that look like themselves on a person, each unlike the one before.
@@ -25,7 +26,7 @@ WORD_SETTINGS = ("dream_of", "dream_to", "word_walk", "surprise")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ProjectionSettings):
     """One snapshot of every setting. Immutable; ``settings.replace(steps=3)`` makes the next one.
 
     Raises ``UsageError`` (setting, value found, values possible) when a value is of the wrong kind or
@@ -270,9 +271,10 @@ class Settings:
 
 def _specs() -> dict[str, Spec]:
     kinds: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+    inherited = [f.name for f in dataclasses.fields(ProjectionSettings)]  # which a reader wants last
     return {
         f.name: Spec(name=f.name, kind=kinds[str(f.type)], default=f.default, **f.metadata)
-        for f in dataclasses.fields(Settings)
+        for f in sorted(dataclasses.fields(Settings), key=lambda f: f.name in inherited)
     }
 
 

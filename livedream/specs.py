@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,9 +23,9 @@ Command = Literal["mirror", "render", "classic"]
 class Spec:
     """What one setting may be: its type, range or choices, step of a control, unit and help.
 
-    ``values`` says in words what a text may be. ``curve`` is how a control's 0..1 is laid over the range:
-    ``log`` gives equal ratios equal room. ``zero`` is the word for a value of 0 that is not in the range:
-    ``auto``, which lies below the range on a control.
+    ``values`` says in words what a text may be; ``verify`` raises ``UsageError`` for any other. ``curve`` is
+    how a control's 0..1 is laid over the range: ``log`` gives equal ratios equal room. ``zero`` is the word
+    for a value of 0 that is not in the range: ``auto``, which lies below the range on a control.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Spec:
     values: str = ""
     curve: Literal["linear", "log"] = "linear"
     zero: str = ""
+    verify: Callable[[Any], object] | None = None
 
     @property
     def flag(self) -> str:
@@ -85,6 +86,8 @@ class Spec:
             ok = self.minimum <= value <= self.maximum  # NaN fails this too
         if not ok:
             raise UsageError(f"setting {self.name}: invalid value {quoted(value)}: expected {self.possible}")
+        if self.verify is not None:
+            self.verify(value)
         return float(value) if self.kind is float else value
 
     def parse(self, text: str) -> Any:

@@ -168,5 +168,5 @@ def test_the_example_of_a_network_prints_the_table_of_its_layers(capsys):
 def test_the_example_of_a_setting_holds():
     spec = run_example("Add a setting")["spec"]
     assert spec.name not in SPECS, "it is one by now: take another example"
-    with pytest.raises(UsageError, match="gamma"):
+    with pytest.raises(UsageError, match="contrast"):
         spec.check(3.0)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ import msgspec
 
 from livedream.errors import OutputError
 from livedream.files import require_different, require_writable
-from livedream.frame import Array, Image
+from livedream.frame import Array, Image, Turn
 from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
@@ -26,6 +27,8 @@ from livedream.sinks.recorder import Recorder, automatic_path
 from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
+from livedream.stage.projection import Projection
+from livedream.stage.projector import Projector
 from livedream.stage.renderer import Renderer
 from livedream.stage.scene import Scene
 from livedream.web.preview import Preview
@@ -53,7 +56,9 @@ class Outputs(Resource):
             if path is not None:
                 require_writable(path)
         self._options, self._vitals = options, vitals
-        self._rotate, self._full_screen = settings.rotate, options.full_screen
+        self._full_screen = options.full_screen
+        self._turn, self._projector = _turn(settings), Projector()
+        self._projector.projection = Projection.of(settings)
         self._renderer = options.renderer
         self._now = 0.0
         self._sinks = Sinks()
@@ -93,9 +98,10 @@ class Outputs(Resource):
             full_screen=self._full_screen,
             display=self._options.display,
             size=self._options.size,
-            rotate=self._rotate,
+            turn=self._turn,
             renderer=self._renderer,
-            painter=Renderer,
+            painter=partial(Renderer, projector=self._projector),
+            projector=self._projector,
         )
         self._window_changed = True
         return self._window
@@ -201,8 +207,12 @@ class Outputs(Resource):
 
     def follow(self, settings: Settings) -> None:
         """Apply the settings that concern the screen."""
-        self._rotate = settings.rotate
-        self._ask_window(lambda window: window.set_rotate(settings.rotate), None)
+        turn, projection = _turn(settings), Projection.of(settings)
+        if (turn, projection) == (self._turn, self._projector.projection):
+            return
+        self._turn, self._projector.projection = turn, projection
+        self._ask_window(lambda window: window.set_turn(turn), None)
+        self._window_changed = True
 
     def toggle_full_screen(self) -> None:
         """Switch between a window and the full screen."""
@@ -303,3 +313,9 @@ class Outputs(Resource):
         wait(self._snapshots)
         self.faults()  # logs what has failed at the very end
         self._window = self._preview = None
+
+
+def _turn(settings: Settings) -> Turn:
+    """How the settings say that the screen hangs."""
+    flip = settings.flip
+    return Turn(settings.rotate, flip in ("horizontal", "both"), flip in ("vertical", "both"))

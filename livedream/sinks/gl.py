@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from livedream.frame import Array, Image
+from livedream.frame import Array, Image, Turn
 from livedream.sinks.presenting import Size
 from livedream.sinks.screens import is_rasteriser
 from livedream.sinks.sdl import GlContext, gl_renderer_name, library
@@ -23,10 +23,10 @@ _rasteriser = ""
 class Painter(Protocol):
     """Draws into the framebuffer that is bound, with a moderngl context of its own."""
 
-    def paint(self, scene: Any, overlay: Array | None, size: Size, rotate: int) -> None:
+    def paint(self, scene: Any, overlay: Array | None, size: Size, turn: Turn) -> None:
         """Draw a scene, or a picture (RGB uint8, (H, W, 3)), as large as fits into ``size``, and ``overlay``.
 
-        ``size`` is that of the framebuffer; ``rotate`` turns everything clockwise. Raises ``OSError`` or
+        ``size`` is that of the framebuffer. Raises ``OSError`` or
         ``moderngl.Error`` when the graphics card fails.
         """
 
@@ -90,13 +90,13 @@ class GlPresenter:
         """The drawing area, as the screen has it."""
         return self._context.size
 
-    def show(self, picture: Image, overlay: Array | None, rotate: int) -> None:
+    def show(self, picture: Image, overlay: Array | None, turn: Turn) -> None:
         """As in :class:`~livedream.sinks.presenting.Presenter`."""
-        self.paint(picture, overlay, rotate)
+        self.paint(picture, overlay, turn)
 
-    def paint(self, scene: Any, overlay: Array | None, rotate: int) -> None:
+    def paint(self, scene: Any, overlay: Array | None, turn: Turn) -> None:
         """Have the painter draw, and flip. Raises what the driver does, ``OSError`` for what it reports."""
-        self._painter.paint(scene, overlay, self.size, rotate)
+        self._painter.paint(scene, overlay, self.size, turn)
         error = self._moderngl.error
         if error != "GL_NO_ERROR":
             raise OSError(f"OpenGL reports {error}")

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from livedream.frame import Array, Image
+from livedream.frame import Array, Image, Turn
 from livedream.sinks import screens
-from livedream.sinks.presenting import Box, Size, fitted, rotated, rotated_box, scaled, upright, visible_part
+from livedream.sinks.presenting import (
+    Box,
+    Size,
+    fitted,
+    scaled,
+    turned,
+    turned_box,
+    upright,
+    visible_part,
+)
 
 if TYPE_CHECKING:
     from pygame._sdl2.video import Texture, Window
@@ -34,7 +43,7 @@ class RendererPresenter:
         self.driver, self.has_vsync = name, name != "software"
         self._renderer = video.Renderer(window, index=index, vsync=self.has_vsync)
         self._picture: tuple[Texture, Array] | None = None
-        self._overlay: tuple[Array, int, Size] | None = None  # what the texture below shows
+        self._overlay: tuple[Array, Turn, Size] | None = None  # what the texture below shows
         self._overlay_texture: tuple[Texture, Box] | None = None
 
     @property
@@ -43,13 +52,13 @@ class RendererPresenter:
         width, height = self._renderer.get_viewport().size
         return max(1, width), max(1, height)
 
-    def show(self, picture: Image, overlay: Array | None, rotate: int) -> None:
+    def show(self, picture: Image, overlay: Array | None, turn: Turn) -> None:
         """As in :class:`~livedream.sinks.presenting.Presenter`."""
         image = picture
-        width, height = upright(self.size, rotate)
+        width, height = upright(self.size, turn.rotate)
         box = fitted(image.shape[1], image.shape[0], width, height)
         if self.driver == "software":
-            image = rotated(scaled(image, box[2], box[3]), rotate)
+            image = turned(scaled(image, box[2], box[3]), turn)
         if self._picture is None or self._picture[1].shape[:2] != image.shape[:2]:
             texture = self._video.Texture(self._renderer, (image.shape[1], image.shape[0]), streaming=True)
             self._picture = texture, np.empty((*image.shape[:2], 4), np.uint8)
@@ -58,35 +67,35 @@ class RendererPresenter:
         cv2.cvtColor(image, cv2.COLOR_RGB2BGRA, dst=bgra)
         texture.update(self._pygame.image.frombuffer(bgra.data, (image.shape[1], image.shape[0]), "BGRA"))
         self._renderer.clear()
-        self._draw(texture, box, rotate)
+        self._draw(texture, box, turn)
         if overlay is not None:
-            self._draw_overlay(overlay, (width, height), rotate)
+            self._draw_overlay(overlay, (width, height), turn)
         self._renderer.present()
 
-    def _draw_overlay(self, overlay: Array, size: Size, rotate: int) -> None:
-        key = (overlay, rotate, size)
+    def _draw_overlay(self, overlay: Array, size: Size, turn: Turn) -> None:
+        key = (overlay, turn, size)
         if self._overlay is None or self._overlay[0] is not overlay or self._overlay[1:] != key[1:]:
             self._overlay, self._overlay_texture = key, None
             found = visible_part(overlay, size)
             if found is not None:
                 part, box = found
                 if self.driver == "software":
-                    part = rotated(scaled(part, box[2], box[3]), rotate)
+                    part = turned(scaled(part, box[2], box[3]), turn)
                 surface = self._pygame.image.frombuffer(part.data, (part.shape[1], part.shape[0]), "RGBA")
                 self._overlay_texture = self._video.Texture.from_surface(self._renderer, surface), box
         if self._overlay_texture is not None:
-            self._draw(*self._overlay_texture, rotate)
+            self._draw(*self._overlay_texture, turn)
 
-    def _draw(self, texture: Texture, box: Box, rotate: int) -> None:
+    def _draw(self, texture: Texture, box: Box, turn: Turn) -> None:
         """Draw a texture into a box (x, y, width, height) of the upright drawing area."""
-        rect = self._pygame.Rect(rotated_box(box, *upright(self.size, rotate), rotate))
-        if self.driver == "software":  # its pixels are rotated already
+        rect = self._pygame.Rect(turned_box(box, *upright(self.size, turn.rotate), turn))
+        if self.driver == "software":  # its pixels are turned already
             texture.draw(dstrect=rect)
             return
         # SDL rotates a rectangle about its centre, so it gets the upright one with the same centre.
         straight = self._pygame.Rect(0, 0, box[2], box[3])
         straight.center = rect.center
-        texture.draw(dstrect=straight, angle=rotate)
+        texture.draw(dstrect=straight, angle=turn.rotate, flip_x=turn.flip_x, flip_y=turn.flip_y)
 
     def forget(self) -> None:
         """As in :class:`~livedream.sinks.presenting.Presenter`."""

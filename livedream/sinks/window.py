@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from livedream.errors import OutputError
-from livedream.frame import Array, Image
+from livedream.frame import Array, Image, Turn
 from livedream.resource import Resource
 from livedream.sinks import gl, sdl_renderer
 from livedream.sinks.port import Stamp
-from livedream.sinks.presenting import Presenter, SurfacePresenter, upright
+from livedream.sinks.presenting import Presenter, Projector, SurfacePresenter, upright
 from livedream.sinks.screens import displays
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 #: Compositing more pixels than this isn't worth its time: a larger screen is filled by scaling.
 _PICTURE_PIXELS = 1920 * 1080
+_UPRIGHT = Turn()
 _CENTRED = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_DISPLAY(0)
 # SDL scancodes of the nine digits above the letters and on the number pad, and of the two keys after P.
 _BY_PLACE = {code + i: str(i + 1) for code in (30, 89) for i in range(9)} | {47: "[", 48: "]"}
@@ -69,11 +70,12 @@ Event = KeyPressed | Closed | Resized | Exposed | FocusLost
 class Window(Resource):
     """A window or the full screen: a :class:`~livedream.sinks.port.Sink` that also reports events.
 
-    ``size`` is (width, height) when not full screen; ``rotate`` turns the picture clockwise by 0, 90, 180 or
-    270 degrees. ``renderer`` is ``gl`` for OpenGL on whatever there is, ``auto`` for OpenGL on a graphics
-    card only, or ``cpu``; OpenGL is used only with a ``painter``, which makes what draws there. Raises
-    ``OutputError`` if there is no screen, no such display, or no window can be opened. OpenGL that fails, now
-    or later, is replaced by drawing on the CPU; ``notices`` says so.
+    ``size`` is (width, height) when not full screen; ``turn`` is how the screen hangs. ``projector`` changes
+    pictures for this screen that were painted on the processor; a ``painter`` has its own. ``renderer`` is
+    ``gl`` for OpenGL on whatever there is, ``auto`` for OpenGL on a graphics card only, or ``cpu``; OpenGL is
+    used only with a ``painter``, which makes what draws there. Raises ``OutputError`` if there is no screen,
+    no such display, or no window can be opened. OpenGL that fails, now or later, is replaced by drawing on
+    the CPU; ``notices`` says so.
     """
 
     name = "window"
@@ -84,10 +86,11 @@ class Window(Resource):
         full_screen: bool,
         display: int = 0,
         size: tuple[int, int] = (1280, 720),
-        rotate: int = 0,
+        turn: Turn = _UPRIGHT,
         title: str = "livedream",
         renderer: str = "auto",
         painter: gl.MakePainter | None = None,
+        projector: Projector | None = None,
     ) -> None:
         screens = displays()
         if not screens:
@@ -106,7 +109,7 @@ class Window(Resource):
         self._pygame, self._video = pygame, video
         self._title, self._display, self._full_screen = title, display, full_screen
         self._windowed_size, self._screen_size = size, screens[display].size
-        self._rotate = rotate
+        self._turn, self._projector = turn, projector
         self._closed = False
         self._held: set[str] = set()
         self._notices: list[str] = []
@@ -195,7 +198,7 @@ class Window(Resource):
     @property
     def output_size(self) -> tuple[int, int]:
         """(width, height) of the drawing area in pixels, upright: the best size for an overlay."""
-        return upright(self._presenter.size, self._rotate)
+        return upright(self._presenter.size, self._turn.rotate)
 
     @property
     def picture_size(self) -> tuple[int, int]:
@@ -213,7 +216,9 @@ class Window(Resource):
         if self._gl is not None:
             self.paint(picture, overlay)
         if self._gl is None:  # and not if that has failed just now
-            self._presenter.show(picture, overlay, self._rotate)
+            if self._projector is not None:
+                picture = self._projector.project(picture, self.picture_size)
+            self._presenter.show(picture, overlay, self._turn)
 
     def paint(self, scene: Any, overlay: Array | None = None) -> None:
         """Have the painter draw ``scene`` and ``overlay``, and flip; only while ``renderer`` is ``gl``.
@@ -223,7 +228,7 @@ class Window(Resource):
         if self._gl is None:
             return
         try:
-            self._gl.paint(scene, overlay, self._rotate)
+            self._gl.paint(scene, overlay, self._turn)
         except Exception as error:  # whatever a driver does: the show goes on
             self._say(f"the graphics card failed: {error or type(error).__name__}; drawing on the CPU")
             self._leave_gl()
@@ -290,9 +295,9 @@ class Window(Resource):
         self._full_screen = full_screen
         self._pygame.mouse.set_visible(not full_screen)
 
-    def set_rotate(self, degrees: int) -> None:
-        """Rotate the picture clockwise by 0, 90, 180 or 270 degrees; ``picture_size`` may change."""
-        self._rotate = degrees
+    def set_turn(self, turn: Turn) -> None:
+        """The screen hangs otherwise from now on; ``picture_size`` may change."""
+        self._turn = turn
 
     def close(self) -> None:
         """Close the window and release the screen. May be called twice."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livedream.frame import Array, Image
+from livedream.frame import Array, Image, Turn
 from livedream.stage import colours, contour_shaders, contours, shaders
-from livedream.stage.composite import picture_size
 from livedream.stage.ink import DARKEST, INK, LIGHTEST, PAPER
 from livedream.stage.painting import SHARPEN, SHARPEN_PX
+from livedream.stage.projection import Projection
+from livedream.stage.projector import Projector, fitted_size, picture_box
 from livedream.stage.scene import Dream, Scene, Size, still
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 #: From the unit square, y down, to the screen of OpenGL, y up; and to the rows of a texture, first row first.
 _TO_SCREEN = np.array([[2, 0, -1], [0, -2, 1], [0, 0, 1]], np.float32)
+_UNTURNED = Turn()
 _TO_TEXTURE = np.array([[2, 0, -1], [0, 2, -1], [0, 0, 1]], np.float32)
-_UNTURNED = np.eye(3, dtype=np.float32)
+#: A mesh is drawn as so many flat cells a side: in HD none is off by more than a tenth of a pixel.
+_CELLS = 48
+#: A warped picture is drawn with so much around it, in its widths, to make its edges smooth.
+_MARGIN = 0.01
 _PROGRAMS = (
     *(shaders.WARP, shaders.TINT, shaders.LAYER, shaders.SHARPEN, shaders.RANGE),
     *(contour_shaders.CONTOUR, contour_shaders.SMOOTH, contour_shaders.AWAY),
@@ -33,10 +38,12 @@ _PROGRAMS = (
 )
 
 
-def turned(degrees: int) -> Array:
-    """The 3×3 matrix that turns the unit square (y down) clockwise by 0, 90, 180 or 270 degrees."""
+def turned(turn: Turn) -> Array:
+    """The 3×3 matrix that turns the unit square (y down) as a screen hangs."""
+    x, y = int(turn.flip_x), int(turn.flip_y)
+    over = np.array([[1 - 2 * x, 0, x], [0, 1 - 2 * y, y], [0, 0, 1]], np.float32)
     quarter = np.array([[0, -1, 1], [1, 0, 0], [0, 0, 1]], np.float32)
-    return np.asarray(np.linalg.matrix_power(quarter, degrees // 90 % 4), np.float32)
+    return np.asarray(np.linalg.matrix_power(quarter, turn.rotate // 90 % 4) @ over, np.float32)
 
 
 def gaussian(radius_px: float) -> list[float]:
@@ -49,16 +56,18 @@ def gaussian(radius_px: float) -> list[float]:
 class Renderer:
     """Draws scenes into whatever framebuffer is bound, with a moderngl context of OpenGL 3.3 or later.
 
-    ``corners`` is a 3×3 matrix from the unit square (y down) to itself, for a projector that hits its wall at
-    an angle; ``gamma`` the exponent of what is shown. Both are the last thing that happens to a picture.
+    The last thing that happens to a picture is what ``projector`` says of its screen.
     """
 
-    def __init__(self, context: moderngl.Context) -> None:
+    def __init__(self, context: moderngl.Context, projector: Projector | None = None) -> None:
         self._context = context
-        self.corners = _UNTURNED
-        self.gamma = 1.0
+        self._projector = projector or Projector()
         programs = [
-            context.program(vertex_shader=shaders.VERTEX, fragment_shader=fragment) for fragment in _PROGRAMS
+            context.program(
+                vertex_shader=shaders.PROJECTED if fragment is shaders.PICTURE else shaders.VERTEX,
+                fragment_shader=fragment,
+            )
+            for fragment in _PROGRAMS
         ]
         self._warp, self._tint, self._layer, self._sharpen, self._range, *rest = programs
         self._contour, self._smooth, self._away, self._steps, self._enlarge, self._bend, *rest = rest
@@ -79,39 +88,53 @@ class Renderer:
         tones = [tuple(level / 255 for level in tone) for tone in (INK, PAPER)]
         self._set(self._picture, tones=tones, tone_limits=(DARKEST / 255, LIGHTEST / 255))
 
-    def paint(self, scene: Scene | Image, overlay: Array | None, size: Size, rotate: int = 0) -> None:
+    def paint(self, scene: Scene | Image, overlay: Array | None, size: Size, turn: Turn = _UNTURNED) -> None:
         """Draw a scene, or a picture (RGB uint8, (H, W, 3)), as large as fits into ``size``, and ``overlay``.
 
-        ``size`` (w, h) is that of the framebuffer; ``rotate`` turns everything clockwise by 0, 90, 180 or 270
-        degrees. ``overlay`` is RGBA uint8 (H, W, 4), uploaded once per array object, laid over everything.
+        ``size`` (w, h) is that of the framebuffer, ``turn`` how its screen hangs. ``overlay`` is RGBA uint8
+        (H, W, 4), uploaded once per array object, laid over the whole screen wherever the picture is on it.
         """
+        target, projection = self._context.fbo, self._projector.projection
+        upright = (size[1], size[0]) if turn.rotate in (90, 270) else size
+        if projection.pattern != "off":
+            scene = self._projector.pattern(upright)
         scene = scene if isinstance(scene, Scene) else still(scene)
-        target = self._context.fbo
-        upright = (size[1], size[0]) if rotate in (90, 270) else size
-        shape = _fitted((scene.image.shape[1], scene.image.shape[0]), upright)
+        visible = scene.image.shape[1], scene.image.shape[0]
+        shape = fitted_size(visible, upright)
         layer = limits = "camera"
         if scene.dream is not None:
             layer, limits = self._draw_layer(scene.dream, shape[0]), "range"
             target.use()
-        width, height = shape if rotate not in (90, 270) else shape[::-1]
-        turn = turned(rotate)
-        place = _TO_SCREEN @ self.corners @ turn
         self._context.disable(self._context.BLEND)
         target.viewport = (0, 0, *size)
         target.clear()
-        left, top = (size[0] - width) // 2, (size[1] - height) // 2
-        target.viewport = (left, size[1] - top - height, width, height)
+        screen = _TO_SCREEN @ turned(turn)
+        self._project(projection, screen, picture_box(visible, upright))
         self._upload("camera", scene.image)
-        self._set(self._picture, place=_matrix(place), size=shape, mirrored=scene.mirror, gamma=self.gamma)
+        self._set(self._picture, size=shape, mirrored=scene.mirror)
         self._set(self._picture, dreams=scene.dream is not None)
         self._set(self._picture, ink=0.0 if scene.dream is None else scene.dream.ink)
-        self._draw(self._picture, camera="camera", layer=layer, range=limits)
-        target.viewport = (0, 0, *size)
+        cells = _CELLS if projection.mesh else 1
+        self._use(self._picture, camera="camera", layer=layer, range=limits)
+        self._arrays[self._picture].render(self._context.TRIANGLES, vertices=6 * cells**2)
         if overlay is not None:
             self._upload("overlay", overlay)
             self._context.enable(self._context.BLEND)
-            self._set(self._overlay, place=_matrix(place))
+            self._set(self._overlay, place=_matrix(screen))
             self._draw(self._overlay, overlay="overlay")
+
+    def _project(self, projection: Projection, screen: Array, box: tuple[float, float, float, float]) -> None:
+        """Say where the picture in ``box`` of the drawing area goes, and how bright it is."""
+        left, top, width, height = box
+        boxed = np.array([[width, 0, left], [0, height, top], [0, 0, 1]], np.float32)
+        place = screen @ projection.matrix.astype(np.float32)
+        self._set(self._picture, box=_matrix(boxed), place=_matrix(place), warps=projection.warps)
+        self._set(self._picture, margin=_MARGIN if projection.warps else 0.0, bends=bool(projection.mesh))
+        if projection.mesh:
+            self._set(self._picture, points=np.ascontiguousarray(projection.points, np.float32).tobytes())
+        self._set(self._picture, cells=_CELLS if projection.mesh else 1, gamma=projection.gamma)
+        self._set(self._picture, brightness=projection.brightness, black=projection.black)
+        self._set(self._picture, blend=projection.blend, blend_gamma=projection.blend_gamma)
 
     def _draw_layer(self, dream: Dream, picture_width: int) -> str:
         """The name of the texture that the layer is in; its limits are in ``range``."""
@@ -166,10 +189,13 @@ class Renderer:
         self._draw(program, **textures)
 
     def _draw(self, program: moderngl.Program, **textures: str) -> None:
+        self._use(program, **textures)
+        self._arrays[program].render(self._context.TRIANGLE_STRIP, vertices=4)
+
+    def _use(self, program: moderngl.Program, **textures: str) -> None:
         for unit, (sampler, name) in enumerate(textures.items()):
             self._textures[name].use(unit)
             self._set(program, **{sampler: unit})
-        self._arrays[program].render(self._context.TRIANGLE_STRIP, vertices=4)
 
     def _set(self, program: moderngl.Program, **uniforms: Any) -> None:
         for name, value in uniforms.items():
@@ -226,15 +252,6 @@ class Renderer:
         for program, array in self._arrays.items():
             array.release()
             program.release()
-
-
-def _fitted(visible: Size, area: Size) -> Size:
-    """The size of the picture; one that nearly fills the area fills it, without a black line."""
-    width, height = (
-        full if full - part < 2 else part
-        for part, full in zip(picture_size(visible, area), area, strict=True)
-    )
-    return width, height
 
 
 def _matrix(matrix: Array) -> bytes:

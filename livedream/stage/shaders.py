@@ -19,6 +19,43 @@ void main() {
 }
 """
 
+#: The picture in the drawing area, bent by a mesh, between the corners: :mod:`livedream.stage.projection`.
+PROJECTED = """
+#version 330
+uniform mat3 box;  // from the picture to the drawing area
+uniform mat3 place;  // from the drawing area to the screen, with perspective
+uniform vec2 points[16];  // of the mesh, row by row
+uniform bool bends;
+uniform int cells;  // along a side
+uniform float margin;
+out vec2 at;  // in the picture
+out vec2 spot;  // in the drawing area
+
+vec4 basis(float t) {
+    t *= 3.0;
+    float a = t, b = t - 1.0, c = t - 2.0, d = t - 3.0;
+    return vec4(-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0);
+}
+
+void main() {
+    int cell = gl_VertexID / 6, n = gl_VertexID % 6;
+    n = n < 3 ? n : n - 2;  // two triangles share a side
+    vec2 unit = vec2(cell % cells + (n & 1), cell / cells + (n >> 1)) / float(cells);
+    at = mix(vec2(-margin), vec2(1.0 + margin), unit);
+    spot = (box * vec3(at, 1.0)).xy;
+    vec2 there = spot;
+    if (bends) {
+        vec4 across = basis(spot.x), down = basis(spot.y);
+        there = vec2(0.0);
+        for (int y = 0; y < 4; y++)
+            for (int x = 0; x < 4; x++)
+                there += down[y] * across[x] * points[4 * y + x];
+    }
+    vec3 shown = place * vec3(there, 1.0);
+    gl_Position = vec4(shown.xy, 0.0, shown.z);
+}
+"""
+
 #: What several programs have in common.
 HEAD = """
 #version 330
@@ -223,12 +260,21 @@ uniform sampler2D layer;  // grey levels, and the camera's weight
 uniform sampler2D range;  // of the layer: an enlarged one does not leave it
 uniform vec2 size;  // of the picture in pixels
 uniform bool mirrored, dreams;
-uniform float gamma;
+uniform bool warps;
+uniform float gamma, brightness, black;
+uniform vec4 blend;  // left, right, top and bottom
+uniform float blend_gamma;
 uniform float ink;  // how far it is a drawing, in tones from the darkest to the lightest
 uniform vec3 tones[2];
 uniform vec2 tone_limits;
 in vec2 at;
+in vec2 spot;
 out vec4 colour;
+
+float ramp(float away, float width) {
+    float t = clamp(away / max(width, 1e-6), 0.0, 1.0);
+    return width > 0.0 ? t * t * (3.0 - 2.0 * t) : 1.0;
+}
 
 """
     + CUBIC
@@ -263,7 +309,16 @@ void main() {
     float luminance = dot(clamp(seen, 0.0, 1.0), vec3(0.299, 0.587, 0.114));
     float tone = smoothstep(tone_limits.x, tone_limits.y, luminance);
     seen = mix(clamp(seen, 0.0, 1.0), mix(tones[0], tones[1], tone), ink);
-    colour = vec4(pow(clamp(seen, 0.0, 1.0), vec3(gamma)), 1.0);
+    seen = min(brightness * pow(clamp(seen, 0.0, 1.0), vec3(1.0 / gamma)), 1.0);
+    float light = ramp(spot.x, blend.x) * ramp(1.0 - spot.x, blend.y);
+    light = pow(light * ramp(spot.y, blend.z) * ramp(1.0 - spot.y, blend.w), 1.0 / blend_gamma);
+    float raised = light < 1.0 ? 0.0 : black;
+    seen = seen * light * (1.0 - raised) + raised;
+    if (warps) {  // its edges are smooth
+        vec2 edge = clamp(min(at, 1.0 - at) / max(fwidth(at), 1e-6) + 0.5, 0.0, 1.0);
+        seen *= edge.x * edge.y;
+    }
+    colour = vec4(seen, 1.0);
 }
 """
 )

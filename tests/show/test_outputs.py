@@ -11,6 +11,7 @@ import pygame
 import pytest
 
 from livedream.errors import OutputError
+from livedream.frame import Turn
 from livedream.settings import Settings
 from livedream.show import outputs as module
 from livedream.show.options import MirrorOptions
@@ -46,7 +47,7 @@ def desk(monkeypatch):
         def __init__(self, **how):
             if desk.refuses:
                 raise OutputError("no screen for a window")
-            self.how, self.rotate, self.pictures, self.closed = how, how["rotate"], 0, False
+            self.how, self.turn, self.pictures, self.closed = how, how["turn"], 0, False
             self.scenes = []
             desk.windows.append(self)
 
@@ -68,8 +69,8 @@ def desk(monkeypatch):
                 raise pygame.error("video system not initialized")
             return [KeyPressed("a")]
 
-        def set_rotate(self, degrees):
-            self.rotate = degrees
+        def set_turn(self, turn):
+            self.turn = turn
 
         def set_full_screen(self, full_screen):
             self.full_screen = full_screen
@@ -182,13 +183,13 @@ def test_a_window_that_returns_is_as_it_was_left(desk):
         show.run(0.1)
         outputs.follow(Settings(rotate=90))
         outputs.toggle_full_screen()
-        assert (desk.windows[0].rotate, desk.windows[0].full_screen) == (90, True)
+        assert (desk.windows[0].turn, desk.windows[0].full_screen) == (Turn(90), True)
         desk.broken = True
         show.run(0.1)
         outputs.follow(Settings(rotate=180))
         desk.broken = False
         show.run(2.5)
-        assert (desk.windows[1].how["rotate"], desk.windows[1].how["full_screen"]) == (180, True)
+        assert (desk.windows[1].how["turn"], desk.windows[1].how["full_screen"]) == (Turn(180), True)
 
 
 def test_a_recording_outlives_the_window(desk, folder):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from livedream.errors import OutputError
+from livedream.frame import Turn
 from livedream.sinks import gl, screens, sdl
-from livedream.sinks.presenting import fitted, rotated_box
+from livedream.sinks.presenting import fitted, turned, turned_box
 from livedream.sinks.screens import displays, screen_available
 from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized, Window
 
@@ -98,18 +99,33 @@ def test_a_picture_of_another_shape_is_centred_and_kept_whole():
 
 
 @pytest.mark.parametrize(
-    ("degrees", "expected"),
-    [(0, (10, 0, 20, 30)), (90, (70, 10, 30, 20)), (180, (170, 70, 20, 30)), (270, (0, 170, 30, 20))],
+    ("turn", "expected"),
+    [
+        (Turn(0), (10, 0, 20, 30)),
+        (Turn(90), (70, 10, 30, 20)),
+        (Turn(180), (170, 70, 20, 30)),
+        (Turn(270), (0, 170, 30, 20)),
+        (Turn(0, flip_x=True), (170, 0, 20, 30)),
+        (Turn(0, flip_y=True), (10, 70, 20, 30)),
+        (Turn(90, flip_x=True), (70, 170, 30, 20)),
+        (Turn(180, flip_x=True, flip_y=True), (10, 0, 20, 30)),
+    ],
+    ids=str,
 )
-def test_a_box_turns_with_its_screen(degrees, expected):
-    assert rotated_box((10, 0, 20, 30), 200, 100, degrees) == expected
+def test_a_box_turns_with_its_screen(turn, expected):
+    assert turned_box((10, 0, 20, 30), 200, 100, turn) == expected
+    image = np.zeros((100, 200), np.uint8)
+    image[0:30, 10:30] = 1
+    x, y, width, height = expected
+    shown = turned(image, turn)
+    assert shown[y : y + height, x : x + width].sum() == shown.sum() == 600
 
 
 @pytest.mark.usefixtures("blind")
 def test_the_picture_size_is_upright_and_at_most_full_hd():
     with Window(full_screen=False, size=(640, 360)) as window:
         assert window.picture_size == (640, 360)
-        window.set_rotate(90)
+        window.set_turn(Turn(90))
         assert window.picture_size == (360, 640)
     with Window(full_screen=False, size=(3840, 2160)) as window:
         assert window.output_size == (3840, 2160)
@@ -163,8 +179,12 @@ def test_a_display_server_that_does_not_answer_is_no_screen():
         (270, [GREEN, WHITE, RED, BLUE]),
     ],
 )
-def test_the_picture_turns_clockwise(degrees, expected):
-    with Window(full_screen=True, rotate=degrees) as window:
+@pytest.mark.parametrize("flip", [False, True], ids=["", "flipped"])
+def test_the_picture_turns_clockwise(degrees, expected, flip):
+    if flip:  # before it is turned: what is left for whoever stands before the screen is left to right then
+        expected = expected[::-1] if degrees in (90, 270) else expected
+        expected = [expected[n] for n in (1, 0, 3, 2)]
+    with Window(full_screen=True, turn=Turn(degrees, flip_x=flip)) as window:
         image = quarters(*window.picture_size)
         shown = lambda: corners(screenshot()) == expected  # noqa: E731
         assert eventually(shown, lambda: (window.poll(), window.show(image))), corners(screenshot())
@@ -182,7 +202,7 @@ def test_the_picture_turns_clockwise(degrees, expected):
     ],
 )
 def test_an_overlay_turns_with_the_picture_and_lies_over_its_own_part_only(degrees, expected):
-    with Window(full_screen=True, rotate=degrees) as window:
+    with Window(full_screen=True, turn=Turn(degrees)) as window:
         width, height = window.output_size
         overlay = np.zeros((height, width, 4), np.uint8)
         overlay[: height // 2, : width // 2] = (0, 0, 0, 255)
@@ -336,10 +356,10 @@ class Painter:
         if Painter.fails == "at the start":
             raise RuntimeError("the shader does not compile")
 
-    def paint(self, scene, overlay, size, rotate):
+    def paint(self, scene, overlay, size, turn):
         if Painter.fails:
             raise RuntimeError("the card is gone")
-        self.scenes.append((scene, size, rotate))
+        self.scenes.append((scene, size, turn))
         self.context.clear(0.0, 0.0, 1.0)
 
     def close(self):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livedream.frame import Turn
 from livedream.settings import Settings
 from livedream.stage.composite import Composer
 from livedream.stage.scene import black
@@ -16,6 +17,7 @@ moderngl = pytest.importorskip("moderngl", reason="needs moderngl, which is not 
 from livedream.stage.renderer import Renderer, turned  # noqa: E402
 
 SIZE = (320, 240)
+UPRIGHT = Turn()
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +38,11 @@ def renderer(context):
     made.close()
 
 
-def drawn(renderer, context, scene, size=SIZE, overlay=None, rotate=0):
+def drawn(renderer, context, scene, size=SIZE, overlay=None, turn=UPRIGHT):
     """What is on the screen, RGB uint8 (H, W, 3), first row on top."""
     target = context.simple_framebuffer(size, components=4)
     target.use()
-    renderer.paint(scene, overlay, size, rotate)
+    renderer.paint(scene, overlay, size, turn)
     pixels = np.frombuffer(target.read(components=3, alignment=1), np.uint8)
     target.release()
     return pixels.reshape(size[1], size[0], 3)[::-1].astype(int)
@@ -144,7 +146,7 @@ def test_picture_and_overlay_turn_clockwise(renderer, context, picture, degrees)
     under = picture.astype(int)
     under[10:40, 20:60] = np.round(under[10:40, 20:60] * (127 / 255) + np.array([255, 128, 0]) * (128 / 255))
     size = (120, 160) if degrees in (90, 270) else (160, 120)
-    shown = drawn(renderer, context, picture, size, overlay, degrees)
+    shown = drawn(renderer, context, picture, size, overlay, Turn(degrees))
     assert_same(shown, np.rot90(under, -degrees // 90))
 
 
@@ -161,19 +163,10 @@ def test_the_next_scene_replaces_the_last(renderer, context, picture):
         assert_same(drawn(renderer, context, scene), scene.picture())
 
 
-def test_gamma_and_corners_are_the_last_thing_that_happens(renderer, context):
-    grey = np.full((60, 80, 3), 64, np.uint8)
-    renderer.gamma = 0.5
-    assert drawn(renderer, context, grey, (80, 60)).mean() == pytest.approx(255 * (64 / 255) ** 0.5, abs=1)
-    renderer.gamma = 1.0
-    renderer.corners = np.array([[0.5, 0, 0.5], [0, 1, 0], [0, 0, 1]], np.float32)
-    shown = drawn(renderer, context, grey, (80, 60))
-    assert shown[:, :39].max() == 0
-    assert shown[:, 41:].min() == 64
-
-
 def test_a_quarter_turn_is_clockwise():
     top_left = np.array([0, 0, 1])
-    assert (turned(90) @ top_left).tolist() == [1, 0, 1]
-    assert (turned(180) @ top_left).tolist() == [1, 1, 1]
-    assert (turned(270) @ top_left).tolist() == [0, 1, 1]
+    assert (turned(Turn(90)) @ top_left).tolist() == [1, 0, 1]
+    assert (turned(Turn(180)) @ top_left).tolist() == [1, 1, 1]
+    assert (turned(Turn(270)) @ top_left).tolist() == [0, 1, 1]
+    assert (turned(Turn(0, flip_x=True)) @ top_left).tolist() == [1, 0, 1]
+    assert (turned(Turn(90, flip_x=True)) @ top_left).tolist() == [1, 1, 1]  # over first, then round
