@@ -26,6 +26,16 @@ def scenes_dir() -> Path:
     return _folder(platformdirs.user_config_path("livedream", False, roaming=True), "scenes")
 
 
+def settings_dir() -> Path:
+    """What belongs to this machine and its place: the page's token."""
+    return _folder(platformdirs.user_config_path("livedream", False), "settings")
+
+
+def guides_dir() -> Path:
+    """Guide images that were given to the page."""
+    return _folder(platformdirs.user_data_path("livedream", False), "guides")
+
+
 def networks_dir() -> Path:
     """Imported and downloaded networks."""
     return _folder(platformdirs.user_data_path("livedream", False), "networks")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 
 from livedream.controls.actions import Action, Nudge, SetUnit, apply
+from livedream.controls.desk import Desk
 from livedream.controls.port import Change, Controls, Refusal
 from livedream.errors import UsageError
 from livedream.networks.catalogue import network_info
 from livedream.settings import SPECS, Settings
 from livedream.sinks.port import Sinks, Stamp
+from livedream.web.preview import Preview
+from livedream.web.site import Site
 from tests.test_structure import MAY_IMPORT, PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,3 +175,10 @@ def test_the_example_of_a_setting_holds():
     assert spec.name not in SPECS, "it is one by now: take another example"
     with pytest.raises(UsageError, match="contrast"):
         spec.check(3.0)
+
+
+def test_the_address_of_the_guide_is_served():
+    site, desk = Site(), Desk(Settings(steps=3))
+    run_example("Add to the web server")["add_settings"](site, desk)
+    with Preview(port=0, site=site) as preview, urlopen(f"{preview.url}settings.json", timeout=30) as answer:
+        assert json.load(answer)["steps"] == 3

@@ -102,7 +102,17 @@ def test_the_wheel_is_small_and_holds_all_that_is_needed_and_nothing_else(wheel)
     folders = (ROOT / "models" / "graphs", ROOT / "models" / "words")
     data |= {path.relative_to(ROOT / "models").as_posix() for folder in folders for path in folder.iterdir()}
     assert {f"livedream/data/models/{name}" for name in data} <= names
-    for pattern in ("**/*.py", "**/*.toml", "**/*.txt", "**/*.json", "**/*.html", "py.typed"):
+    for pattern in (
+        "**/*.py",
+        "**/*.toml",
+        "**/*.txt",
+        "**/*.json",
+        "**/*.html",
+        "**/*.js",
+        "**/*.css",
+        "**/*.svg",
+        "py.typed",
+    ):
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "livedream").glob(pattern)}
         assert files
         assert files <= names

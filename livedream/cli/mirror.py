@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from livedream.cli.control_flags import add_controls, control_options
 from livedream.cli.flags import (
     add_common,
     add_settings,
@@ -82,11 +83,14 @@ def mirror_parser() -> Parser:
         default="auto",
         help="what composites: cpu, gl (OpenGL), or auto: gl on a graphics card, if moderngl is installed",
     )
-    add("--headless", action="store_true", help="no window: the picture is on the preview page only")
-    add("--preview", action="store_true", help="show the preview page beside the window")
+    add("--headless", action="store_true", help="no window: the picture is on the page only")
     add(
-        "--port", type=whole(0, 65525), default=8400, metavar="N", help="of the preview page; 0: any free one"
+        "--preview",
+        "--page",
+        action="store_true",
+        help="serve the page, with all controls, beside the window",
     )
+    add("--port", type=whole(0, 65525), default=8400, metavar="N", help="of the page; 0: any free one")
     add("--record", type=Path, metavar="OUT.mp4", help="record from the first dreamt picture on")
     add("--snapshot", type=png, metavar="OUT.png", help="save the last picture, with its settings")
     add("--frames", type=whole(1, 10**9), metavar="N", help="end after N dreamt camera frames")
@@ -111,6 +115,7 @@ def mirror_parser() -> Parser:
         help="after a crash or a power cut, go on with the scene and the settings of then; to begin anew,"
         " quit with Esc",
     )
+    add_controls(parser)
     add_common(parser)
     add_settings(parser, used_by("mirror"))
     return parser
@@ -146,6 +151,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         frames=found.frames,
         duration_s=found.duration,
         stats=found.stats,
+        controls=control_options(found),
         log_level=level,
         scene=found.scene or "",
         scenes=found.scenes,

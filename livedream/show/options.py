@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from livedream.hours import Hours
+from livedream.show.control_options import ControlOptions
 
 #: What may composite: ``gl`` is OpenGL, on whatever there is; ``auto`` is ``gl`` on a graphics card only.
 RENDERERS = ("auto", "cpu", "gl")
@@ -20,7 +21,7 @@ class MirrorOptions:
     :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
     scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
-    start after a crash.
+    start after a crash. ``controls`` are about the page and other hands.
     """
 
     source: str = "auto"
@@ -43,4 +44,5 @@ class MirrorOptions:
     scenes: Path | None = None
     hours: Hours | None = None
     resume: Path | None = None
+    controls: ControlOptions = field(default_factory=ControlOptions)
     log_level: int = 20

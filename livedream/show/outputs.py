@@ -31,7 +31,9 @@ from livedream.stage.projection import Projection
 from livedream.stage.projector import Projector
 from livedream.stage.renderer import Renderer
 from livedream.stage.scene import Scene
+from livedream.web.opening import open_preview
 from livedream.web.preview import Preview
+from livedream.web.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,6 @@ T = TypeVar("T")
 
 #: Where the keys S and R save their files, in the current folder.
 _SNAPSHOTS, _RECORDINGS = Path("snapshots"), Path("recordings")
-#: If its port is taken, the preview page tries the following ones, this many in all.
-_PORTS = 10
 
 
 class Outputs(Resource):
@@ -50,12 +50,18 @@ class Outputs(Resource):
     screen there is only the preview page. Raises ``OutputError`` if an output cannot be opened at the start.
     """
 
-    def __init__(self, options: MirrorOptions, settings: Settings, vitals: Vitals | None = None) -> None:
+    def __init__(
+        self,
+        options: MirrorOptions,
+        settings: Settings,
+        vitals: Vitals | None = None,
+        site: Site | None = None,
+    ) -> None:
         require_different(options.source, options.record, options.snapshot, options.stats)
         for path in (options.snapshot, options.stats):
             if path is not None:
                 require_writable(path)
-        self._options, self._vitals = options, vitals
+        self._options, self._vitals, self._site = options, vitals, site
         self._full_screen = options.full_screen
         self._turn, self._projector = _turn(settings), Projector()
         self._projector.projection = Projection.of(settings)
@@ -89,7 +95,7 @@ class Outputs(Resource):
                 self._sinks.add_later(Window.name, self._open_window)
         if not headless:
             self._sinks.add(self._open_window(), self._open_window)
-        if headless or self._options.preview:
+        if headless or self._options.preview or self._options.controls.listen:
             self._has_preview = True
             self._sinks.add(self._open_preview(), self._open_preview)
 
@@ -107,17 +113,12 @@ class Outputs(Resource):
         return self._window
 
     def _open_preview(self) -> Preview:
-        """The preview page on its port, or the next free one. Raises ``OutputError`` if all are taken."""
-        port = self._options.port
-        for candidate in range(port, port + _PORTS):
-            try:
-                self._preview = Preview(port=candidate, vitals=self._vitals)
-            except OutputError as error:
-                log.warning("%s", error)
-                continue
-            log.info("preview page: %s", self._preview.url)
-            return self._preview
-        raise OutputError(f"no preview page: ports {port} to {port + _PORTS - 1} are all taken")
+        options = self._options
+        controls = options.controls
+        self._preview = open_preview(
+            controls.listen, controls.token, options.port, self._site or Site(), self._vitals or Vitals()
+        )
+        return self._preview
 
     @property
     def preview_url(self) -> str | None:

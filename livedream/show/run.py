@@ -29,6 +29,7 @@ from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
 from livedream.watch.beats import RENEW_EXIT_CODE, Beats
+from livedream.web.site import Site
 
 if TYPE_CHECKING:
     from livedream.performance.store import Performance
@@ -52,7 +53,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:
         stop = StopFlag()
-        vitals = Vitals()
+        vitals, site = Vitals(), Site()
         beats = stack.enter_context(Beats(stop.interrupt, vitals.heard))
         resume = stack.enter_context(Resume(options.resume))
         options, state, scene = _begin(options, settings, resume)
@@ -63,12 +64,19 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             if doors.open:
                 resume.trying()
                 state, scene = _show(
-                    options, state, scene, doors, vitals, partial(Pulse, beats, resume, vitals), started_s
+                    options,
+                    state,
+                    scene,
+                    doors,
+                    vitals,
+                    site,
+                    partial(Pulse, beats, resume, vitals),
+                    started_s,
                 )
             else:
                 from livedream.show.outputs import Outputs
 
-                with Outputs(options, state.settings, vitals) as outputs:
+                with Outputs(options, state.settings, vitals, site) as outputs:
                     doors.wait(outputs, beats)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
@@ -83,6 +91,7 @@ def _show(
     scene: str,
     doors: Doors,
     vitals: Vitals,
+    site: Site,
     pulse: Callable[[Performance], Pulse],
     started_s: float | None,
 ) -> tuple[PlayState, str]:
@@ -99,14 +108,13 @@ def _show(
         from livedream.show.opening import open_controls
         from livedream.show.outputs import Outputs
 
-        outputs = stack.enter_context(
-            Outputs(options, state.settings, vitals)
-        )  # opens while the camera starts
+        # It opens while the camera starts.
+        outputs = stack.enter_context(Outputs(options, state.settings, vitals, site))
         performance = Performance(state, Scenes(options.scenes), now_s(), scene)
         stack.callback(performance.close)
         keyboard = Keyboard()
         desk = Desk(performance.settings)
-        controls = open_controls(options, desk, keyboard)
+        controls = open_controls(options, desk, keyboard, site)
         stack.callback(controls.close)
         mirror = Mirror(
             options,

@@ -7,10 +7,10 @@ Everything is judged when it is asked for, so it is right although the show's lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from livedream.health.vitals import Vitals
+from livedream.web.site import HEADERS, Site
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Watching:
     """The routes about ``vitals``."""
 
-    def __init__(self, vitals: Vitals, headers: Mapping[str, str]) -> None:
-        self._vitals, self._headers = vitals, headers
+    def __init__(self, vitals: Vitals) -> None:
+        self._vitals = vitals
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve the routes."""
-        app.router.add_get("/healthz", self._healthz)
+    def add_to(self, site: Site) -> None:
+        """Serve the routes. They say nothing about visitors, and programs ask them without a token."""
+        site.add("/healthz", self._healthz, public=True)
 
     def ages(self) -> dict[str, Any]:
         """What ``/status.json`` says beside the statistics: ``ok``, the ages, what is degraded."""
@@ -36,7 +36,7 @@ class Watching:
 
         condition = self._vitals.condition()
         status = 200 if condition.ok else 503
-        return web.json_response(condition.as_dict(), status=status, headers=self._headers)
+        return web.json_response(condition.as_dict(), status=status, headers=HEADERS)
 
 
 _AGES = ("picture_age_s", "frame_age_s", "tick_age_s")

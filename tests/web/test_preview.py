@@ -137,7 +137,7 @@ def test_status_and_page(preview):
     said = {"layer": "inception_4c", "display_fps": 30.0, "viewers": 0, "max_viewers": 16}
     assert status.items() >= said.items()
     page = get(preview, "").decode()
-    assert "/stream.mjpeg" in page
+    assert "/static/page.js" in page
     assert "http" not in page.replace("http-equiv", "")  # nothing is fetched from anywhere else
 
 
@@ -236,14 +236,15 @@ def test_a_malformed_request_is_answered_and_not_logged(preview, caplog, request
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "damaged"])
 def test_without_its_page_the_preview_shows_the_picture(preview, content, monkeypatch, tmp_path, caplog):
+    (tmp_path / "static").mkdir()
     if content is not None:
-        (tmp_path / "preview.html").write_bytes(content)
-    monkeypatch.setattr("livedream.web.preview.files", lambda _package: tmp_path)
+        (tmp_path / "static" / "index.html").write_bytes(content)
+    monkeypatch.setattr("livedream.web.pages.files", lambda _package: tmp_path)
     address = urllib.parse.urlsplit(preview.url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     connection.request("GET", "/")
     answer = connection.getresponse()
     assert (answer.status, answer.headers["Location"]) == (302, "/stream.mjpeg")
     connection.close()
-    (message,) = [record.getMessage() for record in caplog.records if record.name == "livedream.web.preview"]
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "livedream.web.pages"]
     assert "its page cannot be read" in message

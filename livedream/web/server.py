@@ -1,0 +1,151 @@
+"""The web server: a thread with an event loop of its own that answers what is on a :class:`Site`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from livedream.errors import OutputError
+from livedream.resource import Resource
+from livedream.web.access import Access
+from livedream.web.login import ask, log_in
+from livedream.web.site import HEADERS, Site
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_S = 0.9
+#: More connections wait in the system's queue, and then are refused by it.
+_BACKLOG = 128
+
+
+class Server(Resource):
+    """Serves ``site`` on ``host`` and ``port`` (0: any free one) until it is closed.
+
+    ``background`` are coroutines that run beside it, and end it by an error. ``error`` is what has crashed
+    it. Raises ``OutputError`` if the port is taken.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = "",
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except (OSError, OverflowError) as error:
+            raise OutputError(
+                f"cannot serve the preview page on {host} port {port}: {error}; possible: another port"
+            ) from error
+        self.error: Exception | None = None
+        self.loop = asyncio.new_event_loop()
+        self._site, self._background = site, background
+        self._access = Access(host, token)
+        self._stop = asyncio.Event()  # belongs to the loop's thread
+        self._closed = False
+        self.url = f"http://{_reachable(host)}:{self._socket.getsockname()[1]}/"
+        site.url, site.login_url = self.url, self.url + (f"?token={token}" if token else "")
+        self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the server's thread call ``function``. Does nothing when it has crashed or is closed."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function)
+
+    def close(self) -> None:
+        """Disconnect everybody and stop serving, within a second. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._site.url == self.url:
+            self._site.url = self._site.login_url = ""
+        self.call(self._stop.set)
+        self._thread.join(_CLOSE_S)
+
+    def _run(self) -> None:
+        """The server's thread."""
+        try:
+            self.loop.run_until_complete(self._serve())
+        except Exception as error:
+            self.error = error
+        finally:
+            self.loop.close()
+            self._socket.close()
+
+    async def _serve(self) -> None:
+        from aiohttp import web
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(
+            app, access_log=None, logger=_requests_log, shutdown_timeout=0.1, handler_cancellation=True
+        )
+        await runner.setup()
+        await web.SockSite(runner, self._socket).start()
+        tasks = [asyncio.create_task(work()) for work in (*self._background, self._stop.wait)]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()  # raises its error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        from aiohttp import web
+
+        access = self._access
+        if objection := access.objection(request):
+            raise web.HTTPForbidden(text=f"{objection}\n", headers=HEADERS)
+        route = self._site.find(request.method, request.path)
+        if not (route and route.public) and not access.admits(request):
+            return await log_in(access, request)
+        if "token" in request.query:  # whoever is let in already follows the link once more
+            return ask(request, arrived=True)
+        if route is None:
+            methods = self._site.methods(request.path)
+            if methods:
+                raise web.HTTPMethodNotAllowed(request.method, methods, headers=HEADERS)
+            raise web.HTTPNotFound(text=f"nothing is at {request.path[:200]!r}\n", headers=HEADERS)
+        return await route.handler(request)
+
+
+def _reachable(host: str) -> str:
+    """``host`` as others have to write it: an address of this machine, for a server on all of them."""
+    if host in ("0.0.0.0", "::"):
+        host = _own_address() or socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def _own_address() -> str:
+    """The address that this machine has in its network, "" without one. Nothing is sent."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(("192.0.2.1", 9))  # reserved for documentation; a datagram socket only looks up the way
+        return str(asked.getsockname()[0])
+    return ""
+
+
+def _no_bad_requests(record: logging.LogRecord) -> bool:
+    """Whether a log record is about something else than a client's malformed request."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_requests_log = _log.getChild("requests")
+_requests_log.addFilter(_no_bad_requests)
