@@ -6,6 +6,7 @@
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
     ├── DeviceLostError            exit code 75: a graphics card that works no more in this process
+    ├── OutOfMemoryError           something that does not fit into the memory, of the machine or of a device
     ├── MissingPackageError        a package of the full install that is needed, and is not here
     ├── OutputError                a file, screen or port that cannot be written or opened
     └── ProtocolError              an invalid message from another process or machine
@@ -60,6 +61,10 @@ class DeviceLostError(LivedreamError):
     """A graphics card failed, and nothing can run on it any more in this process."""
 
     exit_code = 75
+
+
+class OutOfMemoryError(LivedreamError):
+    """Something does not fit into the memory, of the machine or of a device; something smaller may."""
 
 
 class MissingPackageError(LivedreamError):

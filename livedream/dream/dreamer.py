@@ -24,8 +24,10 @@ from livedream.dream.shaping import shaped
 from livedream.dream.sight import Sight
 from livedream.dream.targets import LayerKey, Mix, Words, sees_strokes, target_mix
 from livedream.frame import Array, Image, crop_to_aspect, resize, working_size
+from livedream.ipc.heartbeat import heartbeat
 from livedream.runtimes.base import Backend
 from livedream.runtimes.exported import open_backend
+from livedream.runtimes.on_device import OnDevice
 from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
@@ -70,6 +72,8 @@ class Dreamer:
         self.graphics = Graphics(self._gradients, wait)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
+        #: Whether the last tick took steps of ascent.
+        self.dreaming = False
         self._seed, self._rng = seed, np.random.default_rng(seed)
         self.timer = SectionTimer()
         self.reset()
@@ -130,6 +134,21 @@ class Dreamer:
         """
         mix = self._dreamt or target_mix(settings)
         self._gradients.prepare(mix, octave_sizes(settings, aspect or 16 / 9))
+
+    @property
+    def device_name(self) -> str:
+        """PyTorch's name of the device that dreams: ``cuda:0``, ``mps``, ``cpu``."""
+        backend = self.backend
+        return backend.device_name if isinstance(backend, OnDevice) else "cpu"
+
+    def make_room(self) -> None:
+        """Close what is open: what is needed is opened again."""
+        for backend in self._gradients.backends.values():
+            backend.make_room()
+
+    def find_dead(self) -> bool:
+        """Disable what gives no gradient on any image, as a damaged runtime; whether there was anything."""
+        return self._gradients.find_dead(self._dreamt)
 
     def has_guide(self, path: str) -> bool:
         """Whether a guide image is loaded."""
@@ -206,6 +225,8 @@ class Dreamer:
         elapsed_s = self._elapsed_s(time_s)
         if persistence_limit_s is not None and persistence_limit_s < settings.persistence_s:
             settings = settings.replace(persistence_s=persistence_limit_s)
+        self.dreaming = False
+        heartbeat.begins(("tick", settings.working_px))
         with self.timer.section("prepare"):
             visible = crop_to_aspect(image, aspect)
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
@@ -221,12 +242,13 @@ class Dreamer:
             begun=self._planner.begun,
         )
         if self.graphics.takes(self.backend):
+            heartbeat.begins(("device", settings.working_px, settings.octaves, settings.steps, *self._dreamt))
             with self.timer.section("device"):
                 planned = functools.partial(self._planned, frame, settings, elapsed_s)
                 found = self.graphics.tick(self.backend, frame, settings, elapsed_s, planned)
             if found is not None:
-                residual, dreamt = found
-                self._planner.begun = self._planner.begun or dreamt
+                residual, self.dreaming = found
+                self._planner.begun = self._planner.begun or self.dreaming
                 return self._sight.laid_over(residual)
             self._feedback = Feedback(self.graphics.residual)
         with self.timer.section("carry"):
@@ -239,6 +261,7 @@ class Dreamer:
                 except CANNOT_RUN:
                     if self._wait:
                         raise
+        heartbeat.begins(("settle", settings.working_px))
         with self.timer.section("settle"):
             settled = self._feedback.settle(residual, momentum, settings, elapsed_s)
             return self._sight.laid_over(settled)
@@ -302,7 +325,7 @@ class Dreamer:
             kept=kept,
         )
         if np.isfinite(residual.sum()):
-            self._planner.begun = True
+            self._planner.begun = self.dreaming = True
             self._gradients.sound.update(target.key for target in mix)
             return residual, momentum
         self._gradients.find_faults(in_range(frame, feedback.residual), mix)

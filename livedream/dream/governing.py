@@ -56,8 +56,13 @@ class Governing:
         # The governor learns of other steps with the next tick; fewer are taken at once.
         return _at(wanted, self._plan.working_px, self._plan.octaves, min(self._plan.steps, wanted.steps))
 
-    def ticked(self, order: Order, image: Image, tick_s: float, now_s: float) -> None:
-        """A tick on the camera's ``image`` took ``tick_s``, up to ``now_s``; decide on the next one."""
+    def ticked(
+        self, order: Order, image: Image, tick_s: float, now_s: float, most_px: int | None = None
+    ) -> None:
+        """A tick on the camera's ``image`` took ``tick_s``, up to ``now_s``; decide on the next one.
+
+        There is no room for more than ``most_px`` pixels on the longer side, None: for any size.
+        """
         wanted = order.settings
         if wanted.working_px:
             octaves = wanted.octaves
@@ -65,7 +70,8 @@ class Governing:
             return
         height, width = crop_to_aspect(image, order.aspect).shape[:2]
         aspect = width / height
-        sizes = tuple(px for px in SIZES if px <= max(width, height)) or SIZES[:1]
+        largest_px = min(max(width, height), most_px or SIZES[-1])
+        sizes = tuple(px for px in SIZES if px <= largest_px) or SIZES[:1]
         ladder = Ladder(wanted.steps, wanted.octaves, wanted.octave_scale, sizes)
         if self._governor is None:
             self._governor = Governor()

@@ -14,6 +14,7 @@ from livedream.dream.targets import LayerKey, Mix, Target, whole
 from livedream.dream.wording import emphasis_of
 from livedream.errors import BackendError, MissingPackageError
 from livedream.frame import Array
+from livedream.ipc.heartbeat import heartbeat
 from livedream.networks.objective import Objective
 from livedream.runtimes.base import Backend, Step
 from livedream.runtimes.on_device import DeviceGradient, OnDevice
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: What a backend raises when nothing on this machine can run a gradient.
 CANNOT_RUN = (BackendError, MissingPackageError)
+#: (height, width) of an image that excites every layer.
+_NOISE_SIZE = (96, 128)
 
 
 class Gradients:
@@ -51,6 +54,7 @@ class Gradients:
 
         Raises one of :data:`CANNOT_RUN` when there is none, from now on a fault.
         """
+        heartbeat.begins(("gradient", target.key, image.shape))
         try:
             return self.backends[target.network].gradient(image, target.layer, self._objective(target))
         except CANNOT_RUN as error:
@@ -134,6 +138,22 @@ class Gradients:
             objective = self._objective(target)
             for size in sizes:
                 self.backends[target.network].prepare(target.layer, size, objective)
+
+    def find_dead(self, mix: Mix) -> bool:
+        """Disable whatever gives no gradient even on noise, as :meth:`find_faults`; whether there was any."""
+        noise = np.random.default_rng(0).random((*_NOISE_SIZE, 3), np.float32)
+        dead = set()
+        for key in {target.key for target in mix}:
+            whole_layer = Target(*key)  # some of its channels may rightly see nothing in noise
+            try:
+                if self.step(whole_layer, noise).gradient.any():
+                    continue
+            except CANNOT_RUN:
+                continue  # which is a fault already
+            dead.add(key)
+            if not self.backends[key[0]].drop("it gave no gradient"):
+                self._disable(whole_layer, f"{key[0]} {key[1]} gives no gradient; its weights may be damaged")
+        return bool(dead)
 
     def find_faults(self, image: Array, mix: Mix) -> None:
         """Disable whatever gives NaN on ``image``: a runtime where there is another, or else a layer."""

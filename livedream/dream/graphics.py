@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from livedream.dream.gradients import Gradients
 from livedream.dream.planning import Planned
 from livedream.dream.residual import Residual
+from livedream.errors import OutOfMemoryError
 from livedream.frame import Image
 from livedream.runtimes.base import Backend
-from livedream.runtimes.device_errors import DeviceFailedError
+from livedream.runtimes.device_errors import DeviceFailedError, is_out_of_memory
 from livedream.runtimes.on_device import OnDevice, runs_on_graphics
 from livedream.settings import Settings
 
@@ -70,7 +71,8 @@ class Graphics:
 
         ``planned`` makes the plan, given how new the dream is in the mean (0..1).
 
-        Raises as :meth:`livedream.dream.device_dreamer.DeviceDreamer.tick`.
+        Raises as :meth:`livedream.dream.device_dreamer.DeviceDreamer.tick`, and ``OutOfMemoryError`` where
+        the dream need not wait.
         """
         assert isinstance(backend, OnDevice)
         try:
@@ -78,6 +80,8 @@ class Graphics:
                 self._dreamer = self._make(backend, self._gradients, self._wait)
             found = self._dreamer.tick(frame, settings, elapsed_s, planned=planned)
         except DeviceFailedError as error:
+            if not self._wait and is_out_of_memory(error):
+                raise OutOfMemoryError(str(error)) from error  # a smaller tick may fit
             log.error("%s; the host takes over", error)
             self.message = f"{error}; the tick runs on the CPU"
             self._dreamer, self.enabled = None, False

@@ -10,15 +10,19 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 from msgspec import structs
 
+from livedream.dream.care import Care, HopelessError
 from livedream.dream.governing import Governing
 from livedream.dream.loading import Loader, loading_message, needs_download
 from livedream.errors import DeviceLostError, LivedreamError
+from livedream.frame import USUAL_PX
 from livedream.ipc.child import set_up_child
+from livedream.ipc.heartbeat import heartbeat
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
@@ -45,6 +49,7 @@ class DreamJob:
 
     What to dream is in the newest order. Until the first comes, what ``settings`` name is opened; ``weights``
     is the file of their network, if one was named. ``note`` is for the HUD, while there is nothing else.
+    ``limit_px`` bounds the longer side of the working size, None does not.
     """
 
     frames: str
@@ -57,6 +62,7 @@ class DreamJob:
     backend: str
     log_level: int
     note: str = ""
+    limit_px: int | None = None
 
 
 def without_graphics(job: DreamJob, reason: str) -> DreamJob:
@@ -91,6 +97,10 @@ def run_dream(job: DreamJob) -> None:
             lost = isinstance(error, DeviceLostError)
             sender.send(DreamStatus(phase="importing" if lost else "failed", error=str(error)))
             raise SystemExit(error.exit_code) from error
+        except HopelessError as error:  # which ends no show
+            log.error("%s", error)
+            sender.send(DreamStatus(phase="importing", error=str(error)))
+            raise SystemExit(1) from error
         except Exception as error:
             log.exception("the dream process crashed")
             text = f"the dream process crashed: {type(error).__name__}: {error}"
@@ -155,6 +165,9 @@ class _Loop:
         self._order, self._orders = order, orders
         self._frames, self._residuals, self._status = frames, residuals, status
         self._governing = Governing(dreamer)
+        self._care = Care(dreamer, job.limit_px)
+        self._told = DreamStatus(phase="dreaming", order=order.number)
+        heartbeat.listen(self._beat)
         self._loader = Loader(dreamer, {job.settings.network: job.weights})
         self._note = job.note
         self._rate = RateMeter()
@@ -166,6 +179,7 @@ class _Loop:
         pace = Pacer(self._order.settings.dream_rate_hz)
         frame: Value | None = None
         while True:
+            heartbeat.begins("loop")
             self._order = self._orders.newer() or self._order
             pace.interval_s = 1.0 / self._order.settings.dream_rate_hz
             # What can be dreamt now: other networks and guides are still being loaded.
@@ -182,15 +196,20 @@ class _Loop:
                 self._tell(order)
 
     def _tick(self, frame: Value, order: Order) -> None:
-        start = now_s()
-        residual = self._dreamer.tick(
+        start, care = now_s(), self._care
+        settings = care.ceiling.settings(self._governing.settings(order.settings))
+        run = partial(
+            self._dreamer.tick,
             frame.array,
-            self._governing.settings(order.settings),
+            settings,
             time_s=start,
             aspect=order.aspect,
             transition_s=order.transition_s,
             persistence_limit_s=order.persistence_limit_s,
         )
+        residual = care.tick(run, start, settings.working_px or USUAL_PX)
+        if residual is None:
+            return
         self._residuals.publish(
             residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
         )
@@ -198,38 +217,44 @@ class _Loop:
         ended = now_s()
         self._tick_ms = (ended - start) * 1e3
         self._rate.tick(ended)
-        self._governing.ticked(order, frame.array, ended - start, ended)
+        self._governing.ticked(order, frame.array, ended - start, ended, care.ceiling.px)
+
+    def _beat(self, beats: int, patience_s: float) -> None:
+        """Say from within a tick that it goes on."""
+        self._status.send(structs.replace(self._told, progress=beats, patience_s=patience_s))
 
     def _tell(self, order: Order) -> None:
         settings, dreamer, loader = order.settings, self._dreamer, self._loader
         shown = dreamer.shown_words
-        self._status.send(
-            DreamStatus(
-                phase="dreaming",
-                progress=self._rate.count,
-                order=order.number,
-                message=loader.message or dreamer.graphics.message or dreamer.backend.message or self._note,
-                error=loader.error,
-                network=settings.network,
-                layer=settings.layer,
-                channels=settings.channels,
-                guide=settings.guide,
-                dream_of=settings.dream_of,
-                dream_to=settings.dream_to,
-                word_walk=settings.word_walk,
-                surprise=settings.surprise,
-                guides=loader.guides,
-                shown_layer=shown.get("layer", ""),
-                shown_channels=shown.get("channels", ""),
-                shown_words=dreamer.dreamt_words[:_MOST_WORDS],
-                recognised=dreamer.recognised if settings.surprise else (),
-                unavailable=loader.unavailable,
-                backend=dreamer.graphics.words(dreamer.backend.name),
-                ticks=self._rate.count,
-                dream_fps=round(self._rate.rate(now_s()), 2),
-                tick_ms=round(self._tick_ms, 2),
-                working_size=self._working_size,
-                governor=self._governing.governed,
-                sections=dreamer.timer.summary(),
-            )
+        messages = (self._care.message, loader.message, dreamer.graphics.message, dreamer.backend.message)
+        self._told = DreamStatus(
+            phase="dreaming",
+            progress=heartbeat.beats,
+            patience_s=heartbeat.patience_s,
+            faults=dict(self._care.faults),
+            order=order.number,
+            message=next(filter(None, messages), self._note),
+            error=loader.error,
+            network=settings.network,
+            layer=settings.layer,
+            channels=settings.channels,
+            guide=settings.guide,
+            dream_of=settings.dream_of,
+            dream_to=settings.dream_to,
+            word_walk=settings.word_walk,
+            surprise=settings.surprise,
+            guides=loader.guides,
+            shown_layer=shown.get("layer", ""),
+            shown_channels=shown.get("channels", ""),
+            shown_words=dreamer.dreamt_words[:_MOST_WORDS],
+            recognised=dreamer.recognised if settings.surprise else (),
+            unavailable=loader.unavailable,
+            backend=dreamer.graphics.words(dreamer.backend.name),
+            ticks=self._rate.count,
+            dream_fps=round(self._rate.rate(now_s()), 2),
+            tick_ms=round(self._tick_ms, 2),
+            working_size=self._working_size,
+            governor=self._governing.governed,
+            sections=dreamer.timer.summary(),
         )
+        self._status.send(self._told)

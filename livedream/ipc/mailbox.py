@@ -61,6 +61,7 @@ class StatusBoard(Generic[S]):
         self._newest: Receiver[S] = Receiver(slot, type(start))
         self._status = start
         self._moved_s: float | None = None
+        self._phase_s = 0.0  # when the phase began
 
     @property
     def status(self) -> S:
@@ -78,9 +79,16 @@ class StatusBoard(Generic[S]):
         if newer is not None:
             before = self._status
             if not self.heard or (newer.phase, newer.progress) != (before.phase, before.progress):
+                if not self.heard or newer.phase != before.phase:
+                    self._phase_s = now
                 self._moved_s = now
             self._status = newer
         return self._status
+
+    @property
+    def well_s(self) -> float:
+        """For how long there has been progress in the present phase, in seconds; 0.0 before any status."""
+        return 0.0 if self._moved_s is None else self._moved_s - self._phase_s
 
     def restarted(self) -> None:
         """The process is started anew: what the last one said is no sign of this one's life."""

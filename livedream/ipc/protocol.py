@@ -88,10 +88,12 @@ class Governed(msgspec.Struct, frozen=True, kw_only=True):
 class DreamStatus(Status, frozen=True, kw_only=True):
     """What the dream process does.
 
-    ``progress`` counts dream ticks. ``order`` is the number of the order that
-    is followed. ``network`` to ``surprise`` are what is dreamt, as settings; ``shown_layer``,
-    ``shown_channels`` and ``shown_words`` (with their shares) what weighs most in it now, on a journey or in
-    a fade. With ``surprise``, ``recognised`` are the words that the camera's image shows, with probabilities.
+    ``progress`` counts what it has begun, within a tick too; ``patience_s`` is how long its next step may
+    take, in seconds. ``ticks`` counts dream ticks, ``faults`` what has failed by its kind. ``order`` is the
+    number of the order that is followed. ``network`` to ``surprise`` are what is dreamt, as settings;
+    ``shown_layer``, ``shown_channels`` and ``shown_words`` (with their shares) what weighs most in it now, on
+    a journey or in a fade. With ``surprise``, ``recognised`` are the words that the camera's image shows,
+    with probabilities.
     ``guides`` are the images that a control can step through; ``working_size`` is (width, height).
     """
 
@@ -120,6 +122,8 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     working_size: tuple[int, int] = (0, 0)
     governor: Governed = Governed()
     sections: dict[str, Percentiles] = {}
+    patience_s: float = 60.0
+    faults: dict[str, int] = {}
 
 
 class SourceStatus(Status, frozen=True, kw_only=True):

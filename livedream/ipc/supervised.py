@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Literal
 
 from livedream.errors import LivedreamError
 from livedream.ipc.child import signals_ignored
@@ -15,10 +15,14 @@ from livedream.timing import restart_delay_s
 
 log = logging.getLogger(__name__)
 
-#: After running well for this long, the next failure counts as the first.
+#: After making progress for this long, the next failure counts as the first.
 _HEALTHY_S = 10.0
+#: A process that was told to end and is still there after this long is killed.
+_TERMINATED_S = 0.5
 #: A killed process is gone in milliseconds, or stuck in a driver: then waiting is useless.
 _KILLED_S = 0.5
+
+Failure = Literal["died", "hung", "did not start"]
 
 
 def exit_reason(code: int) -> str:
@@ -29,11 +33,12 @@ def exit_reason(code: int) -> str:
 
 
 class Supervised:
-    """One supervised child process, ``target(*args)``, started with ``spawn``.
+    """One supervised child process, ``target(*args)``, started with ``spawn``. It never waits for the child.
 
     ``stalled(now, started_s)`` says why a running child counts as hung, or returns "" while it is well;
     ``started_s`` is when this child was started. An exit is a failure, unless its code is 0 and ``ended()``
-    agrees that the child has nothing left to do. ``starting()`` is called before each start.
+    agrees that the child has nothing left to do. ``starting()`` is called before each start. ``well_s()`` is
+    for how long the child has made progress: a child that has done so for ten seconds has a clean record.
     """
 
     def __init__(
@@ -44,16 +49,19 @@ class Supervised:
         stalled: Callable[[float, float], str],
         ended: Callable[[], bool] = lambda: False,
         starting: Callable[[], None] = lambda: None,
+        well_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.name = name
         self.faults = 0
         self.started_s: float | None = None  # when the present child was started
         self.exit_code: int | None = None  # of the last child that failed; None if it hung
+        self.failure: Failure = "died"  # of the last child that failed
         self.args = args  # of the next child
         self._target = target
-        self._stalled, self._ended, self._starting = stalled, ended, starting
+        self._stalled, self._ended, self._starting, self._well_s = stalled, ended, starting, well_s
         self._context = multiprocessing.get_context("spawn")
         self._process: BaseProcess | None = None
+        self._leaving: tuple[BaseProcess, float] | None = None  # one that was told to end, and when
         self._failures = 0
         self._restart_at_s: float | None = None
 
@@ -81,12 +89,14 @@ class Supervised:
 
     def check(self, now: float) -> str:
         """Look after the process; call it a few times a second. Returns what went wrong just now, or ""."""
+        if self._lingers(now):
+            return ""
         if self._restart_at_s is not None:
             if now >= self._restart_at_s:
                 try:
                     self.start(now)
                 except LivedreamError as error:
-                    return self._failed(now, f"cannot start: {error}")
+                    return self._failed(now, f"cannot start: {error}", "did not start")
             return ""
         started_s = self.started_s
         if self._process is None or started_s is None:
@@ -98,33 +108,56 @@ class Supervised:
         if not why:
             return ""
         self.exit_code = code
-        if now - started_s >= _HEALTHY_S:
+        if self._well_s() >= _HEALTHY_S:
             self._failures = 0
-        return self._failed(now, why)
+        return self._failed(now, why, "hung" if code is None else "died")
 
-    def _failed(self, now: float, why: str) -> str:
+    def restart(self, now: float, at_s: float | None = None) -> None:
+        """End the process, and start it with its present ``args``, now or at ``at_s``; that is no failure."""
+        self._dismiss(now)
+        self._restart_at_s = now if at_s is None else at_s
+
+    def _failed(self, now: float, why: str, failure: Failure) -> str:
         self._failures += 1
         self.faults += 1
+        self.failure = failure
         delay = restart_delay_s(self._failures)
-        self._end(patience_s=0.0)
-        self._restart_at_s = now + delay
+        self.restart(now, now + delay)
         when = f"in {delay:.0f} s" if delay else "now"
         log.error("%s %s; restarting %s", self.name, why, when)
         return f"{self.name} {why}; restarting"
 
-    def _end(self, patience_s: float) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.is_alive() and patience_s > 0:
+    def _dismiss(self, now: float) -> None:
+        """Tell the process to end; :meth:`check` sees to it that it does."""
+        process, self._process = self._process, None
+        if process is not None and process.is_alive():
             process.terminate()
-            process.join(patience_s)
+            self._leaving = process, now
+
+    def _lingers(self, now: float) -> bool:
+        """Whether a process that was told to end is still there; it is killed when that was not enough."""
+        if self._leaving is None:
+            return False
+        process, told_s = self._leaving
         if process.is_alive():
+            if now - told_s < _TERMINATED_S:
+                return True
             process.kill()
-            process.join(_KILLED_S)
-        self._process = None
+            if now - told_s < _TERMINATED_S + _KILLED_S:
+                return True
+            log.error("%s: process %s is stuck in the system and cannot be killed", self.name, process.pid)
+        self._leaving = None
+        return False
 
     def close(self) -> None:
         """Terminate the process, and kill it after a second. May be called twice."""
         self._restart_at_s = None
-        self._end(patience_s=1.0)
+        processes = [self._process, self._leaving and self._leaving[0]]
+        self._process = self._leaving = None
+        for process in filter(None, processes):
+            if process.is_alive():
+                process.terminate()
+                process.join(1.0)
+            if process.is_alive():
+                process.kill()
+                process.join(_KILLED_S)

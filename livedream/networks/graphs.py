@@ -224,3 +224,16 @@ def weights_hash(network: str, weights: Path | None) -> str:
 @functools.lru_cache(maxsize=16)
 def _hash(path: Path, modified_ns: int) -> str:
     return file_hash(path)
+
+
+def neighbours(spec: GraphSpec, layers: list[str]) -> list[GraphSpec]:
+    """The graphs of the layers above and below, in the same form: what may be wanted next."""
+    if spec.layer not in layers:
+        return []
+    at = layers.index(spec.layer)
+    near = dict.fromkeys((layers[(at + 1) % len(layers)], layers[at - 1]))
+    return [
+        GraphSpec(spec.network, layer, spec.kind, spec.pool_gradient, spec.half)
+        for layer in near
+        if layer != spec.layer
+    ]

@@ -78,6 +78,9 @@ class Backend(Protocol):
     def prepare(self, layer: str, size: tuple[int, int], objective: Objective) -> None:
         """Make this gradient ready in the background; returns at once."""
 
+    def make_room(self) -> None:
+        """Give back memory: close what is open, which is opened again when it is wanted."""
+
     def drop(self, reason: str) -> bool:
         """Stop using what ran the last gradient, which cannot be right; whether something else takes over."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from livedream.errors import BackendError, DeviceLostError
+from livedream.errors import BackendError, DeviceLostError, OutOfMemoryError
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +48,35 @@ def failure(device: torch.device, error: Exception, what: str) -> BackendError |
     if not works(device):
         return DeviceLostError(f"{device} failed: {reason}")
     return DeviceFailedError(f"{device} cannot run {what}: {reason}")
+
+
+#: What libraries say when there is too little memory: PyTorch, OpenCV, ONNX Runtime, OpenVINO, C++, Linux.
+_NO_ROOM = (
+    "out of memory",
+    "insufficient memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means too little memory, of the machine or of a device."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError | OutOfMemoryError) or any(words in text for words in _NO_ROOM)
+
+
+def lost(device_name: str, error: BaseException) -> DeviceLostError | None:
+    """What ends this process when a device (PyTorch's name for it) works no more; None while it works."""
+    if device_name == "cpu":
+        return None
+    import torch
+
+    if works(torch.device(device_name)):
+        return None
+    return DeviceLostError(f"{device_name} failed: {reason_of(error)}")
 
 
 def free_memory(device: torch.device) -> None:

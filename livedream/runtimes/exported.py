@@ -16,15 +16,16 @@ from typing import Literal
 import numpy as np
 
 from livedream import places
-from livedream.errors import BackendError, LivedreamError, MissingPackageError, UsageError
+from livedream.errors import BackendError, LivedreamError, MissingPackageError, OutOfMemoryError, UsageError
 from livedream.extras import full_command, installed, require_installed
 from livedream.frame import Array
 from livedream.networks.catalogue import find_weights, network_info
-from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec, graphs_dir, weights_hash
+from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec, graphs_dir, neighbours, weights_hash
 from livedream.networks.objective import Guide, HeldWeights, Objective
 from livedream.networks.provenance import require_undamaged
 from livedream.runtimes import calibration, registry
 from livedream.runtimes.base import Backend, Session, Step
+from livedream.runtimes.device_errors import is_out_of_memory
 from livedream.runtimes.devices import choose_device, describe
 from livedream.runtimes.exporter import Exporter, GraphFiles
 from livedream.runtimes.names import BACKENDS, ON_GRAPHICS
@@ -90,6 +91,7 @@ class ExportedBackend:
         )
         # Written by the preparing thread only, a key at a time.
         self._given_up: dict[GraphSpec, str] = {}
+        self._too_large: set[Key] = set()
         self._opened_s: float | None = None
         self._guide_features: tuple[Guide, Array] | None = None
         self._weights = HeldWeights()
@@ -117,8 +119,10 @@ class ExportedBackend:
             if step.gradient.shape != image.shape:
                 raise BackendError(f"its gradient has the shape {step.gradient.shape}")
         except Exception as error:  # each runtime has exceptions of its own
+            if is_out_of_memory(error):
+                raise
             self.drop(f"it stopped running: {error}")
-            return self.gradient(image, layer, objective)  # there is one runtime less: this ends
+            return self.gradient(image, layer, objective)  # one runtime less: this ends
         return step
 
     def features(self, image: Array, layer: str) -> Array:
@@ -140,7 +144,7 @@ class ExportedBackend:
     def opening(self, layer: str, size: tuple[int, int], objective: Objective) -> bool:
         """See :class:`livedream.runtimes.base.Backend`; never with ``wait``."""
         key = self._key(layer, size, objective)
-        if self._wait or key in self._store:
+        if self._wait or key in self._store or key in self._too_large:
             return False
         if not self._settled(key):
             self._preparer.request(key, "open")
@@ -161,6 +165,14 @@ class ExportedBackend:
         if self._ran is None:
             return self._reference.get().on_device(layer, size, objective)
         return gradient_on_device(self._ran.session, self._second_input(layer, objective))
+
+    def make_room(self) -> None:
+        """See :class:`livedream.runtimes.base.Backend`."""
+        self._store.clear()
+        self._too_large.clear()
+        self._ran = self._looked = None
+        if self._reference.loaded is not None:
+            self._reference.loaded.make_room()
 
     def drop(self, reason: str) -> bool:
         """Stop using the runtime that ran last; the next one takes over, or PyTorch."""
@@ -193,6 +205,8 @@ class ExportedBackend:
     def _ready_graph(self, key: Key) -> OpenedGraph | None:
         """The graph, if it is opened or will be in a moment; None when PyTorch runs instead."""
         opened = self._store.use(key)
+        if key in self._too_large:
+            raise OutOfMemoryError(f"no room for {key[0].layer} at {key[1][0]}×{key[1][1]}")
         if opened is None and not self._settled(key):
             self._preparer.request(key, "open")
             if self._wait or self._quick(key[0]):
@@ -213,11 +227,10 @@ class ExportedBackend:
 
     def _settled(self, key: Key) -> bool:
         """Whether a graph is ready, or never will be."""
-        return key in self._store or key[0] in self._given_up or not self._runtimes.names()
+        never = key[0] in self._given_up or key in self._too_large or not self._runtimes.names()
+        return never or key in self._store
 
-    # --- in the preparing thread
-
-    def _work(self, key: Key, job: Job) -> None:
+    def _work(self, key: Key, job: Job) -> None:  # this and what follows: in the preparing thread
         if job == "export":
             self.files.path(key[0])
         elif job == "compare":
@@ -280,26 +293,16 @@ class ExportedBackend:
         if key in self._store:  # it was a comparison, and what is there goes on
             self._report(f"the runtimes were not compared: {error}", logging.WARNING)
             return
-        self._given_up[key[0]] = str(error)
+        if isinstance(error, OutOfMemoryError):
+            self._too_large.add(key)
+        else:
+            self._given_up[key[0]] = str(error)
         runs = f"{key[0].layer} runs in PyTorch" if installed("torch") else f"{key[0].layer} cannot be dreamt"
         self._report(f"{runs}: {error}", logging.WARNING)
 
     def _report(self, text: str, level: int) -> None:
         self.message = text
         log.log(level, text)
-
-
-def neighbours(spec: GraphSpec, layers: list[str]) -> list[GraphSpec]:
-    """The graphs of the layers above and below, in the same form: what may be wanted next."""
-    if spec.layer not in layers:
-        return []
-    at = layers.index(spec.layer)
-    near = dict.fromkeys((layers[(at + 1) % len(layers)], layers[at - 1]))
-    return [
-        GraphSpec(spec.network, layer, spec.kind, spec.pool_gradient, spec.half)
-        for layer in near
-        if layer != spec.layer
-    ]
 
 
 def open_backend(

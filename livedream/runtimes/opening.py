@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livedream.errors import BackendError
+from livedream.errors import BackendError, OutOfMemoryError
 from livedream.frame import Array
 from livedream.networks.catalogue import network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
@@ -22,6 +22,7 @@ from livedream.networks.objective import Guide, Objective
 from livedream.runtimes import registry
 from livedream.runtimes.base import Session
 from livedream.runtimes.calibration import Run, measure, rank
+from livedream.runtimes.device_errors import is_out_of_memory
 from livedream.runtimes.exporter import GraphFiles
 from livedream.runtimes.on_device import gives_gradients
 from livedream.runtimes.reference import Reference
@@ -55,13 +56,16 @@ class GraphOpener:
     def open(self, key: Key) -> OpenedGraph | None:
         """The graph, opened for its size; None when no runtime can run it.
 
-        Raises ``BackendError`` or ``MissingPackageError`` when there is no graph.
+        Raises ``BackendError`` or ``MissingPackageError`` when there is no graph, ``OutOfMemoryError`` when
+        there is no room for it at this size.
         """
         for runtime in self._runtimes.names():
             path = self._files.path(self.file_spec(key[0], runtime))
             try:
                 return self._opened(runtime, key, path)
             except BackendError as error:
+                if is_out_of_memory(error):
+                    raise OutOfMemoryError(f"{key[0].layer} at {key[1][0]}×{key[1][1]}: {error}") from error
                 self._drop(runtime, str(error))
         return None
 
@@ -86,7 +90,7 @@ class GraphOpener:
             objective = _objective(key[0], second)
             openings["pytorch"] = lambda: lambda: reference.gradient(image, key[0].layer, objective).gradient
         measured = measure(openings)
-        _trim()
+        trim()
         ranking = rank(measured)
         for runtime, reason in ranking.excluded.items():
             self._drop(runtime, reason)
@@ -115,7 +119,7 @@ class GraphOpener:
             raise
         except Exception as error:  # each runtime has exceptions of its own
             raise BackendError(f"it does not run {key[0].stem}: {error}") from error
-        _trim()
+        trim()
         return OpenedGraph(session, runtime, max(path.stat().st_size, self._memory_in_use() - before))
 
     def _drop(self, runtime: str, reason: str) -> None:
@@ -167,7 +171,7 @@ def _objective(spec: GraphSpec, second: Array) -> Objective:
     return Objective(guide=Guide(second) if spec.kind == "guide" else None, pool_gradient=spec.pool_gradient)
 
 
-def _trim() -> None:
+def trim() -> None:
     """Give memory that compiling has freed back to the system, where the C library (glibc) would keep it."""
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):

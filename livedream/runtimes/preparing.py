@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from livedream.ipc.heartbeat import OPENING_S, heartbeat
+
 log = logging.getLogger(__name__)
 
 #: The most requests that wait; beyond, the oldest are forgotten.
@@ -64,6 +66,7 @@ class Preparer(Generic[Key, Job]):
 
     def wait_until(self, done: Callable[[], bool]) -> None:
         """Wait until ``done()``, which is evaluated after every job, or until it is closed."""
+        heartbeat.begins("opening", OPENING_S)
         with self._changed:
             self._changed.wait_for(lambda: self._closed or done())
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livedream.errors import DeviceLostError
+from livedream.errors import DeviceLostError, OutOfMemoryError
 from livedream.frame import Array
 from livedream.networks.autograd import guide_value, pools, value, weighted_value
 from livedream.networks.load import Trunk, load_network
 from livedream.networks.objective import Guide, HeldWeights, Objective
 from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import CudaGraphs
-from livedream.runtimes.device_errors import reason_of
+from livedream.runtimes.device_errors import free_memory, is_out_of_memory, reason_of
 from livedream.runtimes.on_device import DeviceGradient
 
 
@@ -75,6 +75,10 @@ class TorchBackend:
 
     def close(self) -> None:
         """There is no background work."""
+
+    def make_room(self) -> None:
+        """See :class:`livedream.runtimes.base.Backend`."""
+        free_memory(self.device)
 
     def drop(self, reason: str) -> bool:
         """Nothing takes over from PyTorch."""
@@ -135,6 +139,9 @@ class TorchBackend:
         except RuntimeError as error:
             if self.device.type == "cpu":
                 raise
+            if is_out_of_memory(error):
+                free_memory(self.device)
+                raise OutOfMemoryError(f"{self.device}: {reason_of(error)}") from error
             raise DeviceLostError(f"{self.device} failed: {reason_of(error)}") from error
 
     def gradient_tensors(

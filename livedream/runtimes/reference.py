@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from livedream.errors import LivedreamError
 from livedream.extras import require
+from livedream.ipc.heartbeat import LOADING_S, heartbeat
 
 if TYPE_CHECKING:
     from livedream.runtimes.pytorch import TorchBackend
@@ -35,6 +36,7 @@ class Reference:
         """The backend; waits while it is being loaded. Raises ``LivedreamError`` when it cannot be."""
         if self.loaded is not None:
             return self.loaded
+        heartbeat.begins("loading PyTorch", LOADING_S)
         with self._lock:
             if self._failed is not None:
                 raise self._failed

@@ -66,6 +66,11 @@ class SessionStore:
                 oldest, _ = self._opened.popitem(last=False)
                 log.info("closed %s at %dx%d, the least recently used", oldest[0].stem, *oldest[1])
 
+    def clear(self) -> None:
+        """Close all."""
+        with self._lock:
+            self._opened.clear()
+
     def remove_runtime(self, runtime: str) -> None:
         """Close all that run in one runtime."""
         with self._lock:

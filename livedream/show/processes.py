@@ -33,10 +33,12 @@ S = TypeVar("S", bound=Status)
 #: Patience until a new child says anything: a slow disk, or many programs starting after the boot.
 _STARTING_S = 60.0
 #: The camera process reports twice a second; silent for this long, it hangs.
-_CAMERA_SILENT_S = 10.0
-#: Patience in each phase of the dream process. The slowest tick that is still work has 20 steps at 1280
-#: pixels on one slow core; a download may have 500 MB and a slow line.
-_DREAM_SILENT_S = {"importing": 180.0, "loading": 180.0, "downloading": 3600.0, "dreaming": 60.0}
+_CAMERA_SILENT_S = 4.25
+#: The driver of a camera that has just been opened may not answer for longer.
+_CAMERA_OPENING_S = 10.0
+#: Patience in each phase of the dream process; a download may have 500 MB and a slow line. While it dreams,
+#: it says itself how long its next step may take.
+_DREAM_SILENT_S = {"importing": 180.0, "loading": 180.0, "downloading": 3600.0}
 #: How much the dream stands back for the show (Unix): about a third of its share of a core that both want.
 _DREAM_NICE = 5
 _RESIDUAL_BYTES = LARGEST_SIDE_PX**2 * 3 * 4  # float32
@@ -45,15 +47,15 @@ _RESIDUAL_BYTES = LARGEST_SIDE_PX**2 * 3 * 4  # float32
 def camera_stalled(board: StatusBoard[SourceStatus], now: float, started_s: float) -> str:
     """Why the camera process that was started at ``started_s`` counts as hung, or ""."""
     status = board.update(now)
-    if board.heard and status.stalled and now - started_s > _CAMERA_SILENT_S:
+    if board.heard and status.stalled and now - started_s > _CAMERA_OPENING_S:
         return "has a driver that does not answer"
     return _silence(board, now, started_s, {"": _CAMERA_SILENT_S})
 
 
 def dream_stalled(board: StatusBoard[DreamStatus], now: float, started_s: float) -> str:
     """Why the dream process that was started at ``started_s`` counts as hung, or ""."""
-    board.update(now)
-    return _silence(board, now, started_s, _DREAM_SILENT_S)
+    status = board.update(now)
+    return _silence(board, now, started_s, _DREAM_SILENT_S | {"dreaming": status.patience_s})
 
 
 def _silence(board: StatusBoard[S], now: float, started_s: float, patience_s: Mapping[str, float]) -> str:
@@ -112,6 +114,7 @@ class Processes(Resource):
             partial(camera_stalled, self._source_board),
             ended=lambda: bool(self.source.error),
             starting=self._source_board.restarted,
+            well_s=lambda: self._source_board.well_s if self.source.phase == "running" else 0.0,
         )
         self._dream = Supervised(
             "dream",
@@ -119,6 +122,7 @@ class Processes(Resource):
             (self._job,),
             partial(dream_stalled, self._dream_board),
             starting=self._dream_board.restarted,
+            well_s=lambda: self._dream_board.well_s if self.dream.phase == "dreaming" else 0.0,
         )
         for child in (self._camera, self._dream):
             self._stack.callback(child.close)

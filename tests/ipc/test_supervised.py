@@ -8,6 +8,7 @@ import signal
 import time
 from multiprocessing.process import BaseProcess
 
+import psutil
 import pytest
 
 from livedream.errors import LivedreamError
@@ -124,22 +125,44 @@ def test_a_child_that_cannot_be_started_is_one_line_at_first_and_retried_later(w
     wait_for(lambda: worker.check(2.0) == "child ended with exit code 3; restarting")
 
 
-def test_a_child_that_hangs_is_killed_and_started_again(worker_of):
+def test_a_child_that_hangs_is_ended_and_started_again(worker_of):
     worker = worker_of(sleep, lambda now, started_s: "is silent" if now - started_s > 5 else "")
     assert worker.check(4.0) == ""
     first = worker.pid
     assert worker.check(6.0) == "child is silent; restarting"
-    worker.check(6.0)
-    assert worker.pid not in (None, first)
+    assert worker.failure == "hung"
+    wait_for(lambda: not worker.check(6.1) and worker.pid)
+    assert worker.pid != first
 
 
-def test_a_long_healthy_run_forgets_old_failures(worker_of):
-    worker = worker_of(crash)
-    for now in (0.0, 100.0, 200.0, 300.0):
+def test_a_child_that_does_not_end_when_told_to_is_killed(worker_of, tmp_path):
+    worker = worker_of(sleep, lambda now, started_s: "is silent" if now - started_s > 5 else "")
+    first = psutil.Process(worker.pid)
+    os.kill(first.pid, signal.SIGSTOP)  # it cannot even be told
+    began = now_s()
+    assert worker.check(6.0) == "child is silent; restarting"
+    assert worker.check(6.4) == ""
+    assert now_s() - began < 0.4  # the show has gone on meanwhile
+    assert first.is_running()
+    worker.check(6.6)
+    wait_for(lambda: not worker.check(6.7) and worker.pid)
+    assert not first.is_running()
+    assert worker.pid != first.pid
+
+
+@pytest.mark.parametrize(("well_s", "again_s"), [(11.0, 390.0), (9.0, 394.0), (0.0, 394.0)])
+def test_a_child_that_made_progress_has_a_clean_record_and_one_that_only_lived_has_not(
+    worker_of, well_s, again_s
+):
+    times = iter([0.0, 0.0, 0.0, well_s])
+    worker = worker_of(crash, well_s=lambda: next(times))
+    for failed_s in (90.0, 190.0, 290.0, 390.0):  # each has lived for almost a hundred seconds
         wait_for(lambda: worker.pid is None)
-        assert worker.check(now + 90.0)
-        worker.check(now + 90.0)
-        assert worker.started_s == now + 90.0  # restarted immediately each time
+        assert worker.check(failed_s)
+        assert worker.check(failed_s) == worker.check(failed_s + 3.9) == ""
+        if failed_s < 390.0 or worker.started_s != again_s:
+            worker.check(failed_s + 4.0)
+    assert worker.started_s == again_s
 
 
 def test_closing_leaves_no_process(worker_of):

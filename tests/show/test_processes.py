@@ -66,29 +66,31 @@ def test_a_camera_process_that_has_spoken_must_go_on_speaking(child):
     supervised, sender = child(camera_stalled, SourceStatus())
     for n in range(5):
         sender.send(SourceStatus(phase="running", progress=n))
-        assert supervised.check(START_S + 8.0 * n) == ""
-    assert supervised.check(START_S + 32.0 + 10.0) == ""
-    assert "stopped responding" in supervised.check(START_S + 32.0 + 10.1)
+        assert supervised.check(START_S + 4.0 * n) == ""
+    assert supervised.check(START_S + 16.0 + 4.2) == ""
+    assert "stopped responding" in supervised.check(START_S + 16.0 + 4.5)
 
 
 def test_a_camera_process_that_says_the_same_again_makes_no_progress(child):
     supervised, sender = child(camera_stalled, SourceStatus())
     for n in range(3):
         sender.send(SourceStatus(phase="running", progress=1, message=f"still here {n}"))
-        assert supervised.check(START_S + 4.0 * n) == ""
-    assert "stopped responding" in supervised.check(START_S + 10.1)
+        assert supervised.check(START_S + 2.0 * n) == ""
+    assert "stopped responding" in supervised.check(START_S + 4.5)
 
 
 def test_a_driver_that_does_not_answer_is_reported_by_its_own_process(child):
     supervised, sender = child(camera_stalled, SourceStatus())
     sender.send(SourceStatus(phase="running", stalled=True))
-    assert supervised.check(START_S + 9.0) == ""
+    assert supervised.check(START_S + 8.0) == ""
+    sender.send(SourceStatus(phase="running", stalled=True, progress=1))
+    assert supervised.check(START_S + 10.0) == ""
     assert "does not answer" in supervised.check(START_S + 10.1)
 
 
 @pytest.mark.parametrize(
     ("phase", "patience_s"),
-    [("importing", 180.0), ("loading", 180.0), ("downloading", 3600.0), ("dreaming", 60.0)],
+    [("importing", 180.0), ("loading", 180.0), ("downloading", 3600.0)],
 )
 def test_each_phase_of_the_dream_has_its_own_time_limit(child, phase, patience_s):
     supervised, sender = child(dream_stalled, DreamStatus())
@@ -96,6 +98,15 @@ def test_each_phase_of_the_dream_has_its_own_time_limit(child, phase, patience_s
     assert supervised.check(START_S + 20.0) == ""
     assert supervised.check(START_S + 20.0 + patience_s) == ""
     assert "stopped responding" in supervised.check(START_S + 20.1 + patience_s)
+
+
+def test_a_dream_has_as_long_for_its_next_step_as_it_says(child):
+    supervised, sender = child(dream_stalled, DreamStatus())
+    sender.send(DreamStatus(phase="dreaming", progress=1, patience_s=60.0))
+    assert supervised.check(START_S) == supervised.check(START_S + 59.0) == ""
+    sender.send(DreamStatus(phase="dreaming", progress=2, patience_s=4.25))
+    assert supervised.check(START_S + 59.5) == supervised.check(START_S + 63.5) == ""
+    assert "stopped responding" in supervised.check(START_S + 64.0)
 
 
 def no_camera(*args) -> None:
