@@ -26,10 +26,14 @@ def number(
     used_by: tuple[Command, ...] = EVERYWHERE,
     curve: Literal["linear", "log"] = "linear",
     zero: str = "",
+    steady: bool = False,
 ) -> Any:
-    """A number from ``low`` to ``high``; ``step`` is what a key moves it by, ``zero`` the word for 0."""
+    """A number from ``low`` to ``high``; ``step`` is what a key moves it by, ``zero`` the word for 0.
+
+    A ``steady`` one must not move all the time, as graphs are opened for each of its values.
+    """
     data = {"minimum": low, "maximum": high, "step": step, "unit": unit, "help": help, "curve": curve}
-    data |= {"zero": zero}
+    data |= {"zero": zero, "steady": steady}
     return field(default=default, metadata=data | {"group": group, "scope": scope, "used_by": used_by})
 
 

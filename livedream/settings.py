@@ -71,8 +71,8 @@ class Settings(ProjectionSettings):
         EVERYWHERE,
     )
     steps: int = number(2, 0, 20, 1, "", "ascent steps in each 1/30 s; a new dream takes up to twice as many")
-    octaves: int = number(3, 1, 6, 1, "", "scales that the steps cycle through")
-    octave_scale: float = number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves")
+    octaves: int = number(3, 1, 6, 1, "", "scales that the steps cycle through", steady=True)
+    octave_scale: float = number(1.6, 1.1, 4.0, 0.1, "×", "ratio between two octaves", steady=True)
     step_size: float = number(
         2.4, 0.1, 20.0, 0.1, "levels", "how far one step goes, in levels of 255", curve="log"
     )
@@ -156,6 +156,9 @@ class Settings(ProjectionSettings):
     journey_beats: int = number(
         16, 1, 256, 1, "beats", "how long each layer takes at that tempo", curve="log"
     )
+    journey_on_beat: bool = choice(
+        False, "a journey follows the tempo bpm, not journey_bpm; without a tempo the two durations", "dream"
+    )
     strength: float = number(
         1.0, 0.0, 3.0, 0.1, "×", "how much of the dream is laid over the camera", "picture"
     )
@@ -216,6 +219,24 @@ class Settings(ProjectionSettings):
     )
     freeze: bool = choice(False, "hold the picture", "show", scope="person", used_by=LIVE)
     blackout: bool = choice(False, "show black", "show", scope="person", used_by=LIVE)
+    bpm: float = number(
+        0.0,
+        0.0,
+        300.0,
+        1.0,
+        "beats/min",
+        "tempo of the music, as tapped, told by MIDI clock or set; 0: none",
+        "show",
+        scope="place",
+        used_by=LIVE,
+    )
+    modulation: bool = choice(
+        True,
+        "let LFOs, the beat, sound and visitors move settings, as the scene says",
+        "show",
+        scope="person",
+        used_by=LIVE,
+    )
     attract_after_s: float = number(
         20.0,
         0.0,

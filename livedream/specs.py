@@ -26,6 +26,7 @@ class Spec:
     ``values`` says in words what a text may be; ``verify`` raises ``UsageError`` for any other. ``curve`` is
     how a control's 0..1 is laid over the range: ``log`` gives equal ratios equal room. ``zero`` is the word
     for a value of 0 that is not in the range: ``auto``, which lies below the range on a control.
+    ``steady``: graphs are opened for each value of it.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Spec:
     curve: Literal["linear", "log"] = "linear"
     zero: str = ""
     verify: Callable[[Any], object] | None = None
+    steady: bool = False
+
+    @property
+    def modulable(self) -> bool:
+        """Whether it may move all the time: a number of a scene that opens no graphs."""
+        return self.minimum is not None and self.scope == "scene" and not (self.zero or self.steady)
 
     @property
     def flag(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from livedream.errors import UsageError
 from livedream.settings import Settings, spec_of
@@ -88,6 +88,59 @@ class Delete:
     scene: str
 
 
+@dataclass(frozen=True)
+class Clock:
+    """MIDI's clock: 24 ticks a beat, and its start (beat 0 is the next tick), stop and going on.
+
+    ``time_s`` is when it arrived, on ``livedream.timing.now_s``.
+    """
+
+    event: Literal["tick", "start", "stop", "continue"]
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The tempo that others play at: ``bpm``, and which beat it was at ``time_s`` (``timing.now_s``)."""
+
+    bpm: float
+    beat: float
+    time_s: float
+
+
+@dataclass(frozen=True)
+class GoTo:
+    """Play a cue of the cue list: its number, from 1."""
+
+    cue: int
+
+
+@dataclass(frozen=True)
+class SetModulation:
+    """Change fields of the modulation with this number, from 1; the one after the last is made.
+
+    ``values`` are by the names of the fields of :class:`livedream.controls.patch.Modulation`.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RemoveModulation:
+    """Remove the modulation with this number, from 1."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class SetLfo:
+    """Change fields of an LFO, ``lfo1`` to ``lfo8``: those of :class:`livedream.controls.patch.Lfo`."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
 class Command(Enum):
     """What is neither a setting nor a scene."""
 
@@ -97,9 +150,31 @@ class Command(Enum):
     FULL_SCREEN = "full screen"
     SNAPSHOT = "snapshot"
     RECORD = "record"
+    TAP = "tap"
+    RESYNC = "resync"
+    GO = "go"
+    CUE_BACK = "back"
 
 
-Action = Set | SetUnit | Nudge | Toggle | Cycle | Recall | RecallKey | Store | Rename | Delete | Command
+Action = (
+    Set
+    | SetUnit
+    | Nudge
+    | Toggle
+    | Cycle
+    | Recall
+    | RecallKey
+    | Store
+    | Rename
+    | Delete
+    | Clock
+    | Beat
+    | GoTo
+    | SetModulation
+    | RemoveModulation
+    | SetLfo
+    | Command
+)
 
 
 def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]] | None = None) -> Settings:

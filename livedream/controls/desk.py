@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from livedream.controls.patch import Patch
 from livedream.settings import Settings
 
 
@@ -29,7 +30,7 @@ class View:
     ``settings`` are those that are wanted, the goal of a fade. ``lists`` has the values of the settings whose
     values depend on others (network, layer, guide, words), ``scenes`` all there are, ``scene`` the name of
     the last one. ``status`` are the statistics as in ``/status.json``, ``messages`` the lines that the
-    operator reads.
+    operator reads. ``patch`` is what is modulated by what, ``tempo`` the beats per minute, 0.0 for none.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -38,6 +39,8 @@ class View:
     scene: str = ""
     status: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    patch: Patch = field(default_factory=Patch)
+    tempo: float = 0.0
 
 
 class Desk:

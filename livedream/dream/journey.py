@@ -14,8 +14,9 @@ from livedream.settings import Settings
 def leg_s(settings: Settings) -> tuple[float, float]:
     """(hold, fade) of one layer in seconds: as set, or, with a tempo, a whole number of beats together."""
     hold_s, fade_s = settings.journey_hold_s, settings.journey_fade_s
-    if settings.journey_bpm > 0:
-        whole_s = settings.journey_beats * 60.0 / settings.journey_bpm
+    bpm = settings.bpm if settings.journey_on_beat else settings.journey_bpm
+    if bpm > 0:
+        whole_s = settings.journey_beats * 60.0 / bpm
         fade_s = min(fade_s, whole_s / 2)
         hold_s = whole_s - fade_s
     return hold_s, fade_s

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from livedream.controls.actions import Recall, RecallKey
 from livedream.controls.desk import SceneTitle
+from livedream.controls.patch import Patch
 from livedream.errors import LivedreamError
 from livedream.networks.dreamable import dreamable_networks
 from livedream.performance.attract import ATTRACT_SCENE
@@ -72,10 +73,10 @@ class SceneFiles:
 
         self._reading.append((self._disk.submit(found), words))
 
-    def store(self, settings: Settings, name: str, key: int, moods: Mapping[str, Mood]) -> None:
+    def store(self, settings: Settings, name: str, key: int, moods: Mapping[str, Mood], patch: Patch) -> None:
         """Store a scene. Raises ``UsageError`` for an impossible name."""
         self._scenes.check_name(name)
-        self._change(lambda: f"scene stored: {self._scenes.store(settings, name, key, moods)}")
+        self._change(lambda: f"scene stored: {self._scenes.store(settings, name, key, moods, patch)}")
 
     def rename(self, name: str, new: str) -> None:
         """Rename one of the user's own scenes. Raises ``UsageError`` for an impossible name."""

@@ -11,6 +11,10 @@
     fade_s = 60.0
     strength = 1.5
 
+    [[modulation]]          # what moves a setting all the time, see livedream.performance.patches
+    source = "beat"
+    setting = "zoom"
+
 Settings that a scene does not name are at their defaults, so it looks the same whatever was shown before;
 only the network stays, if the scene names none. What belongs to the place, the machine or the person at the
 controls (see ``Spec.scope``) is not part of a scene.
@@ -19,18 +23,20 @@ controls (see ``Spec.scope``) is not part of a scene.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from livedream.controls.desk import SceneTitle
+from livedream.controls.patch import Patch
 from livedream.data import shipped
 from livedream.errors import OutputError, UsageError, quoted
 from livedream.files import replace_file
 from livedream.performance.moods import MOODS, Mood
+from livedream.performance.patches import patch_text, read_patch
+from livedream.performance.toml_files import beginning, read_toml, some, toml
 from livedream.places import scenes_dir
 from livedream.settings import SPECS, Settings
 
@@ -42,10 +48,6 @@ DEFAULT_FADE_S = 3.0
 SCENE_SETTINGS = tuple(name for name, spec in SPECS.items() if spec.scope == "scene")
 _LONGEST_FADE_S = 600.0
 _NAME = re.compile(r"[\w-][\w -]{0,59}")
-#: A scene has a few hundred; a file that takes seconds to read is not one.
-_LARGEST_BYTES = 64 * 1024
-#: More unknown names than this are counted.
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Scene:
     key: int = 0
     problems: tuple[str, ...] = field(default=(), compare=False)
     moods: Mapping[str, Mood] = field(default_factory=dict)
+    patch: Patch = field(default_factory=Patch)
 
     def over(self, base: Settings) -> Settings:
         """All settings when this scene replaces ``base``."""
@@ -71,24 +74,29 @@ class Scene:
 
     def text(self) -> str:
         """The scene's file."""
-        head = [f"title = {_toml(self.title)}", f"fade_s = {_toml(self.fade_s)}"]
+        head = [f"title = {toml(self.title)}", f"fade_s = {toml(self.fade_s)}"]
         head += [f"key = {self.key}"] if self.key else []
         tables = {"settings": self.settings}
         for name, mood in self.moods.items():
             tables[name] = {"fade_s": mood.fade_s, **mood.settings}
         for name, table in tables.items():
-            head += ["", f"[{name}]", *(f"{n} = {_toml(v)}" for n, v in table.items())]
-        return "\n".join(head) + "\n"
+            head += ["", f"[{name}]", *(f"{n} = {toml(v)}" for n, v in table.items())]
+        return "\n".join(head) + "\n" + patch_text(self.patch)
 
 
 def scene_of(
-    settings: Settings, name: str, title: str, key: int = 0, moods: Mapping[str, Mood] | None = None
+    settings: Settings,
+    name: str,
+    title: str,
+    key: int = 0,
+    moods: Mapping[str, Mood] | None = None,
+    patch: Patch | None = None,
 ) -> Scene:
     """The scene that recalls ``settings``, on the same network."""
     values = settings.as_dict()
     told = [n for n in SCENE_SETTINGS if n in ("network", "layer") or values[n] != SPECS[n].default]
     values = {name: values[name] for name in told}
-    return Scene(name, values, title, key=key, moods=moods or {})
+    return Scene(name, values, title, key=key, moods=moods or {}, patch=patch or Patch())
 
 
 def user_dir() -> Path:
@@ -101,14 +109,15 @@ def read_scene(path: Path) -> Scene:
 
     Raises ``UsageError`` when the file cannot be read at all.
     """
-    content = _content(path)
+    content = read_toml(path, "scene")
     problems = []
-    known = ("title", "fade_s", "key", "settings", *MOODS)
+    known = ("title", "fade_s", "key", "settings", *MOODS, "modulation", "lfo")
     unknown = [name for name in content if name not in known]
     if unknown:
-        problems.append(f"scene {path}: {_some(unknown)}: unknown; possible: {', '.join(known)}")
+        problems.append(f"scene {path}: {some(unknown)}: unknown; possible: {', '.join(known)}")
     settings = _settings(content.get("settings", {}), f"scene {path}: ", "settings", problems)
     moods = {name: _mood(content[name], path, name, problems) for name in MOODS if name in content}
+    patch = read_patch(content, f"scene {path}: ", problems)
     title, fade_s, key = (
         content.get("title", path.stem),
         content.get("fade_s", DEFAULT_FADE_S),
@@ -121,7 +130,7 @@ def read_scene(path: Path) -> Scene:
     if type(key) is not int or not 0 <= key <= 9:
         problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
         key = 0
-    return Scene(path.stem, settings, title, fade_s, key, tuple(problems), moods)
+    return Scene(path.stem, settings, title, fade_s, key, tuple(problems), moods, patch)
 
 
 def _settings(table: Any, where: str, name: str, problems: list[str]) -> dict[str, Any]:
@@ -131,7 +140,7 @@ def _settings(table: Any, where: str, name: str, problems: list[str]) -> dict[st
         return {}
     unknown = [name for name in table if name not in SPECS]
     if unknown:
-        problems.append(f"{where}{_some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}")
+        problems.append(f"{where}{some(unknown)}: unknown setting; possible: {', '.join(SCENE_SETTINGS)}")
     settings = {}
     for name, value in table.items():
         if name not in SPECS:
@@ -167,37 +176,6 @@ def _fade_s(value: Any, where: str, problems: list[str]) -> float:
         return float(value)
     problems.append(f"{where}fade_s: invalid value {quoted(value)}: expected 0–{_LONGEST_FADE_S:.0f} s")
     return DEFAULT_FADE_S
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """What a scene's file says. Raises ``UsageError`` in one line, whatever the file is."""
-    try:
-        text = _beginning(path)
-        if len(text) > _LARGEST_BYTES:
-            raise UsageError(
-                f"scene {path}: cannot be read: found more than {_LARGEST_BYTES // 1024} KiB, the most that"
-                " a scene may have"
-            )
-        return tomllib.loads(text.decode("utf-8"))
-    except RecursionError as error:
-        raise UsageError(f"scene {path}: cannot be read: it is nested too deeply") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"scene {path}: cannot be read: {error}") from error
-    except ValueError as error:  # Python's, whose advice is for programmers
-        raise UsageError(f"scene {path}: cannot be read: a number in it has too many digits") from error
-
-
-def _beginning(path: Path) -> bytes:
-    """A scene's file, or enough of a larger one to see that it is too large."""
-    with path.open("rb") as file:
-        return file.read(_LARGEST_BYTES + 1)
-
-
-def _some(names: Collection[str]) -> str:
-    """Names from a file for one line."""
-    first = [name if name.isidentifier() and len(name) < 40 else quoted(name) for name in [*names][:_NAMED]]
-    more = len(names) - len(first)
-    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 class Scenes:
@@ -242,7 +220,7 @@ class Scenes:
             for path in sorted(folder.glob("*.toml")):
                 # A scene with a mistake in it may still be the one that this key means.
                 with suppress(OSError):
-                    if re.search(rf"^key\s*=\s*{key}\b", _beginning(path).decode("utf-8", "replace"), re.M):
+                    if re.search(rf"^key\s*=\s*{key}\b", beginning(path).decode("utf-8", "replace"), re.M):
                         return read_scene(path)
         raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
 
@@ -254,9 +232,14 @@ class Scenes:
             )
 
     def store(
-        self, settings: Settings, name: str, key: int = 0, moods: Mapping[str, Mood] | None = None
+        self,
+        settings: Settings,
+        name: str,
+        key: int = 0,
+        moods: Mapping[str, Mood] | None = None,
+        patch: Patch | None = None,
     ) -> Path:
-        """Store ``settings`` and ``moods`` as the scene ``name``, on a digit if any.
+        """Store ``settings``, ``moods`` and modulation as the scene ``name``, on a digit if any.
 
         There is never a half-written file.
 
@@ -269,7 +252,7 @@ class Scenes:
         except OSError as error:
             raise OutputError(f"no folder {str(self.own)!r} for scenes: {error.strerror}") from error
         title = f"Scene {key}" if name == f"scene-{key}" else name
-        replace_file(path, scene_of(settings, name, title, key, moods).text().encode())
+        replace_file(path, scene_of(settings, name, title, key, moods, patch).text().encode())
         return path
 
     def rename(self, name: str, new: str) -> str:
@@ -284,7 +267,7 @@ class Scenes:
         if goal.exists():
             raise UsageError(f"there is a scene {quoted(new)} already; possible: another name")
         title = re.compile(r"^title = .*$", re.M)
-        replace_file(goal, title.sub(lambda _: f"title = {_toml(new)}", path.read_text("utf-8"), 1).encode())
+        replace_file(goal, title.sub(lambda _: f"title = {toml(new)}", path.read_text("utf-8"), 1).encode())
         path.unlink()
         return new
 
@@ -310,13 +293,3 @@ class Scenes:
                 f"scene {quoted(name)} comes with livedream and stays; possible: scenes of your own"
             )
         return paths[name]
-
-
-def _toml(value: Any) -> str:
-    """A value in TOML. JSON's strings are TOML's, but for what only escapes can say."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
-    return repr(value)

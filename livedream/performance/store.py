@@ -10,13 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from livedream.controls.actions import Action, Cycle, Delete, Recall, RecallKey, Rename, Store, Toggle
+from livedream.controls.actions import (
+    Action,
+    Beat,
+    Clock,
+    Cycle,
+    Delete,
+    Recall,
+    RecallKey,
+    RemoveModulation,
+    Rename,
+    SetLfo,
+    SetModulation,
+    Store,
+    Toggle,
+)
 from livedream.controls.desk import SceneTitle
+from livedream.controls.patch import Patch
 from livedream.controls.port import Change
 from livedream.curves import half_life_s
 from livedream.errors import LivedreamError
 from livedream.performance.attract import Attract
 from livedream.performance.fade import Fade
+from livedream.performance.modulation import EDIT_S, Matrix, Sense, no_sense
 from livedream.performance.moods import RETURN_S, Moods
 from livedream.performance.possible import possible, usable_moods
 from livedream.performance.scene_files import News, SceneFiles
@@ -28,6 +44,7 @@ from livedream.performance.state import (
     require_exported,
     words_news,
 )
+from livedream.performance.tempo import Tempo
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 log = logging.getLogger(__name__)
@@ -47,18 +64,21 @@ class Played:
     """Everything that is played at one moment, for all who follow it.
 
     ``transition_s`` is how long a change of layer, mix or the like takes now, None: as the settings say;
-    ``persistence_limit_s`` is the longest half-life of the dream meanwhile, None: any.
+    ``persistence_limit_s`` is the longest half-life of the dream meanwhile, None: any. ``centre`` are the
+    settings without modulation, None: there is none.
     """
 
     settings: Settings
     transition_s: float | None = None
     persistence_limit_s: float | None = None
+    centre: Settings | None = None
 
 
 class Performance:
     """Holds the settings, and plays them. Times are ``now``, in seconds of one clock.
 
-    ``played`` is what is shown now; ``scene`` is the name of the last scene.
+    ``played`` is what is shown now; ``scene`` is the name of the last scene. ``tempo`` follows the setting
+    ``bpm``, and the other way round. ``sense`` reads what else can modulate.
     """
 
     def __init__(self, state: PlayState, scenes: Scenes, now: float, scene: str = "") -> None:
@@ -67,12 +87,17 @@ class Performance:
         self.played = Played(state.settings)
         self._state = state
         self._moods = Moods()
+        self.tempo, self._bpm = Tempo(), 0.0
+        self._matrix = Matrix()
+        self.sense: Sense = no_sense
         if scene:
-            self._begin_moods(scenes.named(scene))
+            begun = scenes.named(scene)
+            self._begin_moods(begun)
+            self._matrix.begin(begun.patch, now, 0.0)
         self._goal = state.settings  # what is wanted, in the present mood
         self._fade: Fade | None = None
         self._persistence_limit_s: float | None = None
-        self._mirrored: Settings | None = None  # to return to when the attract dream ends
+        self._mirrored: tuple[Settings, Patch] | None = None  # to return to when the attract dream ends
         self._files = SceneFiles(scenes)
         self._changes: list[Change] = []
         self._news: list[News] = []  # not told yet
@@ -91,6 +116,7 @@ class Performance:
         ``somebody`` is whether a visitor is there, None where nobody looks for visitors; ``motion`` is the
         fraction (0..1) of them that moves. ``blind``: the camera that looked for them is lost.
         """
+        self._follow_tempo(now)
         found, told = self._files.results()
         news, self._news = self._news + told, []
         for one in found:
@@ -100,7 +126,7 @@ class Performance:
         after_s = self._state.settings.attract_after_s
         match self.attract.step(now, somebody is not False, after_s, blind=blind):
             case "begin" if not self._moods.has("alone"):
-                self._mirrored = self._state.settings
+                self._mirrored = self._state.settings, self._matrix.patch
                 self._files.read(None, "attract")
             case "end":
                 self._go_back(now)
@@ -118,11 +144,21 @@ class Performance:
             case Recall() | RecallKey():
                 self._files.read(action, origin)
             case Store(name, key):
-                self._files.store(self._state.settings, name, key, self._moods.all)
+                self._files.store(self._state.settings, name, key, self._moods.all, self.patch)
             case Rename(name, new):
                 self._files.rename(name, new)
             case Delete(name):
                 self._files.delete(name)
+            case Clock(event, time_s):
+                self.tempo.midi(event, time_s)
+            case Beat(bpm, beat, time_s):
+                self.tempo.follow(bpm, beat, time_s, origin)
+            case SetModulation(number, values):
+                self._matrix.begin(self.patch.with_modulation(number, values), now, EDIT_S)
+            case RemoveModulation(number):
+                self._matrix.begin(self.patch.without_modulation(number), now, EDIT_S)
+            case SetLfo(name, values):
+                self._matrix.begin(self.patch.with_lfo(name, values), now, EDIT_S)
             case _:
                 if self.attract.wake(now):
                     self._go_back(now)
@@ -153,7 +189,17 @@ class Performance:
     @property
     def lasting(self) -> Settings:
         """The settings to go on with after an interruption: the mirror's, even during the attract dream."""
-        return self._state.settings if self._mirrored is None else self._mirrored
+        return self._state.settings if self._mirrored is None else self._mirrored[0]
+
+    @property
+    def patch(self) -> Patch:
+        """What is modulated by what."""
+        return self._matrix.patch
+
+    def tap(self, now: float) -> None:
+        """A tap of the tempo."""
+        self.tempo.tap(now)
+        self._follow_tempo(now)
 
     def changes(self) -> list[Change]:
         """What has changed since the last call, for the controls."""
@@ -213,6 +259,17 @@ class Performance:
         except LivedreamError:
             self._goal = settings
 
+    def _follow_tempo(self, now: float) -> None:
+        """Keep the setting ``bpm`` and the tempo the same, whichever has changed."""
+        wanted, tempo = self._state.settings.bpm, self.tempo
+        if wanted != self._bpm:
+            tempo.set(wanted, now)
+        elif (bpm := round(tempo.bpm, 1)) != wanted:
+            self._set(self._state.instead(bpm=bpm), tempo.origin)
+            if self._mirrored is not None:
+                self._mirrored = self._mirrored[0].replace(bpm=bpm), self._mirrored[1]
+        self._bpm = self._state.settings.bpm
+
     def _follow(self, now: float, somebody: bool | None, motion: float) -> None:
         """Fade to another mood of the scene, if the visitors have changed it."""
         before = self._moods.name
@@ -236,7 +293,9 @@ class Performance:
         if settings.journey_for_visitors and self._somebody and not settings.journey:
             settings = settings.replace(journey=True)
         transition_s = None if self._fade is None else self._fade.duration_s
-        self.played = Played(settings, transition_s, self._persistence_limit_s)
+        moved = self._matrix.over(settings, now, self.tempo.beats(now), self.sense)
+        centre = settings if self._matrix.active else None
+        self.played = Played(moved, transition_s, self._persistence_limit_s, centre)
 
     def _fade_to(self, goal: Settings, now: float, duration_s: float, origin: str) -> None:
         before = self._faded(now)
@@ -247,7 +306,9 @@ class Performance:
 
     def _go_back(self, now: float) -> None:
         if self._mirrored is not None:
-            self._fade_to(self._mirrored, now, RETURN_S, "attract")
+            settings, patch = self._mirrored
+            self._matrix.begin(patch, now, RETURN_S)
+            self._fade_to(settings, now, RETURN_S, "attract")
             self._persistence_limit_s = half_life_s(_LEFT, RETURN_S)
             self._mirrored = None
 
@@ -265,5 +326,6 @@ class Performance:
             self._moods.begin(moods)
             self.scene = scene.name
             news.append((f"scene: {scene.title}", False))
+        self._matrix.begin(scene.patch, now, fade_s)
         self._fade_to(goal, now, fade_s, origin)
         return news + [(problem, True) for problem in problems]

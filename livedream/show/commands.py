@@ -39,6 +39,12 @@ class Commands:
                 bulletin.hud.toggle_pin(now)
             case Command.FULL_SCREEN:
                 front.toggle_full_screen()
+            case Command.TAP:
+                self._performance.tap(now)
+                bulletin.say(self._tempo(), now)
+            case Command.RESYNC:
+                self._performance.tempo.resync(now)
+                bulletin.say(f"{self._tempo()}, first beat", now)
             case Command.RECORD:
                 bulletin.say(front.toggle_recording(), now)
                 return True
@@ -49,3 +55,7 @@ class Commands:
                 path = front.snapshot(scene.picture(), self._performance.settings)
                 bulletin.say(f"snapshot: {path}", now)
         return False
+
+    def _tempo(self) -> str:
+        bpm = self._performance.tempo.bpm
+        return f"tempo {bpm:.1f}" if bpm else "tempo: tap again"

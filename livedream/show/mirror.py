@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from livedream.controls.actions import Action, Command, Store
+from livedream.controls.actions import Action, Beat, Clock, Command, Store
 from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
@@ -30,6 +30,7 @@ from livedream.show.picture import Picture
 from livedream.show.ports import Feeds, Front
 from livedream.show.pulse import Pulse
 from livedream.show.schedule import Schedule, Stop
+from livedream.show.senses import Senses
 from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
 from livedream.sinks.port import Stamp
@@ -77,6 +78,7 @@ class Mirror:
         self._schedule = Schedule(started_s, options.frames, options.duration_s)
         self._statistics = Statistics()
         self._picture = Picture(performance, feeds, front, self._statistics)
+        performance.sense = Senses(self._picture)
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
         self._commands = Commands(front, self._bulletin, stop, self._picture, performance)
         self._late = 0.0  # the fraction of late pictures, as the dream was told
@@ -125,7 +127,7 @@ class Mirror:
                 self._stop()
             elif isinstance(event, Resized):
                 self._exposed = True
-                self._order()
+                self._order(now)
             elif isinstance(event, Exposed):
                 self._exposed = True
             elif isinstance(event, KeyPressed):
@@ -147,7 +149,7 @@ class Mirror:
         word = dream.shown_words[0][0] if dream.shown_words else ""
         dreamt = Dreamt(dream.shown_layer, word, dream.guides)
         self._performance.act(action, now, dreamt, origin)
-        if not isinstance(action, Store):
+        if not isinstance(action, Store | Clock | Beat):
             self._bulletin.hud.touched(now)
 
     def _play(self, now: float) -> None:
@@ -157,12 +159,12 @@ class Mirror:
         seen = picture.somebody, picture.presence.motion
         for text, alarm in self._performance.step(now, *seen, blind=self._feeds.source.lost):
             self._bulletin.say(text, now, alarm=alarm)
-        self._order()
+        self._order(now)
 
-    def _order(self) -> None:
+    def _order(self, now: float) -> None:
         """Tell the dream and the screen what has changed."""
         fps, late = self._feeds.source.fps, self._late
-        order = self._orders.make(self._performance.played, self._picture.aspect, fps, late)
+        order = self._orders.make(self._performance.played, self._picture.aspect, fps, late, now)
         if order is not None:
             self._front.follow(order.settings)
             self._feeds.order(order)
@@ -240,6 +242,8 @@ class Mirror:
             scene=performance.scene,
             status=msgspec.to_builtins(stats),
             messages=self._bulletin.current(now),
+            patch=performance.patch,
+            tempo=performance.tempo.bpm,
         )
 
     def _snapshot(self, now: float) -> Snapshot:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from livedream.ipc.protocol import DreamStatus, Order
@@ -15,6 +17,9 @@ _PROVED_S = 5.0
 _MOST_DEATHS = 2
 #: Orders whose settings are remembered: a fade makes sixty a second.
 _REMEMBERED = 1024
+#: Where only modulation has changed anything, orders are at least so far apart, about thirty a second: the
+#: dream process reads each one.
+_MODULATED_S = 0.03
 
 
 def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, Any]:
@@ -31,27 +36,40 @@ def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, Any]:
     return instead
 
 
+def _centre(played: Played) -> Settings:
+    return played.settings if played.centre is None else played.centre
+
+
 class Orders:
     """Makes orders, and remembers the last one that worked. Times are ``now``, in seconds of one clock."""
 
     def __init__(self) -> None:
         self.newest: Order | None = None
         self._played: Played | None = None
-        self._sent: deque[Order] = deque(maxlen=_REMEMBERED)
+        self._sent_s = 0.0
+        self._sent: deque[tuple[int, Settings]] = deque(maxlen=_REMEMBERED)  # without modulation
         self._trial: tuple[Settings, float] | None = None  # what is being dreamt, and since when
         self._good: Settings | None = None
         self._deaths = 0
         self._restored: Settings | None = None
 
     def make(
-        self, played: Played, aspect: float | None, camera_hz: float = 0.0, late: float = 0.0
+        self,
+        played: Played,
+        aspect: float | None,
+        camera_hz: float = 0.0,
+        late: float = 0.0,
+        now: float = math.inf,
     ) -> Order | None:
-        """The next order, or None when nothing has changed."""
-        newest = self.newest
-        wanted = (played, aspect, camera_hz, late)
-        if newest and wanted == (self._played, newest.aspect, newest.camera_hz, newest.late):
-            return None
-        self._played = played
+        """The next order, or None when nothing has changed; modulation alone changes it 30 times a second."""
+        newest, before = self.newest, self._played
+        if newest and before and (aspect, camera_hz, late) == (newest.aspect, newest.camera_hz, newest.late):
+            if played == before:
+                return None
+            same = played.centre is not None and replace(played, settings=before.settings) == before
+            if same and now - self._sent_s < _MODULATED_S:
+                return None
+        self._played, self._sent_s = played, now
         self.newest = Order(
             number=1 if newest is None else newest.number + 1,
             settings=played.settings,
@@ -61,7 +79,7 @@ class Orders:
             camera_hz=camera_hz,
             late=late,
         )
-        self._sent.append(self.newest)
+        self._sent.append((self.newest.number, _centre(played)))
         return self.newest
 
     def watch(self, dream: DreamStatus, now: float) -> None:
@@ -72,7 +90,7 @@ class Orders:
             if now - self._trial[1] < _PROVED_S:
                 return
             self._good, self._deaths = self._trial[0], 0
-        settings = next((order.settings for order in self._sent if order.number == dream.order), None)
+        settings = next((settings for number, settings in self._sent if number == dream.order), None)
         self._trial = None if settings is None else (settings, now)
 
     def died(self) -> None:
@@ -82,7 +100,7 @@ class Orders:
         """
         self._trial = None
         self._deaths += 1
-        wanted = self.newest.settings if self.newest else None
+        wanted = _centre(self._played) if self._played else None
         if self._deaths >= _MOST_DEATHS and self._good not in (None, wanted):
             self._deaths = 0
             self._restored = self._good

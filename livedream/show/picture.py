@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from livedream.ipc.slots import Value
 from livedream.performance.store import Performance
+from livedream.settings import SPECS
 from livedream.show.ports import Feeds, Front
 from livedream.show.statistics import Statistics
 from livedream.stage.composite import Composer, freshness
 from livedream.stage.scene import Scene
 from livedream.vision.presence import PresenceDetector
 
+#: The settings that a picture is composed with; others, such as zoom, act in the dream alone.
+_COMPOSED = tuple(
+    name for name, spec in SPECS.items() if spec.group != "dream" or name in ("feedback", "crossfade_s")
+)
 #: Kinds of source in which a person stands in front of the mirror.
 _LIVE = ("camera", "stream")
 
@@ -70,7 +75,8 @@ class Picture:
         if frame is None or self.frozen:
             return
         alpha = freshness(now - self._residual_s)
-        parts = (frame.seq, residual and residual.seq, alpha, played.settings, self._front.size, self.aspect)
+        composed = [getattr(played.settings, name) for name in _COMPOSED]
+        parts = (frame.seq, residual and residual.seq, alpha, composed, self._front.size, self.aspect)
         if self.scene is not None and parts == self._arranged:
             return
         with self._statistics.timer.section("composite"):

@@ -31,13 +31,13 @@ _PICTURE_PIXELS = 1920 * 1080
 _UPRIGHT = Turn()
 _CENTRED = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_DISPLAY(0)
 # SDL scancodes of the nine digits above the letters and on the number pad, and of the two keys after P.
-_BY_PLACE = {code + i: str(i + 1) for code in (30, 89) for i in range(9)} | {47: "[", 48: "]"}
+_BY_PLACE = {code + i: str((i + 1) % 10) for code in (30, 89) for i in range(10)} | {47: "[", 48: "]"}
 _REPEAT_AFTER_MS, _REPEAT_EACH_MS = 400, 70
 
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """A key is pressed or held: the symbol on it (``a``, ``left``, ``escape``); 1–9, [ and ] by place."""
+    """A key is pressed or held: the symbol on it (``a``, ``left``, ``escape``); 0–9, [ and ] by place."""
 
     key: str
     shift: bool = False

@@ -31,6 +31,8 @@ from livedream.settings import Settings
         ("d", True, Cycle("dream_of", -1)),
         ("e", True, Nudge("dream_blend", -1)),
         ("u", False, Toggle("surprise")),
+        ("0", False, Command.TAP),
+        ("m", True, Toggle("modulation")),
         ("7", False, RecallKey(7)),
         ("7", True, Store("scene-7", 7)),
     ],
@@ -44,7 +46,7 @@ def test_a_key_without_function_asks_for_nothing():
 
 
 def test_shift_is_ignored_where_it_means_nothing():
-    assert action_for("m", shift=True) == Toggle("mirror")
+    assert action_for("b", shift=True) == Toggle("blackout")
 
 
 def test_a_held_key_moves_numbers_on_and_repeats_nothing_else():

@@ -238,3 +238,58 @@ def test_an_impossible_renaming_is_refused(tmp_path, name, new, said):
     with pytest.raises(UsageError, match=said):
         scenes.rename(name, new)
     assert {"mine", "other"} <= set(scenes.paths())
+
+
+PULSE = """title = "Pulse"
+fade_s = 2.0
+
+[settings]
+layer = "edges"
+
+[[modulation]]
+source = "beat"
+setting = "zoom"
+amount = 0.25
+
+[[modulation]]
+source = "lfo1"
+setting = "strength"
+amount = 0.2
+release_s = 0.5
+
+[lfo.1]
+shape = "triangle"
+beats = 8.0
+"""
+
+
+def test_a_scene_keeps_its_modulation(tmp_path):
+    (tmp_path / "pulse.toml").write_text(PULSE)
+    scene = read_scene(tmp_path / "pulse.toml")
+    assert scene.problems == ()
+    assert scene.text() == PULSE
+    assert scene.patch.lfo("lfo1").beats == 8
+    path = Scenes(tmp_path).store(Settings(), "copy", patch=scene.patch)
+    assert read_scene(path).patch == scene.patch
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("modulation = 3", "modulation: invalid value 3: expected tables [[modulation]]"),
+        ("modulation = [3]", "modulation 1: invalid value 3: expected a table"),
+        ('[[modulation]]\nsource = "sun"\nsetting = "zoom"', "modulation 1: source: invalid value 'sun'"),
+        ('[[modulation]]\nsource = "beat"', "modulation 1: setting: invalid value ''"),
+        ('[[modulation]]\nsource = "beat"\nsetting = "zoom"\nsize = 3', "modulation 1: size: unknown"),
+        ("lfo = 3", "lfo: invalid value 3: expected tables such as [lfo.1]"),
+        ('[lfo.9]\nshape = "sine"', "unknown LFO '9'; possible: [lfo.1] to [lfo.8]"),
+        ('[lfo.1]\nshape = "round"', "lfo 1: shape: invalid value 'round': expected sine, triangle"),
+        ("[lfo.1]\nperiod_s = 0", "lfo 1: period_s: invalid value 0: expected 0.1–86400 s"),
+        ("[[modulation]]\n" * 40, "modulation: found 40, expected 32 at most"),
+    ],
+)
+def test_a_mistake_in_a_scenes_modulation_is_said_and_the_rest_is_used(tmp_path, text, said):
+    (tmp_path / "bad.toml").write_text(f'title = "Bad"\n{text}\n')
+    scene = read_scene(tmp_path / "bad.toml")
+    assert scene.title == "Bad"
+    assert any(said in problem for problem in scene.problems), scene.problems

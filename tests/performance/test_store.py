@@ -7,13 +7,18 @@ import time
 import pytest
 
 from livedream.controls.actions import (
+    Beat,
+    Clock,
     Cycle,
     Delete,
     Nudge,
     Recall,
     RecallKey,
+    RemoveModulation,
     Rename,
     Set,
+    SetLfo,
+    SetModulation,
     SetUnit,
     Store,
     Toggle,
@@ -437,3 +442,95 @@ def test_lists_have_what_a_control_can_choose(play):
     assert "patterns" in lists["layer"]
     assert lists["dream_of"][0] == ""
     assert "castle" in lists["dream_of"]
+
+
+PULSE = 'title = "Pulse"\nfade_s = 2.0\nkey = 5\n[[modulation]]\n'
+PULSE += 'source = "level"\nsetting = "strength"\namount = 0.5\n'
+
+
+def loud(name: str) -> float:
+    return 1.0
+
+
+def test_a_scenes_modulation_is_faded_in_and_never_becomes_what_is_wanted(play, tmp_path):
+    (tmp_path / "pulse.toml").write_text(PULSE)
+    performance = play()
+    performance.sense = loud
+    performance.act(RecallKey(5), 0.0)
+    until_read(performance, 10.0)
+    assert performance.settings.strength == 1.0
+    performance.step(11.0, None)
+    assert performance.settings.strength == pytest.approx(1.75)
+    performance.step(12.0, None)
+    assert performance.settings.strength == pytest.approx(2.5)
+    assert performance.lasting.strength == performance.wanted.strength == 1.0
+    assert performance.played.centre.strength == 1.0
+    performance.act(Nudge("strength", 1), 12.0)
+    assert performance.wanted.strength == pytest.approx(1.1)
+    performance.act(RecallKey(4), 13.0)
+    until_read(performance, 13.0)
+    performance.step(16.0, None)
+    assert performance.settings.strength == 2.0
+    assert performance.played.centre is None
+
+
+def test_a_modulation_is_changed_by_hand_and_stored_with_the_scene(play, tmp_path):
+    performance = play()
+    performance.act(SetModulation(1, {"source": "lfo1", "setting": "zoom", "amount": 0.5}), 0.0)
+    performance.act(SetLfo("lfo1", {"shape": "square", "period_s": 4.0}), 0.0)
+    performance.step(1.0, None)
+    assert abs(performance.settings.zoom) == pytest.approx(20.0)
+    performance.act(Store("mine", 6), 1.0)
+    until_read(performance, 1.0)
+    assert Scenes(tmp_path).named("mine").patch == performance.patch
+    performance.act(RemoveModulation(1), 2.0)
+    performance.step(3.0, None)
+    assert performance.settings.zoom == 0
+    with pytest.raises(UsageError, match="unknown modulation 1"):
+        performance.act(RemoveModulation(1), 3.0)
+
+
+def test_the_attract_dream_has_its_own_modulation_and_gives_back_the_scenes(play, tmp_path):
+    (tmp_path / "pulse.toml").write_text(PULSE)
+    performance = play(attract_after_s=5.0)
+    performance.act(RecallKey(5), 0.0)
+    until_read(performance, 0.0, True)
+    patch = performance.patch
+    until_read(performance, 10.0, False)
+    assert performance.attract.active
+    assert performance.patch.modulations == ()
+    performance.step(20.0, True)
+    assert performance.patch == patch
+
+
+def test_the_tempo_and_its_setting_follow_each_other(play):
+    performance = play()
+    for n in range(4):
+        performance.tap(n / 2)
+    assert performance.settings.bpm == 0  # played from the next step on
+    performance.step(2.0, None)
+    assert performance.settings.bpm == 120.0
+    change = performance.changes()[0]
+    assert (change.origin, change.names) == ("tap", ("bpm",))
+    performance.act(Set("bpm", 90.0), 2.0)
+    performance.step(2.1, None)
+    assert performance.tempo.bpm == 90
+    for n in range(49):
+        performance.act(Clock("tick", 3 + n * 0.5 / 24), 3.0)
+    performance.step(4.0, None)
+    assert performance.settings.bpm == 120.0
+    performance.act(Beat(100.0, 7.25, 5.0), 5.0, origin="link")
+    performance.step(5.1, None)
+    assert performance.settings.bpm == 100.0
+    assert performance.tempo.beats(5.0) == 7.25
+
+
+def test_a_tempo_that_is_tapped_during_the_attract_dream_stays(play):
+    performance = play(attract_after_s=5.0)
+    until_read(performance, 10.0, False)
+    assert performance.attract.active
+    performance.tap(11.0)
+    performance.tap(11.5)
+    performance.step(12.0, True)
+    performance.step(20.0, True)
+    assert performance.settings.bpm == 120.0

@@ -119,3 +119,19 @@ def test_words_return_with_the_network_that_has_them_and_without_a_guide():
     )
     instead = WANTED.replace(**instead_of(WANTED, status))
     assert (instead.layer, instead.dream_of, instead.surprise, instead.guide) == ("parts", "castle", True, "")
+
+
+def test_modulation_alone_makes_an_order_thirty_times_a_second_and_is_not_taken_for_wanted():
+    orders = Orders()
+    made = []
+    for n in range(120):
+        moved = GOOD.replace(zoom=n / 10)
+        made.append(orders.make(Played(moved, centre=GOOD), None, now=n / 120))
+    assert sum(order is not None for order in made) in (29, 30, 31)
+    knob = GOOD.replace(strength=2.0)
+    assert orders.make(Played(knob, centre=knob), None, now=119 / 120) is not None
+    dreaming(orders, 2.0, 11.0)
+    orders.make(Played(BAD, centre=BAD), None, now=20.0)
+    orders.died()
+    orders.died()
+    assert orders.restored() == knob

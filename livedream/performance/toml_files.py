@@ -1,0 +1,56 @@
+"""Reads TOML files that people write, whatever is in them, and writes values for them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from livedream.errors import UsageError, quoted
+
+#: A scene has a few hundred bytes; a file that takes seconds to read is none.
+LARGEST_BYTES = 64 * 1024
+#: More unknown names than this are counted.
+_NAMED = 5
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """What the file of a ``what`` says. Raises ``UsageError`` in one line, whatever the file is."""
+    try:
+        text = beginning(path)
+        if len(text) > LARGEST_BYTES:
+            raise UsageError(
+                f"{what} {path}: cannot be read: found more than {LARGEST_BYTES // 1024} KiB, the most that"
+                f" a {what} may have"
+            )
+        return tomllib.loads(text.decode("utf-8"))
+    except RecursionError as error:
+        raise UsageError(f"{what} {path}: cannot be read: it is nested too deeply") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{what} {path}: cannot be read: {error}") from error
+    except ValueError as error:  # Python's, whose advice is for programmers
+        raise UsageError(f"{what} {path}: cannot be read: a number in it has too many digits") from error
+
+
+def beginning(path: Path) -> bytes:
+    """A file, or enough of a larger one to see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_BYTES + 1)
+
+
+def some(names: Collection[str]) -> str:
+    """Names from a file for one line."""
+    first = [name if name.isidentifier() and len(name) < 40 else quoted(name) for name in [*names][:_NAMED]]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
+
+
+def toml(value: Any) -> str:
+    """A value in TOML. JSON's strings are TOML's, but for what only escapes can say."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+    return repr(value)
