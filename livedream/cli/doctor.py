@@ -31,7 +31,8 @@ from livedream.performance.scenes import Scenes
 from livedream.runtimes.devices import choose_device
 from livedream.runtimes.registry import candidates, slow_candidates
 from livedream.sinks.screens import displays
-from livedream.sources.camera import list_cameras
+from livedream.sources.camera import probed_cameras
+from livedream.sources.devices import list_cameras, spec_of
 from livedream.version import version
 
 #: What every install has; below, what some have.
@@ -108,9 +109,14 @@ def _packages() -> Iterator[str]:
 
 
 def _cameras() -> Iterator[str]:
-    cameras = list_cameras()
+    cameras = list_cameras() or probed_cameras()
     for camera in cameras:
-        yield _line("ok", "camera", f"{camera.name}: --source {camera.spec}")
+        marks = [
+            f"USB {camera.usb}" * bool(camera.usb),
+            f"serial number {camera.serial}" * bool(camera.serial),
+        ]
+        found = ", ".join(filter(None, [camera.name, camera.node, *marks]))
+        yield _line("ok", "camera", f"{found}: --source {spec_of(camera, cameras)}")
     if not cameras:
         yield _line(
             "--",

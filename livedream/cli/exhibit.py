@@ -66,7 +66,7 @@ def _service(ask: Ask) -> Iterator[Finding]:
         else:
             yield "ok", "service", f"{path}, {enabled}", ""
         command = path.read_text("utf-8", "replace")
-        if "/dev/v4l/by-id/" not in command and "/dev/v4l/by-path/" not in command:
+        if not any(name in command for name in ("/dev/v4l/by-", "usb:", "camera:", "://")):
             text = "the service does not name its camera by what survives replugging"
             yield "--", "service", text, "livedream service install --source /dev/v4l/by-id/…"
         if "--hours" not in command:

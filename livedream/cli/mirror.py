@@ -65,7 +65,7 @@ def mirror_parser() -> Parser:
         "--source",
         default="auto",
         metavar="SPEC",
-        help="0, /dev/v4l/by-id/…, clouds, video.mp4, photo.png, http://…/stream, rtsp://…"
+        help="0, /dev/v4l/by-id/…, camera:NAME, usb:VVVV:PPPP, clouds, video.mp4, photo.png, http://…/stream, rtsp://…"
         " (default: camera 0, and clouds until there is one)",
     )
     add("--windowed", action="store_true", help="in a window, not full screen")

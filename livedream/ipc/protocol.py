@@ -135,6 +135,7 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     wrong with it now, such as ``camera unplugged``, empty while nothing is; ``fault_kinds`` counts how often
     a living source had each of these, and ``faults`` all of them. ``stalled``: its driver does not answer,
     and only killing the process helps. ``error``: the source failed at its start, and the process ends.
+    ``camera`` and ``twins`` are what the next process needs to find the same camera again.
     """
 
     phase: Literal["starting", "running", "failed"] = "starting"
@@ -150,6 +151,8 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     fault: str = ""
     fault_kinds: dict[str, int] = {}
     faults: int = 0
+    camera: dict[str, str] = {}
+    twins: tuple[str, ...] = ()
 
 
 M = TypeVar("M", bound=Message)

@@ -1,6 +1,6 @@
 """Where frames come from: cameras, videos, photos, streams and clouds."""
 
-from livedream.sources.camera import CameraInfo, list_cameras
+from livedream.sources.devices import CameraInfo, list_cameras
 from livedream.sources.source import Source
 from livedream.sources.spec import open_source
 

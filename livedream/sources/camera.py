@@ -7,21 +7,23 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 
 from livedream.errors import SourceError, quoted
 from livedream.frame import Array, Image
-from livedream.sources.source import Clock, LiveSource, fitted, public_name
+from livedream.sources.devices import CameraInfo, Finder, cameras_found, list_cameras
+from livedream.sources.source import AbsentError, Clock, LiveSource, fitted
 
 log = logging.getLogger(__name__)
 
-_BY_ID = Path("/dev/v4l/by-id")
-_SYSFS = Path("/sys/class/video4linux")
-_PROBED = 4  # indices to try on a system that does not list its cameras
+#: Whether the device is still there is looked at this often: some drivers repeat the last frame for ever.
+_LOOK_S = 0.5
+#: Frames that arrive damaged are skipped for this long.
+_DAMAGED_S = 1.0
+_PROBED = 4  # numbers to try on a system that does not list its cameras
 
 
 class Capture(Protocol):
@@ -35,21 +37,14 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class CameraInfo:
-    """A camera that was found: ``spec`` opens it, ``name`` is its product name."""
-
-    spec: str
-    name: str
-
-
 class Camera(LiveSource):
-    """A camera by index (``"0"``) or device path.
+    """A camera: what ``device`` may be, says :class:`~livedream.sources.devices.Finder`.
 
     Requests Motion-JPEG, because raw video over USB is slow, and logs the format it gets. Each frame is the
     newest one (the driver keeps no queue), stamped when it was grabbed. Opening and reading may hang in the
-    driver forever, so the mirror does both in a process that can be killed. Raises ``SourceError`` if there
-    is no such camera or it delivers no frame.
+    driver forever, so the mirror does both in a process that can be killed. A damaged frame is skipped.
+    ``finder`` finds the same camera that an earlier one was. ``node`` is the device that was opened. Raises
+    ``AbsentError`` if there is no such camera, ``SourceError`` if it delivers no frame.
     """
 
     kind = "camera"
@@ -61,13 +56,17 @@ class Camera(LiveSource):
         width: int = 1280,
         height: int = 720,
         fps: float = 30.0,
+        finder: Finder | None = None,
         capture: Callable[[str], Capture] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        super().__init__(public_name(device))
+        found = (finder or Finder(device)).find()
+        super().__init__(found.name)
+        self.node = found.node
         self._device = device
         self._clock = clock
-        self._capture = (capture or _open_device)(device)
+        self._looked_s = clock()
+        self._capture = (capture or _open_device)(found.node)
         if not self._capture.isOpened():
             self.close()
             raise self._error("cannot be opened: in use, or permission denied")
@@ -87,54 +86,30 @@ class Camera(LiveSource):
         )
 
     def _read(self) -> tuple[Image, float]:
-        grabbed = self._capture.grab()
-        time_s = self._clock()  # before decoding
-        good, bgr = self._capture.retrieve() if grabbed else (False, None)
-        if not good or bgr is None or not bgr.size:
-            raise self._error("delivers no frame: unplugged or in use")
-        return fitted(_rgb(bgr), self._size_for(bgr.shape[1], bgr.shape[0])), time_s
+        began_s: float | None = None
+        while True:
+            self._require_present()
+            grabbed = self._capture.grab()
+            time_s = self._clock()  # before decoding
+            good, bgr = self._capture.retrieve() if grabbed else (False, None)
+            if good and bgr is not None and bgr.size and bgr.dtype == np.uint8:
+                return fitted(_rgb(bgr), self._size_for(bgr.shape[1], bgr.shape[0])), time_s
+            began_s = time_s if began_s is None else began_s
+            if not grabbed or time_s - began_s > _DAMAGED_S:
+                raise self._error("delivers no frame: unplugged or in use")
+
+    def _require_present(self) -> None:
+        now = self._clock()
+        if now - self._looked_s >= _LOOK_S:
+            self._looked_s = now
+            if self.node.startswith("/") and not os.path.exists(self.node):
+                raise AbsentError(f"camera {quoted(self._device)} is not there any more")
 
     def _release(self) -> None:
         self._capture.release()
 
     def _error(self, found: str) -> SourceError:
-        return SourceError(f"camera {quoted(self._device)} {found}; {_cameras_found()}")
-
-
-def list_cameras() -> list[CameraInfo]:
-    """The cameras of this machine: as Linux lists them; elsewhere the first few indices that open."""
-    if sys.platform.startswith("linux"):
-        return linux_cameras(_SYSFS, _BY_ID)
-    found = []
-    for index in range(_PROBED):
-        capture = _open_device(str(index))
-        if capture.isOpened():
-            found.append(CameraInfo(str(index), f"camera {index}"))
-        capture.release()
-    return found
-
-
-def first_camera() -> str:
-    """The spec of the default camera: the first that the system lists, else camera 0."""
-    listed = linux_cameras(_SYSFS, _BY_ID) if sys.platform.startswith("linux") else []
-    return listed[0].spec if listed else "0"
-
-
-def linux_cameras(sysfs: Path, by_id: Path) -> list[CameraInfo]:
-    """The cameras that the kernel lists in ``sysfs``, by persistent name from ``by_id`` where there is one.
-
-    A camera may have several device nodes; only the first delivers video, the others metadata.
-    """
-    persistent = {link.resolve().name: link for link in sorted(by_id.iterdir())} if by_id.is_dir() else {}
-    found = []
-    for node in sorted(sysfs.glob("video*"), key=lambda path: int(path.name.removeprefix("video") or 0)):
-        try:
-            if int((node / "index").read_text()) == 0:
-                spec = persistent.get(node.name, Path("/dev") / node.name)
-                found.append(CameraInfo(str(spec), (node / "name").read_text().strip()))
-        except (OSError, ValueError):  # unplugged meanwhile
-            continue
-    return found
+        return SourceError(f"camera {quoted(self._device)} {found}; {cameras_found(list_cameras())}")
 
 
 def quiet_drivers() -> None:
@@ -142,28 +117,28 @@ def quiet_drivers() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _open_device(device: str) -> Capture:
+def probed_cameras() -> list[CameraInfo]:
+    """The first few numbers that open, on a system that does not list its cameras."""
+    found: list[CameraInfo] = []
+    for number in map(str, () if sys.platform.startswith("linux") else range(_PROBED)):
+        capture = _open_device(number)
+        if capture.isOpened():
+            found.append(CameraInfo(number, f"camera {number}"))
+        capture.release()
+    return found
+
+
+def _open_device(node: str) -> Capture:
     quiet_drivers()
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "3")  # s without a frame, instead of 10
     if sys.platform.startswith("linux"):
-        path = f"/dev/video{device}" if device.isdecimal() else device
-        if not os.path.exists(path):
-            raise SourceError(f"camera {quoted(device)}: {quoted(path)} does not exist; {_cameras_found()}")
-        return cv2.VideoCapture(os.path.realpath(path), cv2.CAP_V4L2)
-    if not device.isdecimal():
-        raise SourceError(f"camera {quoted(device)}: only numbers work on this system; possible: 0, 1, …")
+        return cv2.VideoCapture(node, cv2.CAP_V4L2)
     if sys.platform == "win32":
-        capture = cv2.VideoCapture(int(device), cv2.CAP_MSMF)
-        return capture if capture.isOpened() else cv2.VideoCapture(int(device), cv2.CAP_DSHOW)
+        capture = cv2.VideoCapture(int(node), cv2.CAP_MSMF)
+        return capture if capture.isOpened() else cv2.VideoCapture(int(node), cv2.CAP_DSHOW)
     if sys.platform == "darwin":
-        return cv2.VideoCapture(int(device), cv2.CAP_AVFOUNDATION)
-    return cv2.VideoCapture(int(device))
-
-
-def _cameras_found() -> str:
-    if not sys.platform.startswith("linux"):  # listing would open devices
-        return "possible: another camera (0, 1, …), or clouds"
-    found = ", ".join(f"{camera.spec} ({camera.name})" for camera in list_cameras())
-    return f"cameras found: {found or 'none'}; possible: one of these, or clouds"
+        return cv2.VideoCapture(int(node), cv2.CAP_AVFOUNDATION)
+    return cv2.VideoCapture(int(node))
 
 
 def _rgb(bgr: Array) -> Array:

@@ -16,6 +16,7 @@ from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.sources.clouds import CLOUDS_FPS
+from livedream.sources.devices import Finder
 from livedream.sources.fallback import Fallback
 from livedream.sources.reader import Reader
 from livedream.sources.source import fitted, public_name, size_within
@@ -55,8 +56,12 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
             asked, failure = parse_spec(spec), None
         except SourceError as error:
             asked, failure = SourceSpec("video", spec), str(error)
-        reader = Reader(partial(open_source, spec))
-        feed = Feed(asked, reader, frame_slot, status_slot, now=time.monotonic())
+        before = Receiver(status_slot, SourceStatus).newer() or SourceStatus()
+        finder = None
+        if asked.kind == "camera":
+            finder = Finder(asked.target, before.camera, before.twins)
+        reader = Reader(partial(open_source, spec, finder=finder))
+        feed = Feed(asked, reader, frame_slot, status_slot, finder, now=time.monotonic())
         if failure is not None and not frame_slot.seq:
             feed.report_failure(failure)
             return
@@ -67,11 +72,20 @@ def run_source(spec: str, frames: str, status: str, log_level: int = logging.WAR
 class Feed:
     """Publishes the source's newest frame, or clouds while there is none, and reports on it.
 
-    ``asked`` is what ``reader`` reads on a thread of its own.
+    ``asked`` is what ``reader`` reads on a thread of its own; ``finder`` finds it, if it is a camera.
     """
 
-    def __init__(self, asked: SourceSpec, reader: Reader, frames: Slot, status: Slot, *, now: float) -> None:
-        self._kind, self._reader = asked.kind, reader
+    def __init__(
+        self,
+        asked: SourceSpec,
+        reader: Reader,
+        frames: Slot,
+        status: Slot,
+        finder: Finder | None = None,
+        *,
+        now: float,
+    ) -> None:
+        self._kind, self._reader, self._finder = asked.kind, reader, finder
         self._asked_name = public_name(asked.target)
         self._frames = frames
         self._sender: Sender[SourceStatus] = Sender(status)
@@ -146,6 +160,8 @@ class Feed:
             fault=watch.fault,
             fault_kinds=watch.counts,
             faults=watch.faults,
+            camera=self._finder.known if self._finder else {},
+            twins=self._finder.twins if self._finder else (),
         )
 
     def _stalled(self, now: float) -> bool:

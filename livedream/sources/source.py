@@ -21,7 +21,9 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
 #: What a user may ask for: the end of an error message.
-POSSIBLE = "a camera (0, 1, /dev/video0), clouds, a video, a photo, http://… or rtsp://…"
+POSSIBLE = (
+    "a camera (0, 1, /dev/video0, camera:NAME, usb:VVVV:PPPP), clouds, a video, a photo, http://… or rtsp://…"
+)
 
 
 class AbsentError(SourceError):
@@ -153,8 +155,12 @@ class Metronome:
 
 def public_name(spec: str) -> str:
     """A short name for the HUD: ``camera 0``, a file name, or a URL without user, password and query."""
+    if spec == "auto":
+        return "camera"
     if spec.isdecimal():
         return f"camera {spec}"
+    if spec.startswith(("camera:", "usb:")):
+        return spec
     if "://" in spec:
         parts = urlsplit(spec)
         return parts.netloc.rpartition("@")[2] + parts.path

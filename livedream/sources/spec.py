@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from livedream.errors import SourceError, quoted
+from livedream.sources.devices import Finder, is_camera
 from livedream.sources.source import POSSIBLE, Source
 
 Kind = Literal["camera", "video", "photo", "stream", "clouds"]
@@ -25,17 +26,13 @@ class SourceSpec:
 def parse_spec(spec: str) -> SourceSpec:
     """The source that ``spec`` names; see :func:`open_source`. Photo or video is decided by a file's content.
 
-    ``auto`` is the first camera that the system lists, or camera 0 if it lists none. Raises ``SourceError``
-    for a file that is missing or empty, and for a folder.
+    Whether a camera is there is not looked at. Raises ``SourceError`` for a file that is missing or empty,
+    and for a folder.
     """
     spec = spec.strip()
-    if spec == "auto":
-        from livedream.sources.camera import first_camera
-
-        return SourceSpec("camera", first_camera())
     if spec == "clouds":
         return SourceSpec("clouds", spec)
-    if spec.isdecimal() or spec.startswith("/dev/"):
+    if is_camera(spec):
         return SourceSpec("camera", spec)
     if re.match(r"(https?|rtsps?)://", spec):
         return SourceSpec("stream", spec)
@@ -54,13 +51,17 @@ def parse_spec(spec: str) -> SourceSpec:
     return SourceSpec("photo" if is_photo(spec) else "video", spec)
 
 
-def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Source:
+def open_source(
+    spec: str, *, loop: bool = True, realtime: bool = True, finder: Finder | None = None
+) -> Source:
     """Open a source of frames: a context manager and an iterator of :class:`Frame`.
 
-    ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"auto"`` for the first), ``"clouds"``, a video or
-    photo file, or an ``http://`` (MJPEG) or ``rtsp://`` address. ``realtime`` plays videos at their own rate
-    (late frames are dropped), photos and clouds at 30 fps; otherwise every frame comes as fast as it is read,
-    stamped index / fps. Cameras and streams are always live. ``loop`` repeats videos and photos forever.
+    ``spec`` is a camera (``"0"``, ``"/dev/v4l/by-id/…"``, ``"camera:NAME"`` for a part of its name,
+    ``"usb:VVVV:PPPP"``, ``"auto"`` for the first), ``"clouds"``, a video or photo file, or an ``http://``
+    (MJPEG) or ``rtsp://`` address. ``realtime`` plays videos at their own rate (late frames are dropped),
+    photos and clouds at 30 fps; otherwise every frame comes as fast as it is read, stamped index / fps.
+    Cameras and streams are always live. ``loop`` repeats videos and photos forever.
+    ``finder`` remembers which camera it was.
     Raises ``SourceError``.
     """
     asked = parse_spec(spec)
@@ -68,7 +69,7 @@ def open_source(spec: str, *, loop: bool = True, realtime: bool = True) -> Sourc
         case "camera":
             from livedream.sources.camera import Camera
 
-            return Camera(asked.target)
+            return Camera(asked.target, finder=finder)
         case "video":
             from livedream.sources.video import Video
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from livedream.cli import doctor
 from livedream.data import shipped
+from livedream.sources.devices import CameraInfo
 
 
 def test_every_part_of_the_machine_is_looked_at():
@@ -22,6 +23,15 @@ def test_what_is_missing_comes_with_a_way_to_fix_it(monkeypatch, tmp_path):
         for line in part:
             if not line.startswith("ok"):
                 assert "fix: " in line
+
+
+def test_a_camera_is_listed_with_the_source_to_copy(monkeypatch):
+    info = CameraInfo("/dev/video2", "C920", "046d:082d", "8F2B", "1-2", by_id="/dev/v4l/by-id/usb-C920_8F2B")
+    monkeypatch.setattr(doctor, "list_cameras", lambda: [info])
+    (line,) = (line for line in doctor._cameras() if line.startswith("ok"))
+    assert line.endswith(
+        "C920, /dev/video2, USB 046d:082d, serial number 8F2B: --source /dev/v4l/by-id/usb-C920_8F2B"
+    )
 
 
 def test_the_shipped_network_is_found():

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import itertools
 import threading
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+
+from livedream.sources.devices import CameraInfo
+
+#: Finds a camera that is there.
+PLUGGED = SimpleNamespace(find=lambda: CameraInfo("0", "camera 0"))
 
 
 class FakeCapture:

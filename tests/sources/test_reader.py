@@ -12,7 +12,7 @@ from livedream.sources.camera import Camera
 from livedream.sources.reader import Backoff, Reader
 from livedream.sources.source import AbsentError, Source
 from livedream.sources.watch import Watch
-from tests.sources.cameras import FakeCapture
+from tests.sources.cameras import PLUGGED, FakeCapture
 
 GREY = np.full((32, 32, 3), 90, np.uint8)
 
@@ -167,7 +167,9 @@ def test_a_camera_through_everything_that_can_go_wrong(reading, picture):
     hanging = FakeCapture(picture, gives=1, then="hang")
     captures = [FakeCapture(picture, opened=False), unplugged, frozen, hanging, FakeCapture(picture, gives=0)]
     left = list(captures)
-    reader = Reader(lambda: Camera("0", capture=lambda device: left.pop(0)), retry_s=0.001).start()
+    reader = Reader(
+        lambda: Camera("0", finder=PLUGGED, capture=lambda device: left.pop(0)), retry_s=0.001
+    ).start()
     wait_for(reader, lambda: frozen.taken == 2)
     assert unplugged.released == 1
     wait_for(reader, lambda: reader.frame is not None and reader.frame.index > 20)  # frozen
