@@ -276,9 +276,12 @@ class Settings(ProjectionSettings):
 
     def replace(self, **changes: Any) -> Settings:
         """A copy with some settings changed. Raises ``UsageError`` for unknown names and values."""
-        for name in changes:
-            spec_of(name)
-        return dataclasses.replace(self, **changes)
+        checked = {name: spec_of(name).check(value) for name, value in changes.items()}
+        copy = object.__new__(
+            type(self)
+        )  # what stays has been checked: faders ask hundreds of times a second
+        copy.__dict__.update(self.__dict__, **checked)
+        return copy
 
     def as_dict(self) -> dict[str, Any]:
         """All settings by name; JSON-able."""

@@ -24,6 +24,9 @@ _HASHED_AT_ONCE_BYTES = 200 << 20
 #: The settings that say which graph is needed.
 DREAMT = ("network", "layer", "pool_gradient", "guide")
 
+#: The settings whose values depend on the machine and on other settings.
+DEPENDENT = ("network", "layer", "channels", "guide", "dream_of", "dream_to")
+
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
     """``settings`` with layer and words under their network's own names, and the channels in order.
@@ -164,9 +167,9 @@ class PlayState:
         Raises ``UsageError`` or ``MissingPackageError`` when that is not possible. ``guides`` are
         the images that a control can step through; before the first of them there is none.
         """
-        lists = self._lists(guides)
-        if isinstance(action, Cycle | SetUnit):
-            lists |= self._worded_lists(action.name)
+        lists: dict[str, Sequence[Any]] = {}
+        if isinstance(action, Cycle | SetUnit) and action.name in DEPENDENT:
+            lists = self._lists(guides) | self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
         settings = consistent(newest_wins(changed, self.settings, action), self.settings)
         graphs = (*DREAMT, *WORD_SETTINGS)

@@ -254,8 +254,10 @@ class Performance:
         """Make what is wanted the goal, in the present mood if that is possible."""
         settings = self._state.settings
         try:
-            self._goal = consistent(self._moods.over(settings), settings)
-            require_exported(self._goal)
+            mooded = self._moods.over(settings)
+            self._goal = consistent(mooded, settings)
+            if mooded is not settings:
+                require_exported(self._goal)
         except LivedreamError:
             self._goal = settings
 
