@@ -19,10 +19,10 @@ from PIL import Image
 
 import livedream
 from livedream.cli.main import main
-from livedream.controls.keyboard import keys_table
 from livedream.performance.scenes import Scenes
 from livedream.performance.state import consistent
-from livedream.settings import SPECS, Settings, parse_assignment, settings_table
+from livedream.settings import SPECS, Settings, parse_assignment
+from tests.tables import TABLES, renewed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -32,12 +32,10 @@ PAGES = {
 }
 
 
-def test_the_readmes_keys_are_the_keys():
-    assert keys_table() in (ROOT / "README.md").read_text()
-
-
-def test_the_table_of_settings_is_that_of_the_settings():
-    assert settings_table() in (ROOT / "docs" / "settings.md").read_text()
+@pytest.mark.parametrize("page", TABLES)
+def test_a_generated_table_is_up_to_date(page):
+    renew = "to renew it: python -m tests.tables"
+    assert renewed(PAGES[page], TABLES[page]()) == PAGES[page], renew
 
 
 def test_the_readmes_library_example_runs(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 
 from livedream.cli.parser import Parser, checked
 from livedream.errors import UsageError, quoted
@@ -28,13 +29,37 @@ def add_controls(parser: Parser) -> None:
         metavar="TOKEN",
         help="the token for --listen (default: one that this machine makes and keeps)",
     )
+    add(
+        "--osc",
+        type=checked(_osc_address),
+        metavar="[HOST:]PORT",
+        help="listen for OSC there (default: 9000, for programs on this machine; see livedream osc)."
+        " 0.0.0.0:9000 is for the whole network: OSC knows no password",
+    )
+    add("--no-osc", action="store_true", help="do not listen for OSC")
+    add(
+        "--osc-feedback",
+        type=checked(_osc_client),
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="tell this OSC client of every change; may be repeated. Who sends OSC is told at port 9001",
+    )
 
 
 def control_options(found: argparse.Namespace) -> ControlOptions:
     """The options that the parsed flags stand for. Raises ``UsageError``."""
     if found.token and not found.listen:
         raise UsageError("--token without --listen; possible: both")
-    return ControlOptions(listen=found.listen, token=found.token or "")
+    if found.no_osc and (found.osc or found.osc_feedback):
+        raise UsageError("--no-osc with --osc or --osc-feedback; possible: one or the other")
+    return ControlOptions(
+        listen=found.listen,
+        token=found.token or "",
+        osc=None if found.no_osc else found.osc or ControlOptions.osc,
+        osc_required=found.osc is not None,
+        osc_feedback=tuple(found.osc_feedback),
+    )
 
 
 def parse_address(text: str) -> tuple[str, int | None]:
@@ -53,3 +78,21 @@ def parse_address(text: str) -> tuple[str, int | None]:
     if not port.isdecimal() or not 1 <= int(port[:6]) <= _LAST_PORT:
         raise UsageError(f"{quoted(text)}: invalid port {quoted(port)}: expected 1–{_LAST_PORT}")
     return host, int(port)
+
+
+def _osc_address(text: str) -> tuple[str, int]:
+    """``9000``, ``0.0.0.0:9000`` or ``[::1]:9000``. Raises ``UsageError``."""
+    host, port = parse_address(text if ":" in text else f"127.0.0.1:{text}")
+    if port is None:
+        raise UsageError(f"{quoted(text)} has no port; expected [HOST:]PORT, such as 0.0.0.0:9000")
+    return host, port
+
+
+def _osc_client(text: str) -> tuple[str, int]:
+    """The numeric address of a client: no name is looked up while the show runs. Raises ``UsageError``."""
+    host, port = _osc_address(text)
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise UsageError(f"no such host {quoted(host)}; possible: an IPv4 address, or its name") from error
+    return str(found[0][4][0]), port

@@ -19,6 +19,7 @@ _COMMANDS = {
     "scenes": "scenes_command",
     "doctor": "doctor_command",
     "latency": "latency_command",
+    "osc": "osc_command",
     "bench": "bench_command",
     "watch": "watch_command",
     "service": "service_command",

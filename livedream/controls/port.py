@@ -108,6 +108,10 @@ class Controls:
         self._controls = list(controls)
         self._faults: list[str] = []
 
+    def add(self, control: Control) -> None:
+        """One more."""
+        self._controls.append(control)
+
     def poll(self) -> list[tuple[str, Action]]:
         """(name of the control, action) of all that was asked for since the last call."""
         asked: list[tuple[str, Action]] = []
@@ -121,6 +125,10 @@ class Controls:
         for control in list(self._controls):
             if isinstance(news, Change) or news.origin == control.name:
                 self._guarded(control, partial(control.announce, news), None)
+
+    def report(self, text: str) -> None:
+        """Have the operator told of what was logged while the controls were opened."""
+        self._faults.append(text)
 
     def faults(self) -> list[str]:
         """What has failed since the last call."""

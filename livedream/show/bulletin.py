@@ -8,6 +8,9 @@ from livedream.stage.hud import Hud
 
 log = logging.getLogger(__name__)
 
+#: A fader that asks for the impossible does so hundreds of times a second.
+_REFUSED_S = 1.0
+
 
 class Bulletin:
     """Says news, and follows what other processes report. Times are ``now``, in seconds of one clock."""
@@ -15,12 +18,27 @@ class Bulletin:
     def __init__(self, hud: Hud) -> None:
         self.hud = hud
         self._reported: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, int]] = {}  # by the control that asked: the newest, how many
+        self._refused_s: dict[str, float] = {}
 
     def say(self, text: str, now: float, *, alarm: bool = False, logged: bool = False) -> None:
         """Show ``text``, and log it unless it was ``logged`` where it happened."""
         if not logged:
             log.log(logging.ERROR if alarm else logging.INFO, "%s", text)
         self.hud.say(text, now, alarm=alarm)
+
+    def refuse(self, origin: str, reason: str) -> None:
+        """Something that the control ``origin`` asked for is not possible; :meth:`say_refusals` says so."""
+        self._refused[origin] = (reason, self._refused.get(origin, ("", 0))[1] + 1)
+
+    def say_refusals(self, now: float) -> None:
+        """Say what was refused: of each control at most once a second, the newest; the others are counted."""
+        for origin, (reason, count) in list(self._refused.items()):
+            if now - self._refused_s.get(origin, -_REFUSED_S) >= _REFUSED_S:
+                more = f" (and {count - 1} more)" if count > 1 else ""
+                self.say(reason + more, now, alarm=True)
+                self._refused_s[origin] = now
+                del self._refused[origin]
 
     def follow(self, reporter: str, message: str, error: str, now: float) -> None:
         """Show what another process reports now, and take it away when it no longer does."""

@@ -10,7 +10,13 @@ class ControlOptions:
     """``listen`` is the (address, port) at which others may reach the page; a port of None is the usual one.
 
     ``token`` is what they must know; empty, it is the one that this machine keeps.
+
+    ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
+    start without; ``osc_feedback`` are (host, port) of clients that are told of every change.
     """
 
     listen: tuple[str, int | None] | None = None
     token: str = ""
+    osc: tuple[str, int] | None = ("127.0.0.1", 9000)
+    osc_required: bool = False
+    osc_feedback: tuple[tuple[str, int], ...] = ()

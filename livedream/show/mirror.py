@@ -136,8 +136,9 @@ class Mirror:
             try:
                 self._act(action, origin, now)
             except LivedreamError as error:
-                self._bulletin.say(str(error), now, alarm=True)
+                self._bulletin.refuse(origin, str(error))
                 self._controls.announce(Refusal(origin, action, str(error)))
+        self._bulletin.say_refusals(now)
         for change in self._performance.changes():
             self._controls.announce(change)
 

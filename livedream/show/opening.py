@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
+
 from livedream.controls.desk import Desk
 from livedream.controls.keyboard import Keyboard
-from livedream.controls.port import Control, Controls
+from livedream.controls.port import Controls
+from livedream.errors import OutputError
+from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
 from livedream.web.site import Site
+
+log = logging.getLogger(__name__)
 
 
 def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: Site) -> Controls:
@@ -14,5 +21,29 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
 
     Raises ``UsageError`` or ``OutputError`` for one that cannot be opened.
     """
-    controls: list[Control] = [keyboard]
-    return Controls(*controls)
+    opened = Controls(keyboard)
+    _open_osc(options.controls, desk, opened)
+    return opened
+
+
+def _open_osc(options: ControlOptions, desk: Desk, controls: Controls) -> None:
+    """OSC, unless it is off, or its usual port is taken and nobody has asked for it."""
+    if options.osc is None:
+        return
+    from livedream.controls.osc import Osc
+
+    try:
+        osc = Osc(desk, *options.osc, feedback=options.osc_feedback)
+    except OutputError as error:
+        if options.osc_required:
+            raise
+        log.warning("%s", error)
+        controls.report(str(error))
+        return
+    controls.add(osc)
+    host, port = osc.address
+    log.info("OSC: listening on %s port %d; livedream osc lists the addresses", host, port)
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        text = f"OSC has no password: whoever reaches {host} port {port} can change this mirror"
+        log.warning("%s", text)
+        controls.report(text)
