@@ -9,12 +9,14 @@ from livedream.cli.osc import table as osc_table
 from livedream.cli.osc import view_of
 from livedream.controls.keyboard import keys_table
 from livedream.settings import settings_table
+from livedream.web.metrics import metrics_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES: dict[str, Callable[[], str]] = {
     "README.md": keys_table,
     "docs/settings.md": settings_table,
     "docs/osc.md": lambda: osc_table(view_of()),
+    "docs/watching.md": metrics_table,
 }
 
 

@@ -7,13 +7,14 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
 from livedream import places
-from livedream.cli.parser import Parser
+from livedream.cli.parser import Parser, checked
 from livedream.errors import LivedreamError
 from livedream.extras import (
     FULL_PACKAGES,
@@ -34,6 +35,7 @@ from livedream.sinks.screens import displays
 from livedream.sources.camera import probed_cameras
 from livedream.sources.devices import list_cameras, spec_of
 from livedream.version import version
+from livedream.watch.alerts import TEST, Notice, deliver, hook_name, message, parse_hook
 
 #: What every install has; below, what some have.
 _PACKAGES = (
@@ -45,6 +47,7 @@ _PACKAGES = (
     "msgspec",
     "pillow",
     "platformdirs",
+    "prometheus-client",
     "psutil",
     "safetensors",
     "tqdm",
@@ -60,10 +63,37 @@ def doctor_command(words: list[str]) -> None:
         description="Reports what this machine has, what is missing, how to fix it.",
     )
     parser.add_argument("--exhibit", action="store_true", help="also what an exhibition needs")
+    parser.add_argument(
+        "--alert",
+        action="append",
+        default=[],
+        type=checked(parse_hook),
+        metavar="URL|COMMAND",
+        help="only send a test message, as the mirror's --alert would",
+    )
     found = parser.parse_args(words)
+    if found.alert:
+        test_alerts(found.alert)
+        return
     for line in chain(report(), exhibit() if found.exhibit else ()):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def test_alerts(targets: Sequence[str]) -> None:
+    """Send a test message to each address and command. Raises ``LivedreamError`` if one did not take it."""
+    notice = Notice(TEST, "test", "this is how livedream tells you when something is wrong", time.time())
+    failed = []
+    for target in targets:
+        try:
+            deliver(target, message(notice))
+        except OSError as error:
+            failed.append(hook_name(target))
+            sys.stdout.write(_line("!!", "alert", f"{hook_name(target)}: {error}") + "\n")
+        else:
+            sys.stdout.write(_line("ok", "alert", f"{hook_name(target)} took a test message") + "\n")
+    if failed:
+        raise LivedreamError(f"no alert would reach {', '.join(failed)}")
 
 
 def exhibit() -> Iterator[str]:

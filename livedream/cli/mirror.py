@@ -21,6 +21,7 @@ from livedream.files import require_different
 from livedream.hours import parse_hours
 from livedream.settings import Settings
 from livedream.show.options import RENDERERS, MirrorOptions
+from livedream.watch.alerts import parse_hook
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -104,6 +105,15 @@ def mirror_parser() -> Parser:
         help="also log to this file, as JSON lines; moved aside at 10 MB, 60 MB at most",
     )
     add(
+        "--alert",
+        action="append",
+        default=[],
+        type=checked(parse_hook),
+        metavar="URL|COMMAND",
+        help="tell this address (POST, JSON) or command when something is wrong, when it is well again, and"
+        " each day; may be repeated",
+    )
+    add(
         "--hours",
         type=checked(parse_hours),
         metavar="HOURS",
@@ -157,6 +167,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         scene=found.scene or "",
         scenes=found.scenes,
         hours=found.hours,
+        alerts=tuple(found.alert),
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
     )
     run_mirror(options, settings_from(found, Settings()), started_s)

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from livedream.cli.parser import Parser
+from livedream.cli.parser import Parser, checked
 from livedream.errors import UsageError
 from livedream.logs import configure_logging
+from livedream.watch.alerts import parse_hook
 from livedream.watch.watcher import Watcher
 
 _OTHERS = ("render", "models", "scenes", "doctor", "latency", "osc", "bench", "service", "watch")
@@ -38,8 +39,9 @@ def watch_command(words: list[str]) -> None:
         raise UsageError(
             f"livedream watch is for the mirror, not for {options[0]}; see livedream watch --help"
         )
-    configure_logging("watch", logging.INFO, _own(options).log)
-    code = Watcher([*options, "--resume"]).run()
+    own = _own(options)
+    configure_logging("watch", logging.INFO, own.log)
+    code = Watcher([*options, "--resume"], own.alert).run()
     if code:
         raise SystemExit(code)
 
@@ -48,6 +50,7 @@ def _own(options: Sequence[str]) -> argparse.Namespace:
     """What of the mirror's options is for the watcher, too. Mistakes in them are the mirror's to report."""
     parser = Parser(add_help=False)
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--alert", type=checked(parse_hook), action="append", default=[])
     try:
         return parser.parse_known_args(options)[0]
     except UsageError:

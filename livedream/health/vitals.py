@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from livedream.timing import now_s
+from livedream.timing import Percentiles, now_s
 from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
 
 #: Without a picture for this long the loop hangs: it makes one at least 60 times a second, or knows that the
@@ -14,6 +14,8 @@ from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
 _HANG_S = 5.0
 #: Frames and dreams that are older than this are named, though the picture goes on.
 _OLD_S = 10.0
+#: The first dream of a network may have to be loaded, or exported.
+_LOADING_S = 60.0
 _STATES = {STARTING: "starting", PICTURE: "showing", CLOSED: "closed", ENDING: "ending"}
 
 
@@ -27,11 +29,25 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the loop counts, of this process since it started. ``faults`` are by kind."""
+    """What the loop measured last. Counts are of this process since it started, ``faults`` by kind.
+
+    Rates are of the last seconds, ``latency_ms`` of the last frames, ``interval_ms`` between the last
+    pictures. ``recording_s`` is None without a recording; ``pids`` are the processes by name.
+    """
 
     pictures: int = 0
+    ticks: int = 0
+    dropped: int = 0
     arrivals: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
+    display_fps: float = 0.0
+    dream_fps: float = 0.0
+    latency_ms: Percentiles = field(default_factory=Percentiles)
+    interval_ms: Percentiles = field(default_factory=Percentiles)
+    presence: float | None = None
+    attract: bool = False
+    recording_s: float | None = None
+    pids: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +125,8 @@ class Vitals:
                 return Condition(True, "closed")
             return Condition(False, "closed", (f"closed, and the loop has hung for {now - beat_s:.0f} s",))
         why = ("the mirror ends",) if beat == ENDING else self._why(picture_s, frame_age_s, now)
-        degraded = () if beat == ENDING else self._degraded(frame_age_s, tick_age_s, now)
+        shown = beat != ENDING and picture_s is not None
+        degraded = self._degraded(frame_age_s, tick_age_s, now) if shown else ()
         return Condition(not why, _STATES[beat], why, picture_age_s, frame_age_s, tick_age_s, degraded)
 
     def _why(self, picture_s: float | None, frame_age_s: float | None, now: float) -> tuple[str, ...]:
@@ -127,9 +144,10 @@ class Vitals:
         found = [trouble for troubles in list(self._troubles.values()) for trouble in troubles]
         if frame_age_s is not None and frame_age_s > _OLD_S:
             found.append(Trouble("frames", f"no new frame for {frame_age_s:.0f} s"))
-        if (now - self._since_s if tick_age_s is None else tick_age_s) > _OLD_S:
-            text = "no dream yet" if tick_age_s is None else f"no new dream for {tick_age_s:.0f} s"
-            found.append(Trouble("dream", text))
+        if tick_age_s is not None and tick_age_s > _OLD_S:
+            found.append(Trouble("dream", f"no new dream for {tick_age_s:.0f} s"))
+        elif tick_age_s is None and now - self._since_s > _LOADING_S:
+            found.append(Trouble("dream", f"no dream yet, {now - self._since_s:.0f} s after the start"))
         return tuple({trouble.kind: trouble for trouble in reversed(found)}.values())[::-1]
 
 

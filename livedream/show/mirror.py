@@ -229,7 +229,7 @@ class Mirror:
         bulletin.follow("source", feeds.source.message, feeds.source.error, now)
         bulletin.follow("dream", feeds.dream.message, feeds.dream.error, now)
         self._publish(now)
-        self._pulse.tell(self._snapshot(now), self._statistics.display.count, now)
+        self._pulse.tell(self._snapshot(now), self._statistics, now)
         self._statistics.measure_memory(feeds.pids().values())
 
     def _publish(self, now: float) -> None:

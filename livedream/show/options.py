@@ -21,7 +21,8 @@ class MirrorOptions:
     :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
     scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
-    start after a crash. ``controls`` are about the page and other hands.
+    start after a crash; ``alerts`` are the addresses and commands that are told what is wrong.
+    ``controls`` are about the page and other hands.
     """
 
     source: str = "auto"
@@ -44,5 +45,6 @@ class MirrorOptions:
     scenes: Path | None = None
     hours: Hours | None = None
     resume: Path | None = None
+    alerts: tuple[str, ...] = ()
     controls: ControlOptions = field(default_factory=ControlOptions)
     log_level: int = 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from livedream.health.vitals import Facts
+from livedream.show.facts import facts, troubles
 from livedream.show.resume import Resume
-from livedream.show.troubles import troubles
+from livedream.show.statistics import Statistics
 from livedream.timing import now_s
 from livedream.watch.beats import ENDING, PICTURE, STARTING, Beats
 
@@ -42,12 +42,11 @@ class Pulse:
         if fresh:
             self._resume.keep(self._performance.lasting, self._performance.scene, now)
 
-    def tell(self, snapshot: Snapshot, pictures: int, now: float) -> None:
-        """How the show is, a few times a second; ``pictures`` were shown in all."""
+    def tell(self, snapshot: Snapshot, statistics: Statistics, now: float) -> None:
+        """How the show is, a few times a second."""
         self._vitals.ticked(snapshot.dream.ticks, now)
         self._vitals.told("show", troubles(snapshot))
-        visitors = self._vitals.facts.arrivals if snapshot.presence is None else snapshot.arrivals
-        self._vitals.facts = Facts(pictures, visitors)
+        self._vitals.facts = facts(snapshot, statistics, self._vitals.facts)
 
     def ends(self) -> None:
         """No more pictures come: the show ends as it should, however long its recording takes to finish."""

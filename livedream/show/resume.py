@@ -52,6 +52,11 @@ def state_path(words: Sequence[str]) -> Path:
     return state_dir() / f"{digest[:12]}.json"
 
 
+def day_path(state: Path | None) -> Path | None:
+    """Where what was counted today is kept, beside the file ``state``; None without one."""
+    return None if state is None else state.with_suffix(".day.json")
+
+
 class Resume(Resource):
     """The file at ``path``, or none. Times are ``now``, in seconds of one clock; a thread writes."""
 

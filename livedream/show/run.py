@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from livedream.errors import LivedreamError
+from livedream.health.attendant import Attendant
 from livedream.health.vitals import Vitals
 from livedream.ipc.child import GROUP_SIGNALS
 from livedream.performance.state import PlayState
@@ -24,11 +25,12 @@ from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
 from livedream.show.processes import Processes
 from livedream.show.pulse import Pulse
-from livedream.show.resume import Resume
+from livedream.show.resume import Resume, day_path
 from livedream.show.schedule import StopFlag
 from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
 from livedream.watch.beats import RENEW_EXIT_CODE, Beats
+from livedream.web.metrics import Metrics
 from livedream.web.site import Site
 
 if TYPE_CHECKING:
@@ -53,12 +55,15 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
     with ExitStack() as stack:
         stop = StopFlag()
-        vitals, site = Vitals(), Site()
+        attendant = stack.enter_context(Attendant(options.alerts, day_path(options.resume), options.hours))
+        vitals, site = attendant.vitals, Site()
+        Metrics(attendant).add_to(site)
         beats = stack.enter_context(Beats(stop.interrupt, vitals.heard))
         resume = stack.enter_context(Resume(options.resume))
         options, state, scene = _begin(options, settings, resume)
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
+        attendant.start()
         doors = Doors(options.hours, stop)
         while not stop.is_set:
             if doors.open:
@@ -83,6 +88,8 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
             started_s = None
         if not stop.interrupted:
             resume.forget()
+            if options.frames is None and options.duration_s is None:
+                attendant.quit()
 
 
 def _show(

@@ -52,7 +52,7 @@ class Snapshot:
     source: SourceStatus = field(default_factory=SourceStatus)
     dream: DreamStatus = field(default_factory=DreamStatus)
     display_fps: float = 0.0
-    latency_ms: float = 0.0
+    latency_ms: Percentiles = field(default_factory=Percentiles)
     interval_ms: Percentiles = field(default_factory=Percentiles)
     renderer: str = ""
     picture_size: Size = (0, 0)
@@ -186,7 +186,7 @@ def hud_state(snapshot: Snapshot) -> HudState:
         source=snapshot.source.source,
         display_fps=snapshot.display_fps,
         dream_fps=dream.dream_fps,
-        latency_ms=snapshot.latency_ms,
+        latency_ms=snapshot.latency_ms.p50,
         interval_ms=(snapshot.interval_ms.p50, snapshot.interval_ms.p99),
         renderer=snapshot.renderer,
         steps=dream.governor.steps if dream.governor.auto else settings.steps,

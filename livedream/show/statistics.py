@@ -92,9 +92,14 @@ class Statistics:
                 continue
         self.peak_rss_mb = max(self.peak_rss_mb, total / 2**20)
 
-    def latency_ms(self) -> float:
-        """The median latency of the last new frames."""
-        return summarise(self._recent).p50
+    @property
+    def ticks(self) -> int:
+        """How many ticks the dream has made in all, over its restarts."""
+        return self._ticks
+
+    def latency_ms(self) -> Percentiles:
+        """The latencies of the last new frames."""
+        return summarise(self._recent)
 
     def took(self, seconds: float) -> None:
         """A picture took so long from the newest frame and residual to the screen."""

@@ -18,6 +18,8 @@ from livedream.resource import Resource
 
 #: The environment variable with the number of the socket to the watcher.
 WATCHER_VARIABLE = "LIVEDREAM_WATCHER"
+#: That of a show that follows one that failed: when a picture was last produced (seconds since 1970).
+LAST_PICTURE_VARIABLE = "LIVEDREAM_LAST_PICTURE"
 #: No frame has come yet · a picture was produced · outside the opening hours, and black as it should be · the
 #: show ends, and finishes its recording.
 STARTING: Final = b"s"

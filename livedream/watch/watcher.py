@@ -18,7 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from livedream.watch.beats import BEATS, RENEW_EXIT_CODE, WATCHER_VARIABLE
+from livedream.watch.beats import (
+    BEATS,
+    CLOSED,
+    LAST_PICTURE_VARIABLE,
+    PICTURE,
+    RENEW_EXIT_CODE,
+    WATCHER_VARIABLE,
+)
+from livedream.watch.calling import Calling
 from livedream.watch.group import end_group
 from livedream.watch.judge import Judge
 
@@ -38,11 +46,17 @@ _STOP_SIGNALS = tuple(
 
 
 class Watcher:
-    """Watches ``livedream WORDS`` until it ends as asked. For the main thread: it handles signals."""
+    """Watches ``livedream WORDS`` until it ends as asked. For the main thread: it handles signals.
 
-    def __init__(self, words: Sequence[str]) -> None:
+    ``hooks`` are told when shows fail again and again.
+    """
+
+    def __init__(self, words: Sequence[str], hooks: Sequence[str] = ()) -> None:
         self._words = words
         self._judge = Judge()
+        self._calling = Calling(hooks, time.monotonic())
+        self._restarts = 0
+        self._picture_at: float | None = None  # the last picture of the show, by the clock on the wall
         self._show: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None  # to the show
         self._asked: int | None = None  # the signal that told this process to end
@@ -54,6 +68,7 @@ class Watcher:
             return self._watch()
         finally:
             self._end_show(signal.SIGTERM, 0.0)
+            self._calling.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
@@ -69,10 +84,14 @@ class Watcher:
                     return code
                 if code == RENEW_EXIT_CODE and self._judge.well:
                     log.info("the show wants to be started anew")
+                    self._picture_at = None
                     continue
             delay_s = self._judge.failed(time.monotonic())
             when = f"in {delay_s:.0f} s" if delay_s else "now"
-            log.error("the show %s; restarting %s", complaint or f"ended with exit code {code}", when)
+            why = complaint or f"ended with exit code {code}"
+            self._restarts += 1
+            log.error("the show %s; restarting %s (restart %d)", why, when, self._restarts)
+            self._calling.failed(why, time.monotonic())
             if self._pause(delay_s):
                 return 0
 
@@ -83,6 +102,8 @@ class Watcher:
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {WATCHER_VARIABLE: str(theirs.fileno())}
         environment["PYTHONPATH"] = os.pathsep.join(paths)
+        if self._picture_at is not None:
+            environment[LAST_PICTURE_VARIABLE] = f"{self._picture_at:.2f}"
         command = [sys.executable, "-P", "-m", "livedream", *self._words]
         try:
             if os.name == "posix":
@@ -106,6 +127,7 @@ class Watcher:
         while True:
             self._listen(_LOOK_S)
             now = time.monotonic()
+            self._calling.look(now)
             code = self._show.poll()
             if code is not None:
                 return "", code
@@ -127,6 +149,12 @@ class Watcher:
             for beat in BEATS:
                 if beat in said:
                     self._judge.heard(beat, time.monotonic())
+                    self._note(beat)
+
+    def _note(self, beat: bytes) -> None:
+        if beat in (PICTURE, CLOSED):
+            self._calling.well(time.monotonic())
+            self._picture_at = time.time() if beat == PICTURE else None
 
     def _quit(self) -> int:
         """Pass on what this process was asked; the show's exit code."""
@@ -155,6 +183,7 @@ class Watcher:
         """Wait; whether this process was asked to end meanwhile."""
         until_s = time.monotonic() + seconds
         while self._asked is None and (left_s := until_s - time.monotonic()) > 0:
+            self._calling.look(time.monotonic())
             time.sleep(min(left_s, _LOOK_S))
         return self._asked is not None
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from livedream.cli import doctor
 from livedream.data import shipped
+from livedream.errors import LivedreamError
 from livedream.sources.devices import CameraInfo
 
 
@@ -61,3 +66,14 @@ def test_the_users_folders_are_named_and_whether_they_can_be_written(monkeypatch
     assert all(line.startswith("!!") for line in lines)
     assert all("LIVEDREAM_HOME=" in line for line in lines)
     assert not (tmp_path / "mine").exists()
+
+
+def test_an_alert_can_be_tried(capsys):
+    doctor.doctor_command(["--alert", f'{sys.executable} -c "pass"'])
+    assert capsys.readouterr().out == f"ok  alert      {sys.executable} took a test message\n"
+
+
+def test_an_alert_that_reaches_nobody_is_said(capsys):
+    with pytest.raises(LivedreamError, match="no alert would reach"):
+        doctor.doctor_command(["--alert", "http://127.0.0.1:9/x"])
+    assert capsys.readouterr().out == "!!  alert      http://127.0.0.1:9: Connection refused\n"

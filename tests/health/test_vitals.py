@@ -124,3 +124,11 @@ def test_a_mirror_that_ends_is_not_well(vitals, clock):
     vitals.heard(ENDING, clock.now)
     assert vitals.condition().state == "ending"
     assert not vitals.condition().ok
+
+
+def test_a_dream_that_never_comes_is_named_after_a_while(vitals, clock):
+    for _ in range(70):
+        clock.now += 1
+        vitals.framed(clock.now)
+        vitals.heard(PICTURE, clock.now)
+        assert bool(vitals.condition().degraded) == (clock.now > 160)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from livedream.ipc.protocol import DreamStatus, SourceStatus
 from livedream.settings import Settings
+from livedream.show.facts import troubles
 from livedream.show.snapshot import Snapshot
-from livedream.show.troubles import troubles
 
 
 def test_all_is_well():
