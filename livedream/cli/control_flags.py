@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import socket
+from pathlib import Path
 
 from livedream.cli.parser import Parser, checked
 from livedream.errors import UsageError, quoted
@@ -45,6 +46,7 @@ def add_controls(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="tell this OSC client of every change; may be repeated. Who sends OSC is told at port 9001",
     )
+    add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")
 
 
 def control_options(found: argparse.Namespace) -> ControlOptions:
@@ -59,6 +61,7 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         osc=None if found.no_osc else found.osc or ControlOptions.osc,
         osc_required=found.osc is not None,
         osc_feedback=tuple(found.osc_feedback),
+        cues=found.cues,
     )
 
 

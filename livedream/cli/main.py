@@ -17,6 +17,7 @@ _COMMANDS = {
     "render": "render_command",
     "models": "models_command",
     "scenes": "scenes_command",
+    "cues": "cues_command",
     "doctor": "doctor_command",
     "latency": "latency_command",
     "osc": "osc_command",

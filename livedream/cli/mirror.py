@@ -29,6 +29,7 @@ other commands, each with its own --help:
   livedream service install  have the system start the mirror, and start it again when it fails
   livedream render IN OUT    dream every frame of a video, or a photograph
   livedream scenes list      the scenes, and any mistakes in them
+  livedream cues check FILE  what is wrong with a cue list
   livedream models list      the networks, and which are installed; with NAME, its layers
   livedream models fetch NAME
                              download and install a network's weights

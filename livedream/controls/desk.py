@@ -24,13 +24,32 @@ class SceneTitle:
 
 
 @dataclass(frozen=True)
+class CueNews:
+    """The cue that is played (``number`` of ``count``, from 1; 0 before the first), and what comes next."""
+
+    number: int = 0
+    count: int = 0
+    title: str = ""
+    next_title: str = ""
+    follow: str = ""
+
+    def words(self) -> str:
+        """``cue 2/5 Window; next: Fur on GO``; empty before the first."""
+        if not self.number:
+            return ""
+        now = f"cue {self.number}/{self.count} {self.title}"
+        return f"{now}; next: {self.next_title} {self.follow}" if self.next_title else f"{now}, the last"
+
+
+@dataclass(frozen=True)
 class View:
     """The show at one moment.
 
     ``settings`` are those that are wanted, the goal of a fade. ``lists`` has the values of the settings whose
     values depend on others (network, layer, guide, words), ``scenes`` all there are, ``scene`` the name of
     the last one. ``status`` are the statistics as in ``/status.json``, ``messages`` the lines that the
-    operator reads. ``patch`` is what is modulated by what, ``tempo`` the beats per minute, 0.0 for none.
+    operator reads. ``cue`` is where the cue list is, ``patch`` what is modulated by what, ``tempo`` the beats
+    per minute, 0.0 for none.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -39,6 +58,7 @@ class View:
     scene: str = ""
     status: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    cue: CueNews = field(default_factory=CueNews)
     patch: Patch = field(default_factory=Patch)
     tempo: float = 0.0
 

@@ -85,6 +85,16 @@ KEYS: tuple[Key, ...] = (
         tuple((f"shift+{digit}", Store(f"scene-{digit}", int(digit))) for digit in _DIGITS),
     ),
     Key(
+        "Enter PageUp",
+        "next cue of the list (PageDown, too); the one before",
+        (
+            ("return", Command.GO),
+            ("enter", Command.GO),
+            ("page down", Command.GO),
+            ("page up", Command.CUE_BACK),
+        ),
+    ),
+    Key(
         "0",
         "tap the tempo; Shift: this is the first beat",
         (("0", Command.TAP), ("shift+0", Command.RESYNC)),

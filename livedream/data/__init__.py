@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 
-def shipped(kind: Literal["scenes", "models"]) -> Path:
-    """The folder of the shipped scenes or models, which is only ever read.
+def shipped(kind: Literal["scenes", "cues", "models"]) -> Path:
+    """The folder of the shipped scenes, cue lists or models, which is only ever read.
 
-    An installed package has both in this folder; in a checkout the models are at the top level.
+    An installed package has all in this folder; in a checkout the models are at the top level.
     """
     folder = Path(str(files(__name__))) / kind
     return folder if folder.is_dir() else folder.parents[2] / kind

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from livedream.controls.actions import RemoveModulation, SetLfo, SetModulation
 from livedream.controls.patch import LFOS, Lfo, Patch
 from livedream.curves import decay, smoothstep
 from livedream.performance.lfo import level
@@ -96,6 +97,17 @@ class Matrix:
             goal = wanted.get(key, 0.0)
             if route.amount.goal != goal:
                 route.amount = route.amount.to(goal, now, fade_s)
+
+    def act(self, action: SetModulation | RemoveModulation | SetLfo, now: float) -> None:
+        """Change the patch as a control asks. Raises ``UsageError``."""
+        match action:
+            case SetModulation(number, values):
+                patch = self.patch.with_modulation(number, values)
+            case RemoveModulation(number):
+                patch = self.patch.without_modulation(number)
+            case SetLfo(name, values):
+                patch = self.patch.with_lfo(name, values)
+        self.begin(patch, now, EDIT_S)
 
     def over(self, settings: Settings, now: float, beats: float | None, sense: Sense) -> Settings:
         """``settings`` as they are modulated at ``now``; the same object where nothing is.

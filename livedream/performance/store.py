@@ -5,9 +5,8 @@ It never waits for a disk: scenes are read and stored on a thread of their own.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from livedream.controls.actions import (
@@ -16,6 +15,7 @@ from livedream.controls.actions import (
     Clock,
     Cycle,
     Delete,
+    GoTo,
     Recall,
     RecallKey,
     RemoveModulation,
@@ -25,15 +25,17 @@ from livedream.controls.actions import (
     Store,
     Toggle,
 )
-from livedream.controls.desk import SceneTitle
+from livedream.controls.desk import CueNews, SceneTitle
 from livedream.controls.patch import Patch
 from livedream.controls.port import Change
 from livedream.curves import half_life_s
-from livedream.errors import LivedreamError
+from livedream.errors import LivedreamError, UsageError
 from livedream.performance.attract import Attract
+from livedream.performance.cue_player import CUE, NO_CUES, Cues
 from livedream.performance.fade import Fade
-from livedream.performance.modulation import EDIT_S, Matrix, Sense, no_sense
+from livedream.performance.modulation import Matrix, Sense, no_sense
 from livedream.performance.moods import RETURN_S, Moods
+from livedream.performance.played import Played
 from livedream.performance.possible import possible, usable_moods
 from livedream.performance.scene_files import News, SceneFiles
 from livedream.performance.scenes import Scene, Scenes
@@ -47,8 +49,6 @@ from livedream.performance.state import (
 from livedream.performance.tempo import Tempo
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
-log = logging.getLogger(__name__)
-
 #: Actions that leave a journey for the layer that it has reached, not for the one that it set out from; and
 #: those that leave a walk, or what is recognised, for the word that is dreamt.
 _LEAVES_JOURNEY = (Toggle("journey"), Cycle("layer", 1), Cycle("layer", -1))
@@ -59,29 +59,17 @@ _UNKNOWN = Dreamt()
 _LEFT = 0.05
 
 
-@dataclass(frozen=True)
-class Played:
-    """Everything that is played at one moment, for all who follow it.
-
-    ``transition_s`` is how long a change of layer, mix or the like takes now, None: as the settings say;
-    ``persistence_limit_s`` is the longest half-life of the dream meanwhile, None: any. ``centre`` are the
-    settings without modulation, None: there is none.
-    """
-
-    settings: Settings
-    transition_s: float | None = None
-    persistence_limit_s: float | None = None
-    centre: Settings | None = None
-
-
 class Performance:
     """Holds the settings, and plays them. Times are ``now``, in seconds of one clock.
 
     ``played`` is what is shown now; ``scene`` is the name of the last scene. ``tempo`` follows the setting
-    ``bpm``, and the other way round. ``sense`` reads what else can modulate.
+    ``bpm``, and the other way round. ``sense`` reads what else can modulate; ``cues``
+    is the cue list that is played, if any: there is no attract mode then.
     """
 
-    def __init__(self, state: PlayState, scenes: Scenes, now: float, scene: str = "") -> None:
+    def __init__(
+        self, state: PlayState, scenes: Scenes, now: float, scene: str = "", cues: Cues | None = None
+    ) -> None:
         self.scene = scene
         self.attract = Attract(now)
         self.played = Played(state.settings)
@@ -90,6 +78,7 @@ class Performance:
         self.tempo, self._bpm = Tempo(), 0.0
         self._matrix = Matrix()
         self.sense: Sense = no_sense
+        self.cues = cues
         if scene:
             begun = scenes.named(scene)
             self._begin_moods(begun)
@@ -124,6 +113,12 @@ class Performance:
             news += self._recall(one.scene, one.asked, one.origin, now)
         self._somebody = bool(somebody)
         after_s = self._state.settings.attract_after_s
+        if self.cues is not None:
+            after_s = 0.0
+            recall, told = self.cues.step(now, self.tempo.beats(now), somebody)
+            news += told
+            if recall is not None:
+                self._files.read(recall, CUE)
         match self.attract.step(now, somebody is not False, after_s, blind=blind):
             case "begin" if not self._moods.has("alone"):
                 self._mirrored = self._state.settings, self._matrix.patch
@@ -142,23 +137,23 @@ class Performance:
         """
         match action:
             case Recall() | RecallKey():
+                if self.cues is not None and origin != CUE:
+                    self.cues.player.hold()
                 self._files.read(action, origin)
+            case GoTo(number) if self.cues is not None:
+                self.cues.player.go_to(number)
+            case GoTo():
+                raise UsageError(NO_CUES)
             case Store(name, key):
                 self._files.store(self._state.settings, name, key, self._moods.all, self.patch)
             case Rename(name, new):
                 self._files.rename(name, new)
             case Delete(name):
                 self._files.delete(name)
-            case Clock(event, time_s):
-                self.tempo.midi(event, time_s)
-            case Beat(bpm, beat, time_s):
-                self.tempo.follow(bpm, beat, time_s, origin)
-            case SetModulation(number, values):
-                self._matrix.begin(self.patch.with_modulation(number, values), now, EDIT_S)
-            case RemoveModulation(number):
-                self._matrix.begin(self.patch.without_modulation(number), now, EDIT_S)
-            case SetLfo(name, values):
-                self._matrix.begin(self.patch.with_lfo(name, values), now, EDIT_S)
+            case Clock() | Beat():
+                self.tempo.act(action, origin)
+            case SetModulation() | RemoveModulation() | SetLfo():
+                self._matrix.act(action, now)
             case _:
                 if self.attract.wake(now):
                     self._go_back(now)
@@ -196,6 +191,16 @@ class Performance:
         """What is modulated by what."""
         return self._matrix.patch
 
+    @property
+    def cue(self) -> CueNews:
+        """Where the cue list is."""
+        return CueNews() if self.cues is None else self.cues.player.news()
+
+    def begin(self, now: float) -> None:
+        """The first dream is on the screen: a cue list counts from now on."""
+        if self.cues is not None:
+            self.cues.player.begin(now)
+
     def tap(self, now: float) -> None:
         """A tap of the tempo."""
         self.tempo.tap(now)
@@ -224,6 +229,8 @@ class Performance:
     def close(self) -> None:
         """Finish what is being stored. May be called twice."""
         self._files.close()
+        if self.cues is not None:
+            self.cues.close()
 
     def _begin_moods(self, scene: Scene) -> None:
         """The moods of the scene that the show begins with; they leave alone what was set beside it."""
@@ -327,7 +334,8 @@ class Performance:
             problems += wrong
             self._moods.begin(moods)
             self.scene = scene.name
-            news.append((f"scene: {scene.title}", False))
+            if origin != CUE:  # which has said more
+                news.append((f"scene: {scene.title}", False))
         self._matrix.begin(scene.patch, now, fade_s)
         self._fade_to(goal, now, fade_s, origin)
         return news + [(problem, True) for problem in problems]

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Literal
 
+from livedream.controls.actions import Beat, Clock
 from livedream.settings import SPECS
 
 _HIGHEST_BPM = float(SPECS["bpm"].maximum or 300)
@@ -71,14 +71,16 @@ class Tempo:
         self._beat, self._time_s = float(_BAR * round(before / _BAR)), now
         self._shift += self._beat - before
 
-    def midi(self, event: Literal["tick", "start", "stop", "continue"], time_s: float) -> None:
-        """MIDI's clock: a tick (24 a beat), or its start, after which the next tick is beat 0."""
-        match event:
-            case "start":
+    def act(self, action: Clock | Beat, origin: str) -> None:
+        """Follow MIDI's clock, or a beat that others play at."""
+        match action:
+            case Clock("start"):  # the next tick is beat 0
                 self._tick, self._shift = -1, 0.0
                 self._ticks.clear()
-            case "tick":
+            case Clock("tick", time_s):
                 self._midi_tick(time_s)
+            case Beat(bpm, beat, time_s):
+                self.follow(bpm, beat, time_s, origin)
 
     def _midi_tick(self, time_s: float) -> None:
         if self._ticks and not 0 <= time_s - self._ticks[-1][1] <= _CLOCK_GONE_S:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from livedream.controls.actions import Command
 from livedream.errors import UsageError
+from livedream.performance.cue_player import NO_CUES, Cues
 from livedream.performance.store import Performance
 from livedream.show.bulletin import Bulletin
 from livedream.show.picture import Picture
@@ -45,6 +46,10 @@ class Commands:
             case Command.RESYNC:
                 self._performance.tempo.resync(now)
                 bulletin.say(f"{self._tempo()}, first beat", now)
+            case Command.GO:
+                self._cues().player.go()
+            case Command.CUE_BACK:
+                self._cues().player.back()
             case Command.RECORD:
                 bulletin.say(front.toggle_recording(), now)
                 return True
@@ -55,6 +60,11 @@ class Commands:
                 path = front.snapshot(scene.picture(), self._performance.settings)
                 bulletin.say(f"snapshot: {path}", now)
         return False
+
+    def _cues(self) -> Cues:
+        if self._performance.cues is None:
+            raise UsageError(NO_CUES)
+        return self._performance.cues
 
     def _tempo(self) -> str:
         bpm = self._performance.tempo.bpm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class ControlOptions:
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
     start without; ``osc_feedback`` are (host, port) of clients that are told of every change.
+    ``cues`` is the file of a cue list.
     """
 
     listen: tuple[str, int | None] | None = None
@@ -20,3 +22,4 @@ class ControlOptions:
     osc: tuple[str, int] | None = ("127.0.0.1", 9000)
     osc_required: bool = False
     osc_feedback: tuple[tuple[str, int], ...] = ()
+    cues: Path | None = None

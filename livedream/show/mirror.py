@@ -109,6 +109,7 @@ class Mirror:
         if self._schedule.begins(now, self._picture.residual is not None):
             self._statistics.begin(now)
             self._front.begin()
+            self._performance.begin(now)
         renewed = self._renew(now)
         if renewed:
             self._pace.due(now)
@@ -243,6 +244,7 @@ class Mirror:
             scene=performance.scene,
             status=msgspec.to_builtins(stats),
             messages=self._bulletin.current(now),
+            cue=performance.cue,
             patch=performance.patch,
             tempo=performance.tempo.bpm,
         )
@@ -259,6 +261,7 @@ class Mirror:
             renderer=self._front.renderer,
             picture_size=self._front.size,
             scene=performance.scene,
+            cue=performance.cue.words(),
             presence=None if picture.somebody is None else picture.presence.presence,
             arrivals=picture.presence.arrivals,
             attract=performance.attract.active,

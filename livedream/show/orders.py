@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from livedream.ipc.protocol import DreamStatus, Order
-from livedream.performance.store import Played
+from livedream.performance.played import Played
 from livedream.settings import WORD_SETTINGS, Settings
 
 #: An order has proved itself when it has been dreamt for this long.
@@ -34,10 +34,6 @@ def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, Any]:
     if missing.guide and missing.guide == wanted.guide != dream.guide:
         instead["guide"] = dream.guide
     return instead
-
-
-def _centre(played: Played) -> Settings:
-    return played.settings if played.centre is None else played.centre
 
 
 class Orders:
@@ -79,7 +75,7 @@ class Orders:
             camera_hz=camera_hz,
             late=late,
         )
-        self._sent.append((self.newest.number, _centre(played)))
+        self._sent.append((self.newest.number, played.lasting))
         return self.newest
 
     def watch(self, dream: DreamStatus, now: float) -> None:
@@ -100,7 +96,7 @@ class Orders:
         """
         self._trial = None
         self._deaths += 1
-        wanted = _centre(self._played) if self._played else None
+        wanted = self._played.lasting if self._played else None
         if self._deaths >= _MOST_DEATHS and self._good not in (None, wanted):
             self._deaths = 0
             self._restored = self._good

@@ -40,7 +40,8 @@ class Pulse:
         fresh = self._frame_s is not None and now - self._frame_s <= _DROUGHT_S
         self._beats.send(PICTURE if fresh else STARTING, now)
         if fresh:
-            self._resume.keep(self._performance.lasting, self._performance.scene, now)
+            performance = self._performance
+            self._resume.keep(performance.lasting, performance.scene, now, performance.cue.number)
 
     def tell(self, snapshot: Snapshot, statistics: Statistics, now: float) -> None:
         """How the show is, a few times a second."""

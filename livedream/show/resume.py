@@ -31,11 +31,13 @@ _LARGEST_BYTES = 64 * 1024
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
-    """The file. ``attempts`` counts the starts with it that have not proved themselves yet."""
+    """The file. ``attempts`` counts the starts with it that have not proved themselves yet; ``cue`` is the
+    number of the cue in a cue list, 0 for none."""
 
     scene: str
     settings: dict[str, Any]
     attempts: int = 0
+    cue: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Resume(Resource):
     """The file at ``path``, or none. Times are ``now``, in seconds of one clock; a thread writes."""
 
     def __init__(self, path: Path | None) -> None:
+        self.cue = 0  # the cue to begin with, as :meth:`begin` found it
         self._path = path
         self._disk = ThreadPoolExecutor(1, "state")
         self._begun: _State | None = None
@@ -92,6 +95,7 @@ class Resume(Resource):
             return given
         self._begun = state
         resumed = Resumed(_over(settings, state.settings), state.scene)
+        self.cue = state.cue
         log.info("going on with what was shown before%s", f": scene {state.scene}" if state.scene else "")
         return resumed
 
@@ -102,7 +106,7 @@ class Resume(Resource):
             self._begun = None
             self._write(msgspec.structs.replace(state, attempts=self._attempts))
 
-    def keep(self, settings: Settings, scene: str, now: float) -> None:
+    def keep(self, settings: Settings, scene: str, now: float, cue: int = 0) -> None:
         """Keep what is shown now. Writes at most once a second, and only what has changed."""
         if self._path is None:
             return
@@ -112,7 +116,7 @@ class Resume(Resource):
         self._looked_s = now
         values = {name: getattr(settings, name) for name, spec in SPECS.items() if spec.scope != "person"}
         attempts = 0 if now - self._began_s >= _PROVED_S else self._attempts
-        state = _State(scene=scene, settings=values, attempts=attempts)
+        state = _State(scene=scene, settings=values, attempts=attempts, cue=cue)
         if state != self._kept:
             self._kept = state
             self._newest.append(state)

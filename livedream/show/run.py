@@ -53,6 +53,11 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     cv2.setNumThreads(1)
     sys.setswitchinterval(_SWITCH_S)
     parse_spec(options.source)  # a video that is missing is reported here, not by another process
+    if options.controls.cues is not None:
+        from livedream.performance.cue_player import open_cues
+        from livedream.performance.scenes import Scenes
+
+        open_cues(options.controls.cues, Scenes(options.scenes))  # so is a mistake in a cue list
     with ExitStack() as stack:
         stop = StopFlag()
         attendant = stack.enter_context(Attendant(options.alerts, day_path(options.resume), options.hours))
@@ -61,6 +66,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
         beats = stack.enter_context(Beats(stop.interrupt, vitals.heard))
         resume = stack.enter_context(Resume(options.resume))
         options, state, scene = _begin(options, settings, resume)
+        cue = resume.cue
         for number in (*GROUP_SIGNALS, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))  # stays until all is closed
         attendant.start()
@@ -72,6 +78,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
                     options,
                     state,
                     scene,
+                    cue,
                     doors,
                     vitals,
                     site,
@@ -85,7 +92,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
                     doors.wait(outputs, beats)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
-            started_s = None
+            started_s, cue = None, 0
         if not stop.interrupted:
             resume.forget()
             if options.frames is None and options.duration_s is None:
@@ -96,6 +103,7 @@ def _show(
     options: MirrorOptions,
     state: PlayState,
     scene: str,
+    cue: int,
     doors: Doors,
     vitals: Vitals,
     site: Site,
@@ -109,6 +117,7 @@ def _show(
         # Loaded while the camera starts, too: that takes as long.
         from livedream.controls.desk import Desk
         from livedream.controls.keyboard import Keyboard
+        from livedream.performance.cue_player import open_cues
         from livedream.performance.scenes import Scenes
         from livedream.performance.store import Performance
         from livedream.show.mirror import Mirror
@@ -117,7 +126,9 @@ def _show(
 
         # It opens while the camera starts.
         outputs = stack.enter_context(Outputs(options, state.settings, vitals, site))
-        performance = Performance(state, Scenes(options.scenes), now_s(), scene)
+        scenes = Scenes(options.scenes)
+        cues = open_cues(options.controls.cues, scenes, cue)
+        performance = Performance(state, scenes, now_s(), scene, cues)
         stack.callback(performance.close)
         keyboard = Keyboard()
         desk = Desk(performance.settings)

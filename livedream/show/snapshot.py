@@ -57,6 +57,7 @@ class Snapshot:
     renderer: str = ""
     picture_size: Size = (0, 0)
     scene: str = ""
+    cue: str = ""
     presence: float | None = None
     arrivals: int = 0
     attract: bool = False
@@ -116,6 +117,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     picture_size: Size
     scene: str
+    cue: str
     presence: float | None
     arrivals: int
     attract: bool
@@ -160,6 +162,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         message=" · ".join(dict.fromkeys(filter(None, snapshot.messages))),
         picture_size=snapshot.picture_size,
         scene=snapshot.scene,
+        cue=snapshot.cue,
         presence=None if snapshot.presence is None else round(snapshot.presence, 2),
         arrivals=snapshot.arrivals,
         attract=snapshot.attract,
@@ -200,6 +203,7 @@ def hud_state(snapshot: Snapshot) -> HudState:
         mask=settings.mask,
         vignette=settings.vignette,
         scene=snapshot.scene,
+        cue=snapshot.cue,
         presence=snapshot.presence,
         attract=snapshot.attract,
     )

@@ -81,19 +81,20 @@ class HudState:
     mask: str = ""
     vignette: float = 0.0
     scene: str = ""
+    cue: str = ""
     presence: float | None = None
     attract: bool = False
 
     def lines(self) -> tuple[str, str, str, str]:
-        """The layer and words; the network and the layer's shape; what is dreamt at; backend, source and
-        pictures."""
+        """The layer and words; the network and the layer's shape; what is dreamt at, and the cue; backend,
+        source and pictures."""
         shape = [self.network or _UNKNOWN]
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
         return (
             _dotted([self.layer or _UNKNOWN, shares_text(self.words)]),
             _dotted(shape),
-            self._dreamt_at(),
+            _dotted([self._dreamt_at(), self.cue]),
             _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN, self.pictures()]),
         )
 

@@ -94,6 +94,7 @@ def test_help_rows_name_the_keys_they_are_bound_to():
         "escape": "Esc",
         "space": "Space",
         "tab": "Tab",
+        "return": "Enter",
     }
     for key in KEYS:
         first = key.bindings[0][0].removeprefix("shift+")

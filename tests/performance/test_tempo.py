@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from livedream.controls.actions import Clock
 from livedream.performance.tempo import Tempo
 
 
@@ -80,13 +81,14 @@ def clock(tempo: Tempo, bpm: float, start_s: float, beats: float, jitter_s: floa
     """Give it MIDI's ticks; when the last one came."""
     dice = random.Random(2)
     for n in range(int(beats * 24) + 1):
-        tempo.midi("tick", start_s + n * 60 / bpm / 24 + dice.uniform(-jitter_s, jitter_s))
+        time_s = start_s + n * 60 / bpm / 24 + dice.uniform(-jitter_s, jitter_s)
+        tempo.act(Clock("tick", time_s), "midi")
     return start_s + int(beats * 24) * 60 / bpm / 24
 
 
 def test_midis_clock_sets_tempo_and_phase():
     tempo = Tempo()
-    tempo.midi("start", 5.0)
+    tempo.act(Clock("start", 5.0), "midi")
     end_s = clock(tempo, 132.0, 5.0, 8.0, jitter_s=0.003)
     assert tempo.bpm == pytest.approx(132, rel=0.005)
     assert tempo.beats(end_s) == pytest.approx(8, abs=0.02)
@@ -95,7 +97,7 @@ def test_midis_clock_sets_tempo_and_phase():
 
 def test_the_beat_goes_on_when_the_clock_stops_and_follows_it_when_it_is_back():
     tempo = Tempo()
-    tempo.midi("start", 0.0)
+    tempo.act(Clock("start", 0.0), "midi")
     end_s = clock(tempo, 120.0, 0.0, 4.0)
     assert tempo.beats(end_s + 1) == pytest.approx(6)
     clock(tempo, 90.0, end_s + 30, 4.0)
@@ -104,12 +106,12 @@ def test_the_beat_goes_on_when_the_clock_stops_and_follows_it_when_it_is_back():
 
 def test_resync_holds_against_the_clock():
     tempo = Tempo()
-    tempo.midi("start", 0.0)
+    tempo.act(Clock("start", 0.0), "midi")
     end_s = clock(tempo, 120.0, 0.0, 4.25)
     tempo.resync(end_s)
     shifted = tempo.beats(end_s)
     for n in range(1, 25):
-        tempo.midi("tick", end_s + n * 0.5 / 24)
+        tempo.act(Clock("tick", end_s + n * 0.5 / 24), "midi")
     assert tempo.beats(end_s + 0.5) == pytest.approx(shifted + 1, abs=0.01)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livedream.ipc.protocol import DreamStatus, Unavailable
-from livedream.performance.store import Played
+from livedream.performance.played import Played
 from livedream.settings import Settings
 from livedream.show.orders import Orders, instead_of
 

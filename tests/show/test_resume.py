@@ -152,3 +152,12 @@ def test_recalling_a_scene_is_kept(tmp_path, path):
     rig.run(2.0)
     resume.close()
     assert json.loads(path.read_text())["scene"] == "eyes"
+
+
+def test_a_cue_list_goes_on_where_it_was(path):
+    resume = Resume(path)
+    resume.keep(GIVEN, "fog", 0.0, 3)
+    resume.close()
+    resume = Resume(path)
+    resume.begin(GIVEN, "")
+    assert resume.cue == 3

@@ -35,7 +35,7 @@ class Phases:
         if not self.left:
             self.stop()
 
-    def show(self, _options, state, scene, _doors, _vitals, _site, _pulse, _started_s):
+    def show(self, _options, state, scene, *_):
         self.seen.append(f"open, {state.settings.layer}")
         self.over()
         return replace(state, settings=state.settings.replace(layer="textures")), scene
