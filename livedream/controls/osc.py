@@ -14,11 +14,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from livedream.controls.actions import Action, Cycle, Nudge, Set, SetUnit, Toggle
-from livedream.controls.desk import Desk
+from livedream.controls.desk import Desk, View
 from livedream.controls.osc_addresses import SCENE, Ask, understand, values_of
 from livedream.controls.osc_feedback import CLIENT_PORT, Clients, Feedback, Peer
 from livedream.controls.osc_message import MalformedError, messages
@@ -120,6 +120,12 @@ class Osc:
             peers = [peer for peer in clients if peer[0] != senders.get(name)]
             self._feedback.tell(peers, self._told(name))
 
+    @property
+    def view(self) -> View:
+        """The desk's view, with the newest settings. From any thread."""
+        view, settings = self._desk.view, self._settings
+        return view if settings is None else replace(view, settings=settings, scene=self._scene)
+
     def monitor(self) -> tuple[Heard, ...]:
         """The last 200 messages, in and out, oldest first. From any thread."""
         with self._lock:
@@ -138,10 +144,8 @@ class Osc:
         return {a.name: heard.peer.rpartition(":")[0] for a, heard in self._batch if isinstance(a, moves)}
 
     def _told(self, name: str) -> dict[str, Any]:
-        view = self._desk.view
-        if self._settings is None:
-            return values_of(name, view.settings, view.lists, view.scene)
-        return values_of(name, self._settings, view.lists, self._scene)
+        view = self.view
+        return values_of(name, view.settings, view.lists, view.scene)
 
     def _listen(self) -> None:
         while not self._closed.is_set():

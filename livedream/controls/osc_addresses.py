@@ -175,7 +175,7 @@ def _cue(address: str, arguments: Sequence[Any]) -> int:
 def _pressed(address: str, arguments: Sequence[Any]) -> bool:
     """Whether a button was pressed, and not let go."""
     match tuple(arguments):
-        case ():
+        case () | (None,):
             return True
         case (bool() | int() | float() as value,) if math.isfinite(value):
             return value != 0

@@ -11,6 +11,7 @@ from livedream.controls.port import Controls
 from livedream.errors import OutputError
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
+from livedream.web.oscquery import add_oscquery
 from livedream.web.site import Site
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,11 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
     Raises ``UsageError`` or ``OutputError`` for one that cannot be opened.
     """
     opened = Controls(keyboard)
-    _open_osc(options.controls, desk, opened)
+    _open_osc(options.controls, desk, opened, site)
     return opened
 
 
-def _open_osc(options: ControlOptions, desk: Desk, controls: Controls) -> None:
+def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Site) -> None:
     """OSC, unless it is off, or its usual port is taken and nobody has asked for it."""
     if options.osc is None:
         return
@@ -41,6 +42,7 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls) -> None:
         controls.report(str(error))
         return
     controls.add(osc)
+    add_oscquery(site, osc)
     host, port = osc.address
     log.info("OSC: listening on %s port %d; livedream osc lists the addresses", host, port)
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
