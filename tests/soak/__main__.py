@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import random
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.soak.faults import FAULTS, Fault
@@ -33,47 +33,52 @@ def run(
     soak, rng, names = Soak(seed, minutes), random.Random(seed), faults or list(FAULTS)
     _say(f"seed {seed}, {folder}")
     with Mirror(folder, video) as mirror:
-        status = mirror.begin()
-        show = status["pids"]["show"]
-        began_s = time.monotonic()
-        looked_s, sampled_s, due_s = 0.0, -_SAMPLE_S, every_s or float("inf")
-        running: Fault | None = None
-        row: Injected | None = None
-        loads = []
-        while (now := time.monotonic() - began_s) < minutes * 60:
-            time.sleep(max(0.0, looked_s + _LOOK_S - now))
-            looked_s = now = time.monotonic() - began_s
-            status = mirror.status() or status
-            if status["pids"].get("show", show) != show:
-                show, soak.show_restarts = status["pids"]["show"], soak.show_restarts + 1
-            gap_ms = status["longest_interval_ms"]
-            if row is not None:
-                row.gap_ms = max(row.gap_ms, gap_ms)
-            elif now > min(WARM_UP_S, every_s / 2):
-                soak.quiet_gap_ms = max(soak.quiet_gap_ms, gap_ms)
-            if running is not None and row is not None and _well(running, status):
-                row.recovery_s, running = round(now - row.at_s, 1), None
-            if now - sampled_s >= _SAMPLE_S:
-                sampled_s = now
-                soak.samples.append(mirror.sample(status, now))
-                loads.append(os.getloadavg()[0])
-            if now >= due_s and (running is None or now >= due_s + every_s):
-                _tell(row)
-                due_s += every_s * (1 + (now - due_s) // every_s)
-                row = Injected(now, rng.choice(names))
-                soak.faults.append(row)
-                running = FAULTS[row.fault](mirror, rng)
-                next(running)
-                _well(running, status)
-        _tell(row)
-        if running is not None:
-            soak.faults.pop()  # the time was up
-        soak.load = sum(loads) / len(loads)
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends it early, with a report
+            _watch(mirror, soak, minutes * 60, every_s or float("inf"), names, rng)
         soak.tracebacks = mirror.tracebacks()
+    if soak.faults and soak.faults[-1].recovery_s is None:
+        soak.faults.pop()  # the time was up
     return soak
 
 
+def _watch(
+    mirror: Mirror, soak: Soak, seconds: float, every_s: float, names: list[str], rng: random.Random
+) -> None:
+    status = mirror.begin()
+    show = status["pids"]["show"]
+    began_s = time.monotonic()
+    looked_s, sampled_s, due_s = 0.0, -_SAMPLE_S, every_s
+    running: Fault | None = None
+    row: Injected | None = None
+    while (now := time.monotonic() - began_s) < seconds:
+        time.sleep(max(0.0, looked_s + _LOOK_S - now))
+        looked_s = now = time.monotonic() - began_s
+        status = mirror.status() or status
+        if status["pids"].get("show", show) != show:
+            show, soak.show_restarts = status["pids"]["show"], soak.show_restarts + 1
+        gap_ms = status["longest_interval_ms"]
+        if row is not None:
+            row.gap_ms = max(row.gap_ms, gap_ms)
+        elif now > min(WARM_UP_S, every_s / 2):
+            soak.quiet_gap_ms = max(soak.quiet_gap_ms, gap_ms)
+        if running is not None and row is not None and _well(running, status):
+            row.recovery_s, running = round(now - row.at_s, 1), None
+        if now - sampled_s >= _SAMPLE_S:
+            sampled_s = now
+            soak.samples.append(mirror.sample(status, now))
+        if now >= due_s and (running is None or now >= due_s + every_s):
+            _tell(row)
+            due_s += every_s * (1 + (now - due_s) // every_s)
+            row = Injected(now, rng.choice(names))
+            soak.faults.append(row)
+            running = FAULTS[row.fault](mirror, rng)
+            next(running)
+            _well(running, status)
+    _tell(row)
+
+
 def _well(running: Fault, status: Status) -> bool:
+    """Whether all is well after a fault. One that cannot be injected never is."""
     try:
         running.send(status)
     except StopIteration:

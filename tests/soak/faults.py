@@ -31,8 +31,11 @@ _DAMAGED = (
 def _signalled(name: str, number: signal.Signals) -> Callable[[Mirror, random.Random], Fault]:
     def fault(mirror: Mirror, _: random.Random) -> Fault:
         before = yield
+        while name not in before.get("pids", {}):
+            before = yield
         pid = before["pids"][name]
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # it has just ended by itself, and will be started again
+            os.kill(pid, number)
         counted = "ticks" if name == "dream" else "frames"
         since: int | None = None  # counted by the next process
         while True:

@@ -34,6 +34,7 @@ class Sample:
     shared_mb: float
     shared_pieces: int
     p99_ms: float
+    load: float = 0.0  # of the machine, over the last minute
 
     @property
     def memory_mb(self) -> float:
@@ -61,8 +62,7 @@ class Soak:
     faults: list[Injected] = field(default_factory=list)
     show_restarts: int = 0
     tracebacks: int = 0
-    quiet_gap_ms: float = 0.0  # before the first fault, after the warm-up
-    load: float = 0.0
+    quiet_gap_ms: float = 0.0  # before the first fault
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,12 @@ def _range(values: Sequence[float]) -> str:
 
 
 def report(soak: Soak) -> str:
-    """The whole run as Markdown."""
+    """The whole run as Markdown, of one sample at least."""
     settled = [s for s in soak.samples if s.at_s >= WARM_UP_S] or soak.samples
-    seconds = soak.samples[-1].at_s if soak.samples else 0.0
+    seconds = soak.samples[-1].at_s
+    load = sum(s.load for s in soak.samples) / len(soak.samples)
     lines = [
-        f"{seconds / 60:.0f} minutes, {len(soak.faults)} faults, seed {soak.seed}, load {soak.load:.1f}",
+        f"{seconds / 60:.0f} minutes, {len(soak.faults)} faults, seed {soak.seed}, load {load:.1f}",
         "",
         "| process | memory after warm-up | MB | open files | threads |",
         "| --- | --- | --- | --- | --- |",

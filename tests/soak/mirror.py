@@ -95,7 +95,7 @@ class Mirror(Resource):
             with suppress(OSError):
                 sizes.append(os.stat(f"/dev/shm/{name}").st_blocks * 512)
         p99_ms = float(status.get("interval_ms", {}).get("p99", 0.0))
-        return Sample(at_s, processes, sum(sizes) / 2**20, len(sizes), p99_ms)
+        return Sample(at_s, processes, sum(sizes) / 2**20, len(sizes), p99_ms, os.getloadavg()[0])
 
     def press(self, *keys: str) -> None:
         """Press keys on its screen."""
@@ -103,12 +103,13 @@ class Mirror(Resource):
 
     def resize(self, width: int, height: int) -> None:
         """Give its window another size."""
-        self._xdotool("search", "--name", "livedream", "windowsize", "%@", str(width), str(height))
+        self._xdotool("search", "--class", "livedream", "windowsize", "%@", str(width), str(height))
 
     def _xdotool(self, *words: str) -> None:
-        subprocess.run(
-            ["xdotool", *words], env=self._environment, check=True, timeout=20, capture_output=True
-        )
+        """Whether it worked shows in what the mirror says."""
+        command = ["xdotool", *words]
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, env=self._environment, check=False, timeout=20, stderr=self._log)
 
     def tracebacks(self) -> int:
         """How many there are in its log."""
