@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -109,6 +110,8 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="all samples")
     found = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     folder = Path(tempfile.mkdtemp(prefix="livedream-soak-"))
     soak = run(
         folder / "run",

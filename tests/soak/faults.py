@@ -18,6 +18,8 @@ Fault = Generator[None, Status, None]
 #: A source that comes back may take its time: the issue allows 5 s after its return.
 _AWAY_S = 8.0
 _RECORDING_S = 6.0
+#: Few: the dream keeps what it has opened for each shape, up to a gigabyte.
+_SIZES = ((640, 360), (960, 540), (480, 480))
 _DAMAGED = (
     b"a = " + b"[" * 5000 + b"]" * 5000,
     b"[settings]\nstrength = " + b"9" * 6000,
@@ -74,9 +76,10 @@ def recalled_scene(mirror: Mirror, rng: random.Random) -> Fault:
 
 def resized(mirror: Mirror, rng: random.Random) -> Fault:
     """The window is resized ten times quickly, as by hand."""
+    size = _SIZES[0]
     yield
     for _ in range(10):
-        size = rng.randrange(240, 1280), rng.randrange(180, 720)
+        size = rng.choice([other for other in _SIZES if other != size])
         mirror.resize(*size)
         time.sleep(0.05)
     while tuple((yield).get("picture_size", ())) != size:
