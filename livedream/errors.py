@@ -2,6 +2,7 @@
 
     LivedreamError                 exit code 1
     ├── UsageError                 exit code 2: a name, an option or a value that is invalid
+    │   └── UnreadableError        a file that is there, and cannot be read
     ├── SourceError                a camera, video, photo or stream without frames
     ├── NetworkError               weights that are missing, damaged or of another network
     ├── BackendError               a device or runtime that cannot run the dream
@@ -43,6 +44,17 @@ class UsageError(LivedreamError):
     """The user asked for something that does not exist or is out of range."""
 
     exit_code = 2
+
+
+class UnreadableError(UsageError):
+    """A file of the user's is there, and cannot be read: damaged, or with a mistake in it.
+
+    ``text`` is whether it is text all the same, which somebody may be writing just now.
+    """
+
+    def __init__(self, message: str, *, text: bool = True) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class SourceError(LivedreamError):

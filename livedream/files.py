@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from livedream.errors import OutputError, UsageError, quoted
@@ -45,6 +46,19 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
     """The hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def set_aside(path: Path, now: datetime | None = None) -> Path | None:
+    """Rename a damaged file to ``NAME.damaged-2026-11-26``, which nobody reads; where it is now.
+
+    None where that cannot be done. Another of the same day is replaced, so that they don't pile up.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{now or datetime.now():%Y-%m-%d}")
+    try:
+        path.replace(aside)
+    except OSError:
+        return None
+    return aside
 
 
 def replace_file(path: Path, content: bytes) -> None:

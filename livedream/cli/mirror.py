@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from livedream.cli.control_flags import add_controls, control_options
@@ -16,12 +18,14 @@ from livedream.cli.flags import (
     used_by,
 )
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
-from livedream.errors import UsageError
+from livedream.errors import UnreadableError, UsageError
 from livedream.files import require_different
 from livedream.hours import parse_hours
 from livedream.settings import Settings
 from livedream.show.options import RENDERERS, MirrorOptions
 from livedream.watch.alerts import parse_hook
+
+log = logging.getLogger(__name__)
 
 _EPILOG = """\
 other commands, each with its own --help:
@@ -171,4 +175,13 @@ def mirror_command(words: list[str], started_s: float) -> None:
         alerts=tuple(found.alert),
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
     )
-    run_mirror(options, settings_from(found, Settings()), started_s)
+    try:
+        settings = settings_from(found, Settings())
+    except UnreadableError as error:  # the scene's; whoever starts a show with --resume may not be there
+        if not found.resume:
+            raise
+        notice = f"beginning without the scene: {error}"
+        log.error("%s", notice)
+        found.scene = None
+        settings, options = settings_from(found, Settings()), replace(options, scene="", notices=(notice,))
+    run_mirror(options, settings, started_s)

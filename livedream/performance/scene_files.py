@@ -66,9 +66,9 @@ class SceneFiles:
 
         def found() -> Found:
             if isinstance(asked, RecallKey):
-                scene = self._scenes.on_key(asked.key)
+                scene = self._scenes.on_key(asked.key, tidy=True)
             else:
-                scene = self._scenes.named(words)
+                scene = self._scenes.named(words, tidy=True)
             return Found(scene, dreamable_networks(), asked, origin)
 
         self._reading.append((self._disk.submit(found), words))

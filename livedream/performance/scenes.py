@@ -25,15 +25,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from livedream.controls.desk import SceneTitle
 from livedream.controls.patch import Patch
 from livedream.data import shipped
-from livedream.errors import OutputError, UsageError, quoted
-from livedream.files import replace_file
+from livedream.errors import OutputError, UnreadableError, UsageError, quoted
+from livedream.files import replace_file, set_aside
 from livedream.performance.moods import MOODS, Mood
 from livedream.performance.patches import patch_text, read_patch
 from livedream.performance.toml_files import beginning, read_toml, some, toml
@@ -178,6 +178,21 @@ def _fade_s(value: Any, where: str, problems: list[str]) -> float:
     return DEFAULT_FADE_S
 
 
+def _first_of(paths: Sequence[Path], tidy: bool) -> Scene:
+    """The first scene that can be read; what is wrong with those before it is among its problems."""
+    wrong = []
+    for path in paths:
+        try:
+            scene = read_scene(path)
+        except UnreadableError as error:
+            moved = set_aside(path) if tidy and not error.text else None
+            wrong.append(str(error) + (f"; moved to {moved.name}" if moved else ""))
+        else:
+            instead = tuple(f"{text}; {path.stem} is used instead" for text in wrong)
+            return replace(scene, problems=(*instead, *scene.problems))
+    raise UnreadableError(wrong[0])
+
+
 class Scenes:
     """The scenes in several folders; of two with the same name or key, the one in the first folder wins.
 
@@ -196,12 +211,16 @@ class Scenes:
                 found.setdefault(path.stem, path)
         return dict(sorted(found.items()))
 
-    def named(self, name: str) -> Scene:
-        """The scene of this name. Raises ``UsageError`` when there is none, or it cannot be read."""
-        paths = self.paths()
-        if name not in paths:
-            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(paths)}")
-        return read_scene(paths[name])
+    def named(self, name: str, *, tidy: bool = False) -> Scene:
+        """The scene of this name. Where the user's cannot be read it is the shipped one; its problems say so.
+
+        With ``tidy`` a file that is no text is moved aside. Raises ``UsageError`` when there is no such
+        scene, ``UnreadableError`` when none can be read.
+        """
+        found = [path for folder in self._folders if (path := folder / f"{name}.toml").exists()]
+        if name not in self.paths():
+            raise UsageError(f"unknown scene {quoted(name)}; possible: {', '.join(self.paths())}")
+        return _first_of(found, tidy)
 
     def titles(self) -> tuple[SceneTitle, ...]:
         """All scenes, those on keys first. One that cannot be read has its name for a title."""
@@ -214,15 +233,17 @@ class Scenes:
             found.append(SceneTitle(name, scene.title or name, scene.key, path.parent == self.own))
         return tuple(sorted(found, key=lambda title: (title.key or 10, title.title)))
 
-    def on_key(self, key: int) -> Scene:
-        """The scene on a digit. Raises ``UsageError`` when there is none."""
-        for folder in self._folders:
-            for path in sorted(folder.glob("*.toml")):
-                # A scene with a mistake in it may still be the one that this key means.
-                with suppress(OSError):
-                    if re.search(rf"^key\s*=\s*{key}\b", beginning(path).decode("utf-8", "replace"), re.M):
-                        return read_scene(path)
-        raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
+    def on_key(self, key: int, *, tidy: bool = False) -> Scene:
+        """The scene on a digit; otherwise as :meth:`named`."""
+        found = []
+        for path in (path for folder in self._folders for path in sorted(folder.glob("*.toml"))):
+            # A scene with a mistake in it may still be the one that this key means.
+            with suppress(OSError):
+                if re.search(rf"^key\s*=\s*{key}\b", beginning(path).decode("utf-8", "replace"), re.M):
+                    found.append(path)
+        if not found:
+            raise UsageError(f"no scene is on key {key}; Shift {key} stores what is shown")
+        return _first_of(found, tidy)
 
     def check_name(self, name: str) -> None:
         """Raise ``UsageError`` when a scene cannot be stored under ``name``: it becomes a file's name."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from livedream.errors import UsageError, quoted
+from livedream.errors import UnreadableError, quoted
 
 #: A scene has a few hundred bytes; a file that takes seconds to read is none.
 LARGEST_BYTES = 64 * 1024
@@ -16,21 +16,25 @@ _NAMED = 5
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """What the file of a ``what`` says. Raises ``UsageError`` in one line, whatever the file is."""
+    """What the file of a ``what`` says. Raises ``UnreadableError`` in one line, whatever the file is."""
+    cannot = f"{what} {path}: cannot be read"
+    text = b""
     try:
         text = beginning(path)
         if len(text) > LARGEST_BYTES:
-            raise UsageError(
-                f"{what} {path}: cannot be read: found more than {LARGEST_BYTES // 1024} KiB, the most that"
-                f" a {what} may have"
+            most = f"the most that a {what} may have"
+            raise UnreadableError(
+                f"{cannot}: found more than {LARGEST_BYTES // 1024} KiB, {most}", text=False
             )
         return tomllib.loads(text.decode("utf-8"))
     except RecursionError as error:
-        raise UsageError(f"{what} {path}: cannot be read: it is nested too deeply") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{what} {path}: cannot be read: {error}") from error
+        raise UnreadableError(f"{cannot}: it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{cannot}: {error}", text=False) from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UnreadableError(f"{cannot}: {error}", text=b"\0" not in text) from error
     except ValueError as error:  # Python's, whose advice is for programmers
-        raise UsageError(f"{what} {path}: cannot be read: a number in it has too many digits") from error
+        raise UnreadableError(f"{cannot}: a number in it has too many digits") from error
 
 
 def beginning(path: Path) -> bytes:

@@ -80,6 +80,8 @@ class Mirror:
         self._picture = Picture(performance, feeds, front, self._statistics)
         performance.sense = Senses(self._picture)
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
+        for text in options.notices:
+            self._bulletin.say(text, clock(), alarm=True, logged=True)
         self._commands = Commands(front, self._bulletin, stop, self._picture, performance)
         self._late = 0.0  # the fraction of late pictures, as the dream was told
         self._overlay: Array | None = None

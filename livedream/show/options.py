@@ -22,7 +22,8 @@ class MirrorOptions:
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
     scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
     start after a crash; ``alerts`` are the addresses and commands that are told what is wrong.
-    ``controls`` are about the page and other hands.
+    ``controls`` are about the page and other hands. ``notices`` were logged before the show began, and belong
+    on the screen.
     """
 
     source: str = "auto"
@@ -48,3 +49,4 @@ class MirrorOptions:
     alerts: tuple[str, ...] = ()
     controls: ControlOptions = field(default_factory=ControlOptions)
     log_level: int = 20
+    notices: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from livedream.errors import LivedreamError, UsageError
-from livedream.files import replace_file
+from livedream.files import replace_file, set_aside
 from livedream.places import create, state_dir
 from livedream.resource import Resource
 from livedream.settings import SPECS, Settings
@@ -73,6 +73,8 @@ class Resume(Resource):
         self._writing: Future[None] | None = None
         self._attempts = 0
         self._trouble = ""
+        #: Why :meth:`begin` did not use what was kept, or ""; logged already.
+        self.refused = ""
 
     def begin(self, settings: Settings, scene: str) -> Resumed:
         """What to begin with instead of ``settings`` and ``scene``, if the last show was cut off.
@@ -153,12 +155,9 @@ class Resume(Resource):
 
     def _set_aside(self, why: str) -> None:
         assert self._path is not None
-        aside = self._path.with_suffix(".set-aside")
-        try:
-            self._path.replace(aside)
-        except OSError as error:
-            log.error("%s cannot be moved: %s", self._path, error.strerror)
-        log.error("what was shown before is not used: %s; it is now %s", why, aside)
+        moved = set_aside(self._path)
+        self.refused = f"what was shown before is not used: {why}" + (f"; moved to {moved}" if moved else "")
+        log.error("%s", self.refused)
 
 
 def _read(path: Path) -> _State | None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from livedream.errors import LivedreamError
+from livedream.errors import LivedreamError, UsageError
 from livedream.health.attendant import Attendant
 from livedream.health.vitals import Vitals
 from livedream.ipc.child import GROUP_SIGNALS
-from livedream.performance.state import PlayState
-from livedream.settings import Settings
+from livedream.performance.state import PlayState, consistent
+from livedream.settings import SPECS, Settings
 from livedream.show.doors import Doors
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
@@ -92,7 +92,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
                     doors.wait(outputs, beats)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
-            started_s, cue = None, 0
+            options, started_s, cue = replace(options, notices=()), None, 0
         if not stop.interrupted:
             resume.forget()
             if options.frames is None and options.duration_s is None:
@@ -155,18 +155,35 @@ def _show(
 def _begin(
     options: MirrorOptions, settings: Settings, resume: Resume
 ) -> tuple[MirrorOptions, PlayState, str]:
-    """The options, the state and the scene to begin with: as before a crash, or as the command says."""
+    """The options, the state and the scene to begin with: as before a crash, or as the command says.
+
+    With ``--resume`` nobody may be there to mend it: without its network's weights, the show begins with the
+    default network.
+    """
     resumed = resume.begin(settings, options.scene)
-    same = resumed.settings.network == settings.network
-    now = options if same else replace(options, weights=None)  # which are another network's
-    try:
-        state = PlayState.begin(resumed.settings, now.weights)
-        return now, state, resumed.scene if _exists(resumed.scene, options) else ""
-    except LivedreamError as error:  # a network that was there before the crash, say
-        if resumed.settings == settings:
-            raise
-        log.error("cannot go on with what was shown before: %s", error)
-    return options, PlayState.begin(settings, options.weights), options.scene
+    notices = [*options.notices, *filter(None, [resume.refused])]
+    begins = [(resumed.settings, resumed.scene)]
+    if resumed.settings != settings:
+        begins.append((settings, options.scene))
+    default = consistent(settings.replace(network=SPECS["network"].default), settings)
+    if options.resume is not None and default != settings:
+        begins.append((default, options.scene))
+    for begun, scene in begins:
+        # The command's weights are its network's.
+        weights = options.weights if begun.network == settings.network else None
+        try:
+            state = PlayState.begin(begun, weights)
+        except LivedreamError as error:  # a network that was there before the crash, say
+            wrong_command = begun == settings and isinstance(error, UsageError)
+            if begun == begins[-1][0] or wrong_command:
+                raise
+            what = "begin as the command says" if begun == settings else "go on with what was shown before"
+            notices.append(f"cannot {what}: {error}")
+            log.error("%s", notices[-1])
+        else:
+            scene = scene if _exists(scene, options) else ""
+            return replace(options, weights=weights, notices=tuple(notices)), state, scene
+    raise AssertionError("one of them has begun, or raised")
 
 
 def _exists(scene: str, options: MirrorOptions) -> bool:

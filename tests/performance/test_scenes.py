@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,8 +114,9 @@ def test_a_file_that_is_no_scene_is_one_clear_error(tmp_path, content, said):
         Scenes(tmp_path).named("mine")
     assert "\n" not in str(caught.value)
     if content.startswith(b"key"):
-        with pytest.raises(UsageError, match=said):
-            Scenes(tmp_path).on_key(7)
+        scene = Scenes(tmp_path).on_key(7)
+        assert scene.name == "zoom"
+        assert re.search(rf"{said}.*; zoom is used instead", scene.problems[0])
 
 
 def test_settings_that_are_no_table_are_named(tmp_path):
@@ -128,6 +130,25 @@ def test_ones_own_scene_stands_before_a_shipped_one(tmp_path):
     shipped = Scenes(tmp_path / "none").on_key(1)
     Scenes(tmp_path).store(Settings(), "scene-1", 1)
     assert Scenes(tmp_path).on_key(1).name == "scene-1" != shipped.name
+
+
+@pytest.mark.parametrize(
+    ("content", "moved"),
+    [(b"\0" * 300, True), (b"\xff\xfe", True), (b"#" * 70_000, True), (b'title = "half', False)],
+    ids=["zeros after a power cut", "no text", "large", "somebody is writing it"],
+)
+def test_the_shipped_scene_stands_in_for_a_damaged_one(tmp_path, content, moved):
+    (tmp_path / "attract.toml").write_bytes(content)
+    scene = Scenes(tmp_path).named("attract")
+    assert scene.settings == read_scene(SHIPPED_DIR / "attract.toml").settings
+    assert "attract.toml: cannot be read" in scene.problems[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["attract.toml"]
+    assert (
+        "; moved to attract.toml.damaged-" in Scenes(tmp_path).named("attract", tidy=True).problems[0]
+    ) is moved
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == content
+    assert Scenes(tmp_path).named("attract").problems == (() if moved else scene.problems)
 
 
 def test_a_key_passes_over_what_is_no_file(tmp_path):

@@ -27,7 +27,7 @@ from livedream.controls.port import Change
 from livedream.curves import decay
 from livedream.errors import UsageError
 from livedream.performance.possible import possible
-from livedream.performance.scenes import Scene, Scenes
+from livedream.performance.scenes import SHIPPED_DIR, Scene, Scenes, read_scene
 from livedream.performance.state import Dreamt, PlayState
 from livedream.performance.store import Performance
 from livedream.settings import Settings
@@ -112,20 +112,27 @@ def test_a_damaged_scene_is_said_and_the_show_goes_on(play, tmp_path):
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
 def test_a_scene_that_cannot_be_read_leaves_the_show_as_it_is(play, tmp_path, text):
-    (tmp_path / "bad.toml").write_text(f"key = 7\n{text}")
-    (tmp_path / "attract.toml").write_text(text)
+    (tmp_path / "bad.toml").write_text(text)
     performance = play(strength=1.5)
     before = performance.settings
-    performance.act(RecallKey(7), 0.0)
+    performance.act(Recall("bad"), 0.0)
     ((said, alarm),) = until_read(performance, 1.0)
     assert "bad.toml: cannot be read" in said
-    assert alarm
-    ((said, alarm),) = until_read(performance, 30.0, False)
-    assert "attract.toml: cannot be read" in said
     assert alarm
     assert performance.settings == before
     performance.act(RecallKey(4), 0.0)
     assert ("scene: Fog", False) in until_read(performance, 40.0, False)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000, "\0" * 300])
+def test_an_empty_room_gets_the_shipped_attract_dream_where_ones_own_is_damaged(play, tmp_path, text):
+    (tmp_path / "attract.toml").write_text(text)
+    performance = play(strength=1.5)
+    news = until_read(performance, 30.0, False)
+    assert any("attract.toml: cannot be read" in said and alarm for said, alarm in news)
+    performance.step(60.0, False)
+    for name, value in read_scene(SHIPPED_DIR / "attract.toml").settings.items():
+        assert getattr(performance.settings, name) == value
 
 
 def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_path):
@@ -140,7 +147,7 @@ def test_channels_with_an_enormous_number_are_said_and_the_rest_works(play, tmp_
 
 def test_a_fault_while_a_scene_is_read_is_logged_with_its_name_and_the_show_goes_on(tmp_path, caplog):
     class Faulty(Scenes):
-        def named(self, name: str) -> Scene:
+        def named(self, name: str, *, tidy: bool = False) -> Scene:
             raise RuntimeError(f"no {name}")
 
         on_key = named  # type: ignore[assignment]

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from livedream.controls.actions import Recall, Set
+from livedream.errors import NetworkError, UsageError
 from livedream.performance.attract import ATTRACT_SCENE
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
@@ -61,7 +62,7 @@ def test_a_state_that_three_shows_did_not_survive_is_set_aside(path, caplog):
     began = [show(path, 0.0, GIVEN.replace(layer="parts")).settings.layer for _ in range(4)]
     assert began == ["parts", "parts", "parts", "edges"]
     assert "3 shows in a row were cut off soon" in caplog.text
-    assert path.with_suffix(".set-aside").exists()
+    assert [*path.parent.glob("mirror.json.damaged-*")]
 
 
 def test_a_state_that_has_proved_itself_is_used_for_ever(path):
@@ -134,6 +135,26 @@ def test_a_network_that_was_removed_since_begins_as_the_command_says(path, caplo
     _, state, name = _begin(MirrorOptions(resume=path, scene="fur"), GIVEN, Resume(path))
     assert (state.settings, name) == (GIVEN, "fur")
     assert "cannot go on with what was shown before" in caplog.text
+
+
+@pytest.mark.parametrize("unattended", [True, False])
+def test_weights_that_are_gone_are_replaced_by_the_default_only_where_nobody_may_be_there(unattended, path):
+    given = Settings(network="bvlc_googlenet", layer="4c", rotate=180)
+    options = MirrorOptions(resume=path if unattended else None)
+    resume = Resume(options.resume)
+    if not unattended:
+        with pytest.raises(NetworkError):
+            _begin(options, given, resume)
+        return
+    options, state, _ = _begin(options, given, resume)
+    assert (state.settings.network, state.settings.rotate) == ("dreamnet", 180)
+    assert "cannot begin as the command says: bvlc_googlenet has no weights" in options.notices[0]
+
+
+def test_a_channel_that_does_not_exist_is_a_mistake_of_the_command(path):
+    given = Settings(network="bvlc_googlenet", layer="4c", channels="4000")
+    with pytest.raises(UsageError, match="has no channel"):
+        _begin(MirrorOptions(resume=path), given, Resume(path))
 
 
 def test_each_command_has_its_own_file():
