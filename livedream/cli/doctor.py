@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
 from livedream import places
+from livedream.cli.cameras import camera_report, control_report
 from livedream.cli.parser import Parser, checked
 from livedream.errors import LivedreamError
 from livedream.extras import (
@@ -32,8 +33,6 @@ from livedream.performance.scenes import Scenes
 from livedream.runtimes.devices import choose_device
 from livedream.runtimes.registry import candidates, slow_candidates
 from livedream.sinks.screens import displays
-from livedream.sources.camera import probed_cameras
-from livedream.sources.devices import list_cameras, spec_of
 from livedream.version import version
 from livedream.watch.alerts import TEST, Notice, deliver, hook_name, message, parse_hook
 
@@ -71,11 +70,15 @@ def doctor_command(words: list[str]) -> None:
         metavar="URL|COMMAND",
         help="only send a test message, as the mirror's --alert would",
     )
+    parser.add_argument("--camera", metavar="SPEC", help="only the controls of this camera")
     found = parser.parse_args(words)
     if found.alert:
         test_alerts(found.alert)
         return
-    for line in chain(report(), exhibit() if found.exhibit else ()):
+    lines: Iterable[str] = chain(report(), exhibit() if found.exhibit else ())
+    if found.camera is not None:
+        lines = (_line(*finding) for finding in control_report(found.camera))
+    for line in lines:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
@@ -112,7 +115,7 @@ def report() -> Iterator[str]:
     )
     yield from _install()
     yield from _packages()
-    yield from _cameras()
+    yield from (_line(*finding) for finding in camera_report())
     yield from _screens()
     yield from _dream()
     yield from _gpu()
@@ -136,34 +139,6 @@ def _packages() -> Iterator[str]:
     yield _line("ok", "packages", ", ".join(found))
     if missing:
         yield _line("!!", "packages", f"missing: {', '.join(missing)}", "see install.md")
-
-
-def _cameras() -> Iterator[str]:
-    cameras = list_cameras() or probed_cameras()
-    for camera in cameras:
-        marks = [
-            f"USB {camera.usb}" * bool(camera.usb),
-            f"serial number {camera.serial}" * bool(camera.serial),
-        ]
-        found = ", ".join(filter(None, [camera.name, camera.node, *marks]))
-        yield _line("ok", "camera", f"{found}: --source {spec_of(camera, cameras)}")
-    if not cameras:
-        yield _line(
-            "--",
-            "camera",
-            "none; the mirror shows clouds until there is one",
-            "plug one in; the mirror picks it up by itself",
-        )
-    refused = [
-        str(path) for path in sorted(Path("/dev").glob("video*")) if not os.access(path, os.R_OK | os.W_OK)
-    ]
-    if refused:
-        yield _line(
-            "!!",
-            "camera",
-            f"not allowed to open {', '.join(refused)}",
-            "sudo usermod -aG video $USER, log in again",
-        )
 
 
 def _screens() -> Iterator[str]:

@@ -18,7 +18,7 @@ from livedream.cli.flags import (
     used_by,
 )
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
-from livedream.errors import UnreadableError, UsageError
+from livedream.errors import UnreadableError, UsageError, quoted
 from livedream.files import require_different
 from livedream.hours import parse_hours
 from livedream.settings import Settings
@@ -48,6 +48,21 @@ other commands, each with its own --help:
 """
 
 
+#: Automatics of cameras settle in a second or two; a slow one gets some more.
+_CAMERA_LOCK_S = 8.0
+
+
+def _control(text: str) -> tuple[str, int]:
+    """The name and the value in ``NAME=NUMBER``."""
+    name, equals, value = text.partition("=")
+    try:
+        if name and equals:
+            return name.strip(), int(value)
+    except ValueError:
+        pass
+    raise UsageError(f"invalid value {quoted(text)}: expected CONTROL=NUMBER, such as brightness=128")
+
+
 class _ShowVersion(argparse.Action):
     """Looked up only when it is asked for: reading the package's metadata takes time from every start."""
 
@@ -74,6 +89,24 @@ def mirror_parser() -> Parser:
         metavar="SPEC",
         help="0, /dev/v4l/by-id/…, camera:NAME, usb:VVVV:PPPP, clouds, video.mp4, photo.png, http://…/stream, rtsp://…"
         " (default: camera 0, and clouds until there is one)",
+    )
+    add(
+        "--camera-lock",
+        type=seconds,
+        nargs="?",
+        const=_CAMERA_LOCK_S,
+        metavar="S",
+        help="switch off the camera's automatic exposure, white balance and focus, S seconds after it was"
+        f" opened, and keep what they found (default: {_CAMERA_LOCK_S:g} s; Linux)",
+    )
+    add(
+        "--camera-set",
+        type=checked(_control),
+        nargs="+",
+        default=[],
+        metavar="CONTROL=N",
+        help="keep controls of the camera at these values, such as exposure_time_absolute=200 (Linux; doctor"
+        " --camera lists them)",
     )
     add("--windowed", action="store_true", help="in a window, not full screen")
     add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
@@ -152,6 +185,8 @@ def mirror_command(words: list[str], started_s: float) -> None:
 
     options = MirrorOptions(
         source=found.source,
+        camera_lock_s=found.camera_lock,
+        camera_set=tuple(found.camera_set),
         weights=found.weights,
         device=found.device,
         backend=found.backend,

@@ -135,7 +135,8 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     wrong with it now, such as ``camera unplugged``, empty while nothing is; ``fault_kinds`` counts how often
     a living source had each of these, and ``faults`` all of them. ``stalled``: its driver does not answer,
     and only killing the process helps. ``error``: the source failed at its start, and the process ends.
-    ``camera`` and ``twins`` are what the next process needs to find the same camera again.
+    ``camera`` and ``twins`` are what the next process needs to find the same camera again, ``controls`` are
+    those that were locked, and where.
     """
 
     phase: Literal["starting", "running", "failed"] = "starting"
@@ -153,6 +154,7 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     faults: int = 0
     camera: dict[str, str] = {}
     twins: tuple[str, ...] = ()
+    controls: dict[str, int] = {}
 
 
 M = TypeVar("M", bound=Message)

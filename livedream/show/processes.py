@@ -23,7 +23,7 @@ from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
-from livedream.sources.process import run_source
+from livedream.sources.process import SourceJob, run_source
 from livedream.timing import now_s
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,17 @@ class Processes(Resource):
         self._camera = Supervised(
             "camera",
             run_source,
-            (options.source, self._frames.name, camera.name, options.log_level),
+            (
+                SourceJob(
+                    spec=options.source,
+                    frames=self._frames.name,
+                    status=camera.name,
+                    log_level=options.log_level,
+                    patient=options.patient,
+                    lock_s=options.camera_lock_s,
+                    controls=options.camera_set,
+                ),
+            ),
             partial(camera_stalled, self._source_board),
             ended=lambda: bool(self.source.error),
             starting=self._source_board.restarted,

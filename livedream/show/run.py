@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from livedream.errors import LivedreamError, UsageError
+from livedream.errors import LivedreamError, UsageError, quoted
 from livedream.health.attendant import Attendant
 from livedream.health.vitals import Vitals
 from livedream.ipc.child import GROUP_SIGNALS
@@ -52,7 +52,9 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     """
     cv2.setNumThreads(1)
     sys.setswitchinterval(_SWITCH_S)
-    parse_spec(options.source)  # a video that is missing is reported here, not by another process
+    options = replace(options, patient=options.resume is not None and options.resume.exists())
+    if not options.patient:  # a disk may come after a power cut, but a mistake is reported here
+        _check_source(options)
     if options.controls.cues is not None:
         from livedream.performance.cue_player import open_cues
         from livedream.performance.scenes import Scenes
@@ -92,11 +94,20 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
                     doors.wait(outputs, beats)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
-            options, started_s, cue = replace(options, notices=()), None, 0
+            options, started_s, cue = replace(options, notices=(), patient=True), None, 0
         if not stop.interrupted:
             resume.forget()
             if options.frames is None and options.duration_s is None:
                 attendant.quit()
+
+
+def _check_source(options: MirrorOptions) -> None:
+    """Raises ``SourceError`` for a file that is missing, ``UsageError`` for what only a camera has."""
+    is_camera = parse_spec(options.source).kind == "camera"
+    if not is_camera and (options.camera_lock_s is not None or options.camera_set):
+        raise UsageError(
+            f"--camera-lock and --camera-set are for a camera; found {quoted(options.source)} as the source"
+        )
 
 
 def _show(

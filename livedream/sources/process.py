@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -15,9 +16,11 @@ from livedream.ipc.child import set_up_child
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
+from livedream.sources.camera import Camera
 from livedream.sources.clouds import CLOUDS_FPS
 from livedream.sources.devices import Finder
 from livedream.sources.fallback import Fallback
+from livedream.sources.locking import Lock
 from livedream.sources.reader import Reader
 from livedream.sources.source import fitted, public_name, size_within
 from livedream.sources.spec import SourceSpec, open_source, parse_spec
@@ -40,39 +43,69 @@ _WORDS = {
 }
 
 
-def run_source(spec: str, frames: str, status: str, log_level: int = logging.WARNING) -> None:
-    """Publish frames from ``spec``: the body of the camera process. It runs until it is terminated.
+@dataclass(frozen=True)
+class SourceJob:
+    """What a camera process is started with.
 
-    ``frames`` and ``status`` name the slots to attach to: RGB uint8 frames, indexed without gaps and stamped
-    with their capture time, and a :class:`~livedream.ipc.protocol.SourceStatus`. It returns only when a video
-    or photo cannot be opened at the very start of the show, before any frame was published; the status then
-    holds the ``error``. Later it keeps trying. Ends with its parent, immediately on SIGTERM, and leaves
-    Ctrl-C to the parent.
+    ``frames`` and ``status`` name its slots. ``patient``: a file that is missing at the start is waited for.
+    ``lock_s`` and ``controls`` are what :class:`~livedream.sources.locking.Lock` holds.
     """
-    set_up_child("camera", log_level)
+
+    spec: str
+    frames: str
+    status: str
+    log_level: int = logging.WARNING
+    patient: bool = False
+    lock_s: float | None = None
+    controls: tuple[tuple[str, int], ...] = ()
+
+
+def run_source(job: SourceJob) -> None:
+    """Publish frames of a source: the body of the camera process. It runs until it is terminated.
+
+    The slots get RGB uint8 frames, indexed without gaps and stamped with their capture time, and a
+    :class:`~livedream.ipc.protocol.SourceStatus`. It returns only when a video or photo cannot be opened at
+    the very start of a show that is not patient, before any frame was published; the status then holds the
+    ``error``. Later it keeps trying. Ends with its parent, immediately on SIGTERM, and leaves Ctrl-C to the
+    parent.
+    """
+    set_up_child("camera", job.log_level)
     cv2.setNumThreads(1)  # the other cores are the dream's
-    with Slot(frames) as frame_slot, Slot(status) as status_slot:
+    with Slot(job.frames) as frame_slot, Slot(job.status) as status_slot:
         try:
-            asked, failure = parse_spec(spec), None
+            asked, failure = parse_spec(job.spec), None
         except SourceError as error:
-            asked, failure = SourceSpec("video", spec), str(error)
+            asked, failure = SourceSpec("video", job.spec), str(error)
         before = Receiver(status_slot, SourceStatus).newer() or SourceStatus()
-        finder = None
+        finder, lock = None, None
         if asked.kind == "camera":
             finder = Finder(asked.target, before.camera, before.twins)
-        reader = Reader(partial(open_source, spec, finder=finder))
-        feed = Feed(asked, reader, frame_slot, status_slot, finder, now=time.monotonic())
-        if failure is not None and not frame_slot.seq:
+            if job.lock_s is not None or job.controls:
+                lock = Lock(job.lock_s, dict(job.controls), before.controls)
+        reader = Reader(partial(open_source, job.spec, finder=finder))
+        feed = Feed(
+            asked, reader, frame_slot, status_slot, finder, lock, now=time.monotonic(), patient=job.patient
+        )
+        if failure is not None and not frame_slot.seq and not job.patient:
             feed.report_failure(failure)
             return
         reader.start()
+        if lock is not None:
+            lock.run(partial(_opened, reader))
         feed.run()
+
+
+def _opened(reader: Reader) -> tuple[object, str] | None:
+    """The camera that is open, and its device."""
+    camera = reader.opened
+    return (camera, camera.node) if isinstance(camera, Camera) and reader.error is None else None
 
 
 class Feed:
     """Publishes the source's newest frame, or clouds while there is none, and reports on it.
 
-    ``asked`` is what ``reader`` reads on a thread of its own; ``finder`` finds it, if it is a camera.
+    ``asked`` is what ``reader`` reads on a thread of its own; ``finder`` finds it, if it is a camera, and
+    ``lock`` holds its controls. A ``patient`` one waits for a file that is missing at the start.
     """
 
     def __init__(
@@ -82,14 +115,16 @@ class Feed:
         frames: Slot,
         status: Slot,
         finder: Finder | None = None,
+        lock: Lock | None = None,
         *,
         now: float,
+        patient: bool = False,
     ) -> None:
-        self._kind, self._reader, self._finder = asked.kind, reader, finder
+        self._kind, self._reader, self._finder, self._lock = asked.kind, reader, finder, lock
         self._asked_name = public_name(asked.target)
         self._frames = frames
         self._sender: Sender[SourceStatus] = Sender(status)
-        self._live = asked.kind in ("camera", "stream")
+        self._patient = patient or asked.kind in ("camera", "stream")
         self._last = reader.frame
         self._pacer = Pacer(CLOUDS_FPS)
         # From the process before this one, which died or had to be killed.
@@ -124,7 +159,7 @@ class Feed:
             self._last = frame
             if not watch.saw(frame.image, now):
                 reader.reopen()
-        if error is not None and not self._live and not self._frames.seq:
+        if error is not None and not self._patient and not self._frames.seq:
             self.report_failure(error)
             return False
         lost = watch.lost(now, failed=error is not None, absent=reader.absent)
@@ -154,7 +189,7 @@ class Feed:
             size=self._size,
             fps=round(self._rate.rate(now), 2),
             fallback=fallback,
-            message=self._message() if watch.fault else "",
+            message=self._message() if watch.fault else self._lock.trouble if self._lock else "",
             stalled=self._stalled(now),
             lost=watch.seen and bool(watch.fault),
             fault=watch.fault,
@@ -162,6 +197,7 @@ class Feed:
             faults=watch.faults,
             camera=self._finder.known if self._finder else {},
             twins=self._finder.twins if self._finder else (),
+            controls=self._lock.learnt if self._lock else {},
         )
 
     def _stalled(self, now: float) -> bool:
@@ -202,4 +238,4 @@ class Feed:
             return f"{self._name()} {_WORDS[what]}"
         if self._kind == "camera":
             return "no camera; showing clouds until one appears"
-        return "no image yet; showing clouds until there is one"
+        return f"no image from {self._name()} yet; showing clouds until there is one"

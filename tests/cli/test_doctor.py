@@ -6,10 +6,9 @@ import sys
 
 import pytest
 
-from livedream.cli import doctor
+from livedream.cli import cameras, doctor
 from livedream.data import shipped
 from livedream.errors import LivedreamError
-from livedream.sources.devices import CameraInfo
 
 
 def test_every_part_of_the_machine_is_looked_at():
@@ -21,22 +20,14 @@ def test_every_part_of_the_machine_is_looked_at():
 
 
 def test_what_is_missing_comes_with_a_way_to_fix_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "list_cameras", list)
+    monkeypatch.setattr(cameras, "list_cameras", list)
     monkeypatch.setattr(doctor, "displays", list)
     monkeypatch.setattr(doctor, "find_weights", lambda name: None)
-    for part in (doctor._cameras(), doctor._screens(), doctor._networks()):
+    cameras_found = (doctor._line(*finding) for finding in cameras.camera_report())
+    for part in (cameras_found, doctor._screens(), doctor._networks()):
         for line in part:
             if not line.startswith("ok"):
                 assert "fix: " in line
-
-
-def test_a_camera_is_listed_with_the_source_to_copy(monkeypatch):
-    info = CameraInfo("/dev/video2", "C920", "046d:082d", "8F2B", "1-2", by_id="/dev/v4l/by-id/usb-C920_8F2B")
-    monkeypatch.setattr(doctor, "list_cameras", lambda: [info])
-    (line,) = (line for line in doctor._cameras() if line.startswith("ok"))
-    assert line.endswith(
-        "C920, /dev/video2, USB 046d:082d, serial number 8F2B: --source /dev/v4l/by-id/usb-C920_8F2B"
-    )
 
 
 def test_the_shipped_network_is_found():

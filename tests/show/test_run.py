@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from livedream.errors import SourceError, UsageError
 from livedream.settings import Settings
 from livedream.show import run
 from livedream.show.options import MirrorOptions
@@ -35,7 +36,8 @@ class Phases:
         if not self.left:
             self.stop()
 
-    def show(self, _options, state, scene, *_):
+    def show(self, options, state, scene, *_):
+        self.options = options
         self.seen.append(f"open, {state.settings.layer}")
         self.over()
         return replace(state, settings=state.settings.replace(layer="textures")), scene
@@ -79,3 +81,23 @@ def test_a_closed_mirror_leaves_what_is_kept_as_it_is(monkeypatch, tmp_path: Pat
     run.run_mirror(MirrorOptions("clouds", resume=path), Settings(layer="edges"))
     assert phases.seen == ["open, parts"]
     assert not path.exists()  # it was quit
+
+
+def test_a_film_that_is_missing_ends_the_start_but_not_the_show_after_a_power_cut(
+    monkeypatch, tmp_path: Path
+):
+    path = tmp_path / "state.json"
+    options = MirrorOptions(str(tmp_path / "film.mp4"), resume=path)
+    with pytest.raises(SourceError, match="no such file"):
+        run.run_mirror(options, Settings(layer="edges"))
+    path.write_text(json.dumps({"scene": "", "settings": {"layer": "parts"}}))
+    phases = Phases(monkeypatch, watched=True, first_open=True, phases=1)
+    run.run_mirror(options, Settings(layer="edges"))
+    assert phases.seen == ["open, parts"]
+    assert phases.options.patient
+
+
+def test_what_only_a_camera_has_is_refused_for_other_sources():
+    for extra in ({"camera_lock_s": 5.0}, {"camera_set": (("gain", 1),)}):
+        with pytest.raises(UsageError, match="are for a camera; found 'clouds' as the source"):
+            run.run_mirror(MirrorOptions("clouds", **extra), Settings())

@@ -19,7 +19,7 @@ from livedream.ipc.mailbox import Receiver
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
 from livedream.sources.fallback import AWAY_S, BACK_S
-from livedream.sources.process import Feed, run_source
+from livedream.sources.process import Feed, SourceJob, run_source
 from livedream.sources.spec import parse_spec
 from tests.sources.videos import frame_number, make_video
 
@@ -289,9 +289,10 @@ def process():
     with Slot.create() as frames, Slot.create(1 << 16) as status:
         started = []
 
-        def start(spec, frames=frames):
+        def start(spec, frames=frames, **options):
             context = multiprocessing.get_context("spawn")
-            child = context.Process(target=run_source, args=(spec, frames.name, status.name), daemon=True)
+            job = SourceJob(spec, frames.name, status.name, **options)
+            child = context.Process(target=run_source, args=(job,), daemon=True)
             child.start()
             started.append(child)
             return child, frames, status
@@ -347,16 +348,32 @@ def test_a_video_that_is_away_when_a_process_is_replaced_is_played_once_it_is_ba
         assert child.is_alive()
 
 
+def test_a_show_that_was_cut_off_waits_for_its_video(process, tmp_path):
+    video = tmp_path / "video.mp4"  # on a disk that comes later than the mirror
+    child, frames, status = process(str(video), patient=True)
+    assert frames.wait(0, 30).array.shape == (720, 1280, 3)
+    said, heard, deadline = SourceStatus(), Receiver(status, SourceStatus), time.monotonic() + 30
+    while said.message != "no image from video.mp4 yet; showing clouds until there is one":
+        said = heard.newer() or said
+        assert time.monotonic() < deadline, said
+    make_video(tmp_path / "copy.mp4").rename(video)
+    value, deadline = None, time.monotonic() + 30
+    while value is None or value.array.shape != (48, 64, 3):
+        value = frames.wait(value.seq if value else 0, 30)
+        assert time.monotonic() < deadline, "30 s without the video"
+    assert child.is_alive()
+
+
 def test_the_process_ends_with_its_parent():
     code = textwrap.dedent("""
         import multiprocessing, os, time
         from livedream.ipc.slots import Slot
-        from livedream.sources.process import run_source
+        from livedream.sources.process import SourceJob, run_source
 
         if __name__ == "__main__":
             frames, status = Slot.create(1280 * 720 * 3), Slot.create(1 << 16)
             child = multiprocessing.get_context("spawn").Process(
-                target=run_source, args=("clouds", frames.name, status.name)
+                target=run_source, args=(SourceJob("clouds", frames.name, status.name),)
             )
             child.start()
             assert frames.wait(0, 60) is not None
