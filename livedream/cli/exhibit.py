@@ -6,30 +6,46 @@ import getpass
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from livedream.cli.exhibit_service import Finding, find_services, service_report
 from livedream.errors import LivedreamError
 from livedream.frame import LARGEST_SIDE_PX
+from livedream.health.machine import Machine
 from livedream.show.shared_memory import frame_capacity
-from livedream.watch.units import NAME
 
-#: (mark, what was looked at, what was found, how to fix it), as doctor prints them.
-Finding = tuple[str, str, str, str]
 #: Asks one of the system's commands; what it answers, None where it cannot.
 Ask = Callable[..., str | None]
 
-_KIOSK_UNIT = Path(f"/etc/systemd/system/{NAME}.service")
 #: Timers that update, and may restart what they update, at any hour.
 _UPDATES = ("apt-daily-upgrade.timer", "packagekit-offline-update.service", "dnf-automatic.timer")
-#: Processors slow themselves down from about here.
-_HOT_C = 85.0
 _DESKTOP = (
     ("org.gnome.desktop.session", "idle-delay", "uint32 0", "the screen is blanked when nobody types"),
     ("org.gnome.desktop.screensaver", "lock-enabled", "false", "the screen is locked"),
     ("org.gnome.desktop.notifications", "show-banners", "false", "notifications come into the picture"),
+    (
+        "org.gnome.settings-daemon.plugins.power",
+        "sleep-inactive-ac-type",
+        "'nothing'",
+        "the machine goes to sleep when nobody types",
+    ),
 )
+#: Where the desktops' log-in managers say who is logged in by itself.
+_AUTOLOGIN = {
+    "etc/gdm3/custom.conf": "automaticloginenable=true",
+    "etc/gdm3/daemon.conf": "automaticloginenable=true",
+    "etc/gdm/custom.conf": "automaticloginenable=true",
+    "etc/lightdm/lightdm.conf": "autologin-user=",
+    "etc/lightdm/lightdm.conf.d": "autologin-user=",
+    "etc/sddm.conf": "user=",
+    "etc/sddm.conf.d": "user=",
+}
+#: Programs that ask about devices, updates or the network in front of the picture.
+_ASSISTANTS = ("blueman-applet", "update-notifier", "gnome-software", "plasma-discover-notifier")
+#: More than this of journals leaves little of a small card.
+_JOURNAL_UNITS = {"G": 1.0, "M": 1e-3, "K": 1e-6, "T": 1e3}
+_MOST_JOURNAL_GB = 2.0
 
 
 def ask(*words: str) -> str | None:
@@ -41,60 +57,94 @@ def ask(*words: str) -> str | None:
     return result.stdout.strip() if result.returncode == 0 else None
 
 
-def exhibit_report(ask: Ask = ask) -> Iterator[Finding]:
-    """The findings. Camera, screen, dream and disk are doctor's own."""
-    yield from _service(ask)
-    yield from _user(ask)
-    yield from _updates(ask)
+def exhibit_report(ask: Ask = ask, root: Path = Path("/")) -> Iterator[Finding]:
+    """The findings; camera, screen, dream and disk are doctor's own. ``root`` has the system's files."""
+    services = find_services(root)
+    yield from service_report(services, ask)
+    is_kiosk = any(service.is_kiosk for service in services)
+    yield from _user(ask, next((service.user for service in services if service.user), None))
+    yield from _login(root, ask, is_kiosk)
+    yield from _sleep(ask)
+    yield from _desktop(ask, root, is_kiosk)
+    yield from _updates(ask, root)
     yield from _clock(ask)
-    yield from _desktop(ask)
+    yield from _network(root)
+    yield from _hang(ask)
+    yield from _journal(ask)
     yield from _memory()
-    yield from _heat(ask)
+    yield from _heat()
 
 
-def _service(ask: Ask) -> Iterator[Finding]:
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    units = {_KIOSK_UNIT: (), config / "systemd" / "user" / _KIOSK_UNIT.name: ("--user",)}
-    found = [(path, who) for path, who in units.items() if path.exists()]
-    if not found:
-        yield "!!", "service", "not installed: nothing starts the mirror", "livedream service install"
-    for path, who in found:
-        enabled = ask("systemctl", *who, "is-enabled", path.name)
-        if enabled is None:
-            how = f"{' '.join(('systemctl', *who))} enable {NAME}"
-            yield "!!", "service", f"{path} is not enabled: it does not start by itself", how
-        else:
-            yield "ok", "service", f"{path}, {enabled}", ""
-        command = path.read_text("utf-8", "replace")
-        if not any(name in command for name in ("/dev/v4l/by-", "usb:", "camera:", "://")):
-            text = "the service does not name its camera by what survives replugging"
-            yield "--", "service", text, "livedream service install --source /dev/v4l/by-id/…"
-        if "--hours" not in command:
-            yield (
-                "--",
-                "service",
-                "no opening hours: it is open day and night",
-                "add --hours if it should close",
-            )
-    if len(found) > 1:
-        yield "!!", "service", "two are installed, and both want the screen", "livedream service uninstall"
-
-
-def _user(ask: Ask) -> Iterator[Finding]:
-    name, groups = getpass.getuser(), (ask("id", "-nG") or "").split()
+def _user(ask: Ask, service_user: str | None) -> Iterator[Finding]:
+    name = service_user or getpass.getuser()
+    groups = (ask("id", "-nG", *([name] if service_user else [])) or "").split()
     powers = [group for group in groups if group in ("sudo", "wheel", "admin", "root")]
     if powers:
         found = f"{name} is in {', '.join(powers)}: whoever gets at a keyboard can change the machine"
         yield "--", "user", found, "run the mirror as a user without rights"
     elif groups:
         yield "ok", "user", f"{name}, without rights", ""
+    missing = [group for group in ("video", "render") if groups and group not in groups]
+    if missing and service_user:
+        found = f"{name} is not in {', '.join(missing)}: the camera or the graphics card may be refused"
+        yield "!!", "user", found, f"sudo usermod -aG {','.join(missing)} {name}"
 
 
-def _updates(ask: Ask) -> Iterator[Finding]:
+def _login(root: Path, ask: Ask, is_kiosk: bool) -> Iterator[Finding]:
+    manager = ask("systemctl", "is-enabled", "display-manager.service")
+    if is_kiosk:
+        if manager in ("enabled", "static", "indirect", "alias"):
+            found = "a desktop starts beside the kiosk, and takes the screen"
+            yield "!!", "log-in", found, "sudo systemctl set-default multi-user.target"
+        return
+    if manager is None:
+        return
+    for name, wanted in _AUTOLOGIN.items():
+        path = root / name
+        files = sorted(path.glob("*.conf")) if path.is_dir() else [path]
+        if any(wanted in _settings(file) for file in files):
+            yield "ok", "log-in", f"by itself, by {path}", ""
+            return
+    found = "nobody is logged in by itself: after a power cut the mirror waits for a password"
+    yield "!!", "log-in", found, "the desktop's settings, Users: automatic log-in"
+
+
+def _settings(path: Path) -> str:
+    """The lines of a file of settings that are in force, in small letters and without spaces."""
+    try:
+        text = path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = (line.strip().lower().replace(" ", "") for line in text.splitlines())
+    return "\n".join(line for line in lines if not line.startswith(("#", ";", "//")))
+
+
+def _sleep(ask: Ask) -> Iterator[Finding]:
+    state = ask("systemctl", "show", "--property=LoadState", "--value", "sleep.target")
+    if state == "masked":
+        yield "ok", "sleep", "the machine cannot sleep", ""
+    elif state is not None:
+        fix = "sudo systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target"
+        yield "--", "sleep", "the machine may be sent to sleep, by a key or by its lid", fix
+
+
+def _updates(ask: Ask, root: Path) -> Iterator[Finding]:
     on = [name for name in _UPDATES if ask("systemctl", "is-enabled", name) == "enabled"]
     for name in on:
         yield "--", "updates", f"{name} updates at any hour", f"sudo systemctl disable --now {name}"
-    if not on and shutil.which("systemctl"):
+    reboot = [
+        path
+        for path in sorted((root / "etc/apt/apt.conf.d").glob("*"))
+        if 'unattended-upgrade::automatic-reboot"true"' in _settings(path)
+    ]
+    for path in reboot:
+        fix = "in that file: Automatic-Reboot-Time outside the opening hours, or Automatic-Reboot false"
+        yield "!!", "updates", f"{path} lets updates restart the machine", fix
+    if ask("systemctl", "is-active", "snapd.service") == "active":
+        hold = ask("snap", "get", "system", "refresh.hold")
+        if hold is None:
+            yield "--", "updates", "snap updates at any hour", "sudo snap refresh --hold"
+    elif not on and not reboot and shutil.which("systemctl"):
         yield "ok", "updates", "none by themselves", ""
 
 
@@ -108,7 +158,18 @@ def _clock(ask: Ask) -> Iterator[Finding]:
         yield "--", "clock", found, "sudo timedatectl set-ntp true, or a battery for the clock"
 
 
-def _desktop(ask: Ask) -> Iterator[Finding]:
+def _desktop(ask: Ask, root: Path, is_kiosk: bool) -> Iterator[Finding]:
+    try:
+        blank_s = int((root / "sys/module/kernel/parameters/consoleblank").read_text())
+    except (OSError, ValueError):
+        blank_s = 0
+    if is_kiosk and blank_s:
+        yield (
+            "--",
+            "screen",
+            f"the terminal is blanked after {blank_s} s",
+            "add consoleblank=0 to the kernel's line",
+        )
     if not os.environ.get("XDG_CURRENT_DESKTOP"):
         yield "ok", "desktop", "none in this session: no screensaver, no notifications", ""
         return
@@ -116,9 +177,68 @@ def _desktop(ask: Ask) -> Iterator[Finding]:
         found = ask("gsettings", "get", schema, key)
         if found is not None and found != wanted:
             yield "!!", "desktop", trouble, f"gsettings set {schema} {key} {wanted.split()[-1]}"
-    dpms = ask("xset", "q") if os.environ.get("XDG_SESSION_TYPE") == "x11" else None
-    if dpms is not None and "DPMS is Enabled" in dpms:
-        yield "!!", "desktop", "X switches the screen off when nobody types", "xset s off -dpms"
+    for version in ("6", "5"):
+        locks = ask(
+            f"kreadconfig{version}", "--file", "kscreenlockerrc", "--group", "Daemon", "--key", "Autolock"
+        )
+        if locks is not None and locks != "false":
+            fix = f"kwriteconfig{version} --file kscreenlockerrc --group Daemon --key Autolock false"
+            yield "!!", "desktop", "the screen is locked", fix
+    if os.environ.get("XDG_SESSION_TYPE") == "x11":
+        screen = ask("xset", "q") or ""
+        if "DPMS is Enabled" in screen:
+            yield "!!", "desktop", "X switches the screen off when nobody types", "xset s off -dpms"
+        if "timeout:  0" not in screen and "timeout:" in screen:
+            yield "!!", "desktop", "X's screensaver is on", "xset s off"
+    asking = [name for name in _ASSISTANTS if ask("pgrep", "-f", "-o", name)]
+    if asking:
+        found = f"{', '.join(asking)} may come into the picture"
+        yield "--", "desktop", found, "the desktop's settings, start-up programs: switch them off"
+
+
+def _network(root: Path) -> Iterator[Finding]:
+    up: list[str] = []
+    wireless: list[str] = []
+    for device in sorted((root / "sys/class/net").glob("*")):
+        try:
+            is_up = (device / "operstate").read_text().strip() == "up"
+        except OSError:
+            continue
+        if is_up and (device / "device").exists():
+            (wireless if (device / "wireless").exists() else up).append(device.name)
+    if up:
+        yield "ok", "network", f"by cable, {', '.join(up)}", ""
+    elif wireless:
+        found = f"by Wi-Fi only ({', '.join(wireless)}): alerts and remote access fail first"
+        yield "--", "network", found, "a cable; the mirror itself needs no network"
+    else:
+        found = "none: nobody hears of trouble, and nobody can look from afar"
+        yield "--", "network", found, "a cable; the mirror itself needs none"
+
+
+def _hang(ask: Ask) -> Iterator[Finding]:
+    watchdog = ask("systemctl", "show", "--property=RuntimeWatchdogUSec", "--value")
+    if watchdog in ("0", "infinity"):
+        found = "nothing restarts the machine itself when all of it hangs"
+        yield "--", "hang", found, "RuntimeWatchdogSec=30s in /etc/systemd/system.conf, if it has a watchdog"
+    elif watchdog:
+        yield "ok", "hang", f"a machine that hangs restarts itself after {watchdog}", ""
+
+
+def _journal(ask: Ask) -> Iterator[Finding]:
+    said = ask("journalctl", "--disk-usage") or ""
+    sizes = [word for word in said.replace(",", ".").split() if word[:1].isdigit()]
+    if not sizes:
+        return
+    number, unit = sizes[0].rstrip("."), sizes[0].rstrip(".")[-1]
+    try:
+        size_gb = float(number.rstrip("BKMGT")) * _JOURNAL_UNITS.get(unit, 0.0)
+    except ValueError:
+        return
+    if size_gb > _MOST_JOURNAL_GB:
+        yield "--", "log", f"the journal takes {number}", "SystemMaxUse=500M in /etc/systemd/journald.conf"
+    else:
+        yield "ok", "log", f"the journal takes {number}", ""
 
 
 def _memory() -> Iterator[Finding]:
@@ -130,22 +250,13 @@ def _memory() -> Iterator[Finding]:
         yield "--", "memory", warning, ""
 
 
-def _heat(ask: Ask) -> Iterator[Finding]:
-    if sys.platform != "linux":
-        return
-    found = [_celsius(path) for path in sorted(Path("/sys/class/thermal").glob("thermal_zone*/temp"))]
-    hottest = max((c for c in found if c is not None), default=None)
-    if hottest is not None:
-        mark, fix = ("!!", "more air, and no closed box") if hottest >= _HOT_C else ("ok", "")
-        yield mark, "heat", f"{hottest:.0f} °C at the hottest", fix
-    throttled = ask("vcgencmd", "get_throttled")  # of a Raspberry Pi
-    if throttled is not None and throttled != "throttled=0x0":
-        found_text = f"{throttled}: the Raspberry Pi was too hot, or had too little power"
-        yield "!!", "heat", found_text, "the official power supply, and a cooler"
-
-
-def _celsius(path: Path) -> float | None:
-    try:
-        return int(path.read_text()) / 1000
-    except (OSError, ValueError):
-        return None
+def _heat() -> Iterator[Finding]:
+    reading = Machine().look()
+    for trouble in reading.troubles():
+        fix = {
+            "heat": "more air, and no closed box",
+            "throttled": "a cooler, and the power supply it was made for",
+        }
+        yield "!!", trouble.kind, trouble.text, fix.get(trouble.kind, "free some space")
+    if reading.hottest_c is not None and not reading.hot:
+        yield "ok", "heat", f"{reading.hottest_c:.0f} °C at the hottest", ""
