@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 now_s = time.monotonic
 
@@ -99,8 +104,13 @@ class SectionTimer:
 
 def summarise(values: Iterable[float]) -> Percentiles:
     """The percentiles of ``values`` by nearest rank, rounded to hundredths; zeros if there are none."""
-    ordered = sorted(values) or [0.0]
-    return Percentiles(*(round(ordered[int(fraction * len(ordered))], 2) for fraction in (0.5, 0.95, 0.99)))
+    return percentiles(sorted(values) or [0.0])
+
+
+def percentiles(ordered: Sequence[float] | NDArray[np.float64]) -> Percentiles:
+    """The percentiles of at least one value, in order, by nearest rank; rounded to hundredths."""
+    ranks = (int(fraction * len(ordered)) for fraction in (0.5, 0.95, 0.99))
+    return Percentiles(*(round(float(ordered[rank]), 2) for rank in ranks))
 
 
 def restart_delay_s(failures: int) -> float:

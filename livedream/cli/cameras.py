@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from livedream.cli.exhibit import Finding
+from livedream.cli.exhibit_service import Finding
 from livedream.errors import UsageError, quoted
 from livedream.sources.camera import probed_cameras
 from livedream.sources.devices import Finder, is_camera, list_cameras, spec_of

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from livedream.files import replace_file
 from livedream.show.snapshot import Measured, Stats
-from livedream.timing import Percentiles, RateMeter, SectionTimer, summarise
+from livedream.timing import Percentiles, RateMeter, SectionTimer, percentiles, summarise
 
 #: The newest latencies that the percentiles are of: five minutes at 30 fps. A show may last for weeks.
 _LATENCIES = 9000
@@ -23,6 +24,23 @@ _LATE_S, _LATE_STEP = 0.025, 0.05
 _PUNCTUALITY = 100
 #: As many intervals between pictures: five minutes at 60 Hz.
 _INTERVALS = 18000
+
+
+class _Newest:
+    """The newest durations, ``size`` of them at most, in milliseconds. Sorted by numpy: 0.3 ms, not 4."""
+
+    def __init__(self, size: int) -> None:
+        self._values, self._count = np.zeros(size), 0
+
+    def append(self, ms: float) -> None:
+        self._values[self._count % len(self._values)] = ms
+        self._count += 1
+
+    def clear(self) -> None:
+        self._count = 0
+
+    def summary(self) -> Percentiles:
+        return percentiles(np.sort(self._values[: self._count])) if self._count else Percentiles()
 
 
 class Statistics:
@@ -38,10 +56,10 @@ class Statistics:
         self.peak_rss_mb = 0.0
         #: How often a scene was composed, and how often nothing was new when a picture was due.
         self.recomposed = self.unchanged = 0
-        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._intervals = _Newest(_INTERVALS)
         self._recent_intervals: deque[float] = deque(maxlen=2 * _RECENT)
         self._shown_s: float | None = None
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._latencies = _Newest(_LATENCIES)
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._late: deque[bool] = deque(maxlen=_PUNCTUALITY)
         self._last_index: int | None = None
@@ -123,8 +141,8 @@ class Statistics:
         return Measured(
             display_fps=round((self.display.count - shown) / seconds, 2),
             dream_fps=round((self._ticks - ticks) / seconds, 2),
-            latency_ms=summarise(self._latencies),
-            interval_ms=summarise(self._intervals),
+            latency_ms=self._latencies.summary(),
+            interval_ms=self._intervals.summary(),
             longest_interval_ms=round(max(self._recent_intervals, default=0.0), 2),
             pictures=self.display.count - shown,
             recomposed=self.recomposed,

@@ -13,6 +13,7 @@ from livedream.ipc.protocol import DreamStatus, Governed
 from livedream.settings import Settings
 from livedream.show.snapshot import Measured, Snapshot, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
+from livedream.timing import Percentiles
 
 
 def test_rates_count_from_the_first_dream_and_latency_from_each_new_frame():
@@ -29,6 +30,15 @@ def test_rates_count_from_the_first_dream_and_latency_from_each_new_frame():
     assert found.dropped == 0
     assert found.latency_ms.p99 == pytest.approx(30, abs=0.1)
     assert found.latency_ms.p50 in (20.0, 30.0)
+
+
+def test_percentiles_are_of_the_newest_pictures():
+    statistics = Statistics()
+    for n in range(30_000):  # more than are kept: only slow ones first, then only quick ones
+        statistics.shown(n / 10 if n < 10_000 else 1000 + n / 100, n, 0.0, 0)
+    assert statistics.measured().interval_ms == Percentiles(10.0, 10.0, 10.0)
+    statistics.begin(2000.0)
+    assert statistics.measured().interval_ms == Percentiles()
 
 
 def test_a_dream_that_was_started_again_counts_on():
