@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -111,6 +112,15 @@ def percentiles(ordered: Sequence[float] | NDArray[np.float64]) -> Percentiles:
     """The percentiles of at least one value, in order, by nearest rank; rounded to hundredths."""
     ranks = (int(fraction * len(ordered)) for fraction in (0.5, 0.95, 0.99))
     return Percentiles(*(round(float(ordered[rank]), 2) for rank in ranks))
+
+
+def overload() -> float:
+    """How much longer things may take now that more programs want to run than there are cores: 1.0 to 4.0."""
+    try:
+        waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):  # Windows
+        return 1.0
+    return min(4.0, max(1.0, waiting - 0.5))  # the mirror alone keeps all cores busy
 
 
 def restart_delay_s(failures: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livedream.timing import Pacer, Percentiles, RateMeter, SectionTimer, summarise
+from livedream.timing import Pacer, Percentiles, RateMeter, SectionTimer, overload, summarise
 
 
 def test_percentiles_by_nearest_rank():
@@ -45,3 +45,10 @@ def test_sections_are_summarised_by_name():
         pass
     assert timer.summary()["flow"].p50 == 2
     assert set(timer.summary()) == {"flow", "ascent"}
+
+
+@pytest.mark.parametrize(("load", "times"), [(0.0, 1.0), (6.0, 1.0), (12.0, 2.5), (80.0, 4.0)])
+def test_things_take_longer_where_more_wants_to_run_than_can(monkeypatch, load, times):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert overload() == times

@@ -66,9 +66,9 @@ class DreamJob:
 
 
 def without_graphics(job: DreamJob, reason: str) -> DreamJob:
-    """The same job on the CPU, because of ``reason``."""
+    """The same job on the CPU, because of ``reason``, which the HUD shows."""
     backend = "auto" if job.backend in ON_GRAPHICS else job.backend
-    return replace(job, device="cpu", backend=backend, note=f"{reason}; dreaming on the CPU")
+    return replace(job, device="cpu", backend=backend, note=reason)
 
 
 def dream_threads() -> int:
@@ -250,6 +250,7 @@ class _Loop:
             recognised=dreamer.recognised if settings.surprise else (),
             unavailable=loader.unavailable,
             backend=dreamer.graphics.words(dreamer.backend.name),
+            device=dreamer.device_name,
             ticks=self._rate.count,
             dream_fps=round(self._rate.rate(now_s()), 2),
             tick_ms=round(self._tick_ms, 2),

@@ -93,8 +93,8 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     number of the order that is followed. ``network`` to ``surprise`` are what is dreamt, as settings;
     ``shown_layer``, ``shown_channels`` and ``shown_words`` (with their shares) what weighs most in it now, on
     a journey or in a fade. With ``surprise``, ``recognised`` are the words that the camera's image shows,
-    with probabilities.
-    ``guides`` are the images that a control can step through; ``working_size`` is (width, height).
+    with probabilities. ``guides`` are the images that a control can step through; ``device`` is PyTorch's
+    name of what dreams; ``working_size`` is (width, height).
     """
 
     phase: Literal["starting", "importing", "loading", "downloading", "dreaming", "failed"] = "starting"
@@ -116,6 +116,7 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     recognised: tuple[tuple[str, float], ...] = ()
     unavailable: Unavailable = Unavailable()
     backend: str = ""
+    device: str = ""
     ticks: int = 0
     dream_fps: float = 0.0
     tick_ms: float = 0.0

@@ -88,7 +88,10 @@ class Supervised:
         return self._process.pid if self._process is not None and self._process.is_alive() else None
 
     def check(self, now: float) -> str:
-        """Look after the process; call it a few times a second. Returns what went wrong just now, or ""."""
+        """Look after the process; call it a few times a second. Returns what went wrong just now, or "".
+
+        A process that was told to end and does not is killed after half a second.
+        """
         if self._lingers(now):
             return ""
         if self._restart_at_s is not None:
@@ -112,27 +115,29 @@ class Supervised:
             self._failures = 0
         return self._failed(now, why, "hung" if code is None else "died")
 
-    def restart(self, now: float, at_s: float | None = None) -> None:
-        """End the process, and start it with its present ``args``, now or at ``at_s``; that is no failure."""
-        self._dismiss(now)
-        self._restart_at_s = now if at_s is None else at_s
+    def renew(self, now: float, args: tuple[Any, ...]) -> None:
+        """End the process if it runs, and start one with other ``args``, which has a clean record."""
+        self.stop(now)
+        self.args, self._failures, self._restart_at_s = args, 0, now
+
+    def stop(self, now: float) -> None:
+        """End the process, without waiting for that, until :meth:`renew`."""
+        process, self._process = self._process, None
+        self._restart_at_s = None
+        if process is not None and process.is_alive():
+            process.terminate()
+            self._leaving = process, now
 
     def _failed(self, now: float, why: str, failure: Failure) -> str:
         self._failures += 1
         self.faults += 1
         self.failure = failure
         delay = restart_delay_s(self._failures)
-        self.restart(now, now + delay)
+        self.stop(now)
+        self._restart_at_s = now + delay
         when = f"in {delay:.0f} s" if delay else "now"
         log.error("%s %s; restarting %s", self.name, why, when)
         return f"{self.name} {why}; restarting"
-
-    def _dismiss(self, now: float) -> None:
-        """Tell the process to end; :meth:`check` sees to it that it does."""
-        process, self._process = self._process, None
-        if process is not None and process.is_alive():
-            process.terminate()
-            self._leaving = process, now
 
     def _lingers(self, now: float) -> bool:
         """Whether a process that was told to end is still there; it is killed when that was not enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from livedream.health.vitals import Facts, Trouble
+from livedream.show.fallback import INSTEAD
 from livedream.show.snapshot import Snapshot
 from livedream.show.statistics import Statistics
 
@@ -32,6 +33,9 @@ def troubles(snapshot: Snapshot) -> tuple[Trouble, ...]:
     if source.fallback or source.error:
         what = source.error or source.message or f"showing {source.source or 'clouds'} instead of the source"
         found.append(Trouble("source", what))
+    if snapshot.fallback.rung != "full":
+        text = f"{snapshot.fallback.why}; {INSTEAD[snapshot.fallback.rung]}"
+        found.append(Trouble("fallback", text))
     if dream.error:
         found.append(Trouble("dream", dream.error))
     found += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 
@@ -34,6 +34,16 @@ class Faults:
         self._faults[kind] = replace(
             fault, count=fault.count + count, last_at=self._wall_clock(), last_s=now_s
         )
+
+    def counted(
+        self, counts: Mapping[str, int], before: Mapping[str, int], now_s: float
+    ) -> Mapping[str, int]:
+        """Add what a process has counted itself since it had counted ``before``; returns ``counts``."""
+        if counts != before:
+            for kind, count in counts.items():
+                if (new := count - before.get(kind, 0)) > 0:
+                    self.add(kind, now_s, new)
+        return counts
 
     def as_list(self) -> list[Fault]:
         """Every kind that has happened, the last first."""

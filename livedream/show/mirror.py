@@ -144,6 +144,7 @@ class Mirror:
         self._bulletin.say_refusals(now)
         for change in self._performance.changes():
             self._controls.announce(change)
+            self._orders.chosen(change)
 
     def _act(self, action: Action, origin: str, now: float) -> None:
         if isinstance(action, Command):
@@ -221,9 +222,8 @@ class Mirror:
             bulletin.say(text, now, alarm=True, logged=True)
         restored = self._orders.restored()
         if restored is not None:
-            performance.restore(restored, "dream")
-            text = "the dream crashed twice with these settings; back to the last that worked"
-            bulletin.say(text, now, alarm=True)
+            performance.restore(restored[0], "dream")
+            bulletin.say(restored[1], now, alarm=True)
         self._late = self._statistics.late
         self._orders.watch(feeds.dream, now)
         instead = instead_of(performance.wanted, feeds.dream)
@@ -270,6 +270,8 @@ class Mirror:
             attracts=performance.attract.times,
             recording_s=self._front.recording_s,
             faults=feeds.faults,
+            fault_list=tuple(feeds.fault_list),
+            fallback=feeds.fallback,
             failing=self._front.failing,
             messages=self._bulletin.current(now),
             pids={"show": os.getpid(), **feeds.pids()},

@@ -1,4 +1,4 @@
-"""The orders to the dream process: numbered, and taken back when they keep killing it."""
+"""The orders to the dream process: numbered, and set aside when they keep killing it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
+from livedream.controls.port import Change
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.performance.played import Played
-from livedream.settings import WORD_SETTINGS, Settings
+from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 #: An order has proved itself when it has been dreamt for this long.
 _PROVED_S = 5.0
@@ -20,6 +21,13 @@ _REMEMBERED = 1024
 #: Where only modulation has changed anything, orders are at least so far apart, about thirty a second: the
 #: dream process reads each one.
 _MODULATED_S = 0.03
+#: What killed the dream is remembered so often, and named up to so many settings.
+_MOST_ASIDE, _MOST_NAMED = 16, 4
+#: Who changes settings without anybody having chosen them.
+_NOBODY = ("attract", "dream")
+
+#: Names of settings and their values.
+Values = dict[str, Any]
 
 
 def instead_of(wanted: Settings, dream: DreamStatus) -> dict[str, Any]:
@@ -47,7 +55,9 @@ class Orders:
         self._trial: tuple[Settings, float] | None = None  # what is being dreamt, and since when
         self._good: Settings | None = None
         self._deaths = 0
-        self._restored: Settings | None = None
+        self._restored: tuple[Settings, str] | None = None
+        #: Each: what killed the dream, and what to dream instead.
+        self._aside: deque[tuple[Values, Values]] = deque(maxlen=_MOST_ASIDE)
 
     def make(
         self,
@@ -57,7 +67,10 @@ class Orders:
         late: float = 0.0,
         now: float = math.inf,
     ) -> Order | None:
-        """The next order, or None when nothing has changed; modulation alone changes it 30 times a second."""
+        """The next order, or None when nothing has changed; modulation alone changes it 30 times a second.
+
+        Settings that have killed the dream are not among it, until somebody chooses them again.
+        """
         newest, before = self.newest, self._played
         if newest and before and (aspect, camera_hz, late) == (newest.aspect, newest.camera_hz, newest.late):
             if played == before:
@@ -68,14 +81,14 @@ class Orders:
         self._played, self._sent_s = played, now
         self.newest = Order(
             number=1 if newest is None else newest.number + 1,
-            settings=played.settings,
+            settings=self._harmless(played.settings),
             aspect=aspect,
             transition_s=played.transition_s,
             persistence_limit_s=played.persistence_limit_s,
             camera_hz=camera_hz,
             late=late,
         )
-        self._sent.append((self.newest.number, played.lasting))
+        self._sent.append((self.newest.number, self._harmless(played.lasting)))
         return self.newest
 
     def watch(self, dream: DreamStatus, now: float) -> None:
@@ -96,12 +109,40 @@ class Orders:
         """
         self._trial = None
         self._deaths += 1
-        wanted = self._played.lasting if self._played else None
-        if self._deaths >= _MOST_DEATHS and self._good not in (None, wanted):
-            self._deaths = 0
-            self._restored = self._good
+        wanted = self._harmless(self._played.lasting) if self._played else None
+        good = self._good
+        if self._deaths < _MOST_DEATHS or wanted is None or good is None or good == wanted:
+            return
+        self._deaths = 0
+        names = [name for name in SPECS if getattr(wanted, name) != getattr(good, name)]
+        # Numbers that fade are never quite the same again, and hardly to blame.
+        names = [name for name in names if SPECS[name].kind is not float] or names
+        guilty = {name: getattr(wanted, name) for name in names}
+        self._aside.append((guilty, {name: getattr(good, name) for name in names}))
+        self._restored = good, f"the dream crashed twice with {_named(guilty)}; back to what worked before"
 
-    def restored(self) -> Settings | None:
-        """The settings to go back to, once, after others have killed the dream."""
+    def restored(self) -> tuple[Settings, str] | None:
+        """The settings to go back to, once, after others have killed the dream; and what to say."""
         restored, self._restored = self._restored, None
         return restored
+
+    def chosen(self, change: Change) -> None:
+        """Settings have changed: what somebody chooses is tried again, though it killed the dream before."""
+        if change.origin not in _NOBODY:
+            kept = [
+                (guilty, instead) for guilty, instead in self._aside if guilty.keys().isdisjoint(change.names)
+            ]
+            self._aside = deque(kept, maxlen=_MOST_ASIDE)
+
+    def _harmless(self, settings: Settings) -> Settings:
+        for guilty, instead in self._aside:
+            if all(getattr(settings, name) == value for name, value in guilty.items()):
+                settings = settings.replace(**instead)
+        return settings
+
+
+def _named(values: Values) -> str:
+    """Settings as one would give them: ``layer objects, guide cat.png and 3 more``."""
+    words = [f"{name} {value}" for name, value in values.items()]
+    more = len(words) - _MOST_NAMED
+    return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

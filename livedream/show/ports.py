@@ -10,6 +10,8 @@ from livedream.frame import Array, Image
 from livedream.ipc.protocol import DreamStatus, Order, SourceStatus
 from livedream.ipc.slots import Value
 from livedream.settings import Settings
+from livedream.show.fallback import Fallback
+from livedream.show.faults import Fault
 from livedream.show.snapshot import Stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.window import Event
@@ -29,7 +31,15 @@ class Feeds(Protocol):
 
     @property
     def faults(self) -> int:
-        """How often a process had to be restarted, and a camera was lost."""
+        """How many faults of the camera, the dream and their processes there have been."""
+
+    @property
+    def fault_list(self) -> list[Fault]:
+        """These by kind, the last first."""
+
+    @property
+    def fallback(self) -> Fallback:
+        """What the dream has fallen back to, if it keeps failing."""
 
     def frame(self) -> Value | None:
         """The newest frame, None when there is none since the last call."""

@@ -10,6 +10,8 @@ import msgspec
 from livedream.ipc.protocol import DreamStatus, Governed, SourceStatus
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
+from livedream.show.fallback import Fallback
+from livedream.show.faults import Fault
 from livedream.stage.hud import HudState
 from livedream.timing import Percentiles
 
@@ -45,7 +47,8 @@ class Snapshot:
     seconds. ``renderer`` is what composites, ``cpu`` or ``gl``. ``presence`` (0..1) is
     how surely somebody is there, None where nobody looks for visitors. ``recording_s`` is how long a
     recording has been running, or None. ``messages`` are the lines that are shown now. ``faults`` counts
-    restarted processes and lost cameras; ``failing`` are the outputs that do not work and are tried again.
+    restarted processes, lost cameras and failed ticks, ``fault_list`` by kind, the last first; ``fallback``
+    is what the dream has fallen back to; ``failing`` are the outputs that do not work and are tried again.
     """
 
     settings: Settings
@@ -64,6 +67,8 @@ class Snapshot:
     attracts: int = 0
     recording_s: float | None = None
     faults: int = 0
+    fault_list: tuple[Fault, ...] = ()
+    fallback: Fallback = field(default_factory=Fallback)
     failing: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     pids: dict[str, int] = field(default_factory=dict)
@@ -81,6 +86,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ``pictures`` were shown, each ``interval_ms`` after the one before; ``longest_interval_ms`` is of the last
     120. ``recomposed`` of them were composed of something new, the others were shown for their overlay, or
     again. ``unchanged`` times a picture was due and nothing was new, so nothing was composed or shown.
+    ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``.
     ``pids`` are the numbers of the running processes: ``show``, ``camera``, ``dream``. ``settings`` are all
     settings as they are played now.
     """
@@ -102,6 +108,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     first_picture_s: float | None
     first_dream_s: float | None
     faults: int
+    fallback: Fallback
     backend: str
     network: str
     layer: str
@@ -147,6 +154,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         first_picture_s=measured.first_picture_s,
         first_dream_s=measured.first_dream_s,
         faults=snapshot.faults,
+        fallback=snapshot.fallback,
         backend=dream.backend,
         network=dream.network or settings.network,
         layer=snapshot.layer if settings.journey else dream.layer or settings.layer,

@@ -19,6 +19,8 @@ from livedream.performance.scenes import Scenes
 from livedream.performance.state import PlayState
 from livedream.performance.store import Performance
 from livedream.settings import Settings
+from livedream.show.fallback import Fallback
+from livedream.show.faults import Fault
 from livedream.show.mirror import Mirror
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders
@@ -38,6 +40,8 @@ class FakeFeeds:
         self.source = SourceStatus(phase="running", source="camera 0", kind="camera", size=SIZE)
         self.dream = DreamStatus()
         self.faults = 0
+        self.fault_list: list[Fault] = []
+        self.fallback = Fallback()
         self.orders: list[Order] = []
         self.frames = self.residuals = 0
         self.new_frame: Value | None = None

@@ -265,7 +265,7 @@ def test_settings_that_crash_the_dream_twice_are_taken_back_and_it_is_said(rig):
         show.run(1.0, level=None)
     assert show.performance.settings.layer == "edges"
     assert show.feeds.orders[-1].settings.layer == "edges"
-    assert "back to the last that worked" in show.front.told.message
+    assert "the dream crashed twice with layer objects; back to what worked before" in show.front.told.message
     assert show.hand.heard[-1].origin == "dream"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from livedream.controls.port import Change
 from livedream.ipc.protocol import DreamStatus, Unavailable
 from livedream.performance.played import Played
 from livedream.settings import Settings
@@ -45,7 +46,8 @@ def test_settings_that_kill_the_dream_twice_are_taken_back_once():
     orders.died()
     assert orders.restored() is None
     orders.died()
-    assert orders.restored() == GOOD
+    said = "the dream crashed twice with layer objects; back to what worked before"
+    assert orders.restored() == (GOOD, said)
     assert orders.restored() is None
 
 
@@ -68,7 +70,7 @@ def test_settings_that_have_only_just_begun_are_not_good_ones():
     dreaming(orders, 12.0, 2.0)
     orders.died()
     orders.died()
-    assert orders.restored() == GOOD
+    assert orders.restored()[0] == GOOD
 
 
 def test_without_settings_that_ever_worked_nothing_is_taken_back():
@@ -77,6 +79,45 @@ def test_without_settings_that_ever_worked_nothing_is_taken_back():
     for _ in range(5):
         orders.died()
     assert orders.restored() is None
+
+
+@pytest.fixture
+def set_aside():
+    """Orders of which one has killed the dream twice."""
+    orders = Orders()
+    orders.make(Played(GOOD), None)
+    dreaming(orders, 0.0, 11.0)
+    orders.make(Played(BAD), None)
+    orders.died()
+    orders.died()
+    orders.make(Played(GOOD), None)
+    return orders
+
+
+def test_what_killed_the_dream_is_not_tried_again_by_itself(set_aside):
+    brighter = BAD.replace(strength=0.3)  # the attract scene wants it again, say
+    set_aside.chosen(Change("attract", ("layer", "strength"), brighter))
+    assert set_aside.make(Played(brighter), None).settings == GOOD.replace(strength=0.3)
+
+
+def test_what_killed_the_dream_is_tried_again_when_somebody_chooses_it(set_aside):
+    set_aside.chosen(Change("keyboard", ("strength",), GOOD.replace(strength=0.3)))
+    assert set_aside.make(Played(BAD), None).settings == GOOD
+    set_aside.chosen(Change("keyboard", ("layer",), BAD))
+    assert set_aside.make(Played(BAD), 1.0).settings == BAD
+
+
+def test_of_many_settings_the_first_are_named():
+    orders = Orders()
+    orders.make(Played(GOOD), None)
+    dreaming(orders, 0.0, 11.0)
+    bad = BAD.replace(steps=9, octaves=5, jitter=7, zoom=3.0, working_px=640, drift=0.3)
+    orders.make(Played(bad), None)
+    orders.died()
+    orders.died()
+    said = orders.restored()[1]
+    assert "layer objects" in said
+    assert said.endswith(" and 1 more; back to what worked before")
 
 
 PLAIN = {"dream_of": "", "dream_to": "", "word_walk": False, "surprise": False}
@@ -134,4 +175,4 @@ def test_modulation_alone_makes_an_order_thirty_times_a_second_and_is_not_taken_
     orders.make(Played(BAD, centre=BAD), None, now=20.0)
     orders.died()
     orders.died()
-    assert orders.restored() == knob
+    assert orders.restored()[0] == knob
