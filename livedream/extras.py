@@ -78,6 +78,11 @@ def full_command() -> str:
     return f"pip uninstall -y onnxruntime, then {add}" if _replaces_onnxruntime() else add
 
 
+def extra_command(extra: str) -> str:
+    """The command that adds one of the small extras to this install."""
+    return f"uv sync --extra {extra}" if in_checkout() else f'pip install "livedream[{extra}]"'
+
+
 def in_checkout() -> bool:
     """Whether this livedream runs from a checkout, whose environment uv looks after."""
     return (Path(__file__).parents[1] / "pyproject.toml").is_file()

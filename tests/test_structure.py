@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "compile": {"networks"},
     "runtimes": {"networks", "ipc"},
     "sources": {"ipc"},
+    "audio": {"ipc"},
     "dream": {"ipc", "vision", "networks", "runtimes"},
     "controls": set(),
     "performance": {"controls", "networks"},

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 from livedream.cli.parser import Parser, checked
-from livedream.errors import UsageError, quoted
+from livedream.errors import MissingPackageError, UsageError, quoted
+from livedream.extras import extra_command, installed
 from livedream.show.control_options import ControlOptions
 from livedream.web.token import check_token
 
@@ -47,6 +48,12 @@ def add_controls(parser: Parser) -> None:
         help="tell this OSC client of every change; may be repeated. Who sends OSC is told at port 9001",
     )
     add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")
+    add(
+        "--audio",
+        metavar="INPUT",
+        help="let sound move settings: default, a part of an input's name, its number, or a sound file that"
+        " is played silently; nothing is recorded",
+    )
 
 
 def control_options(found: argparse.Namespace) -> ControlOptions:
@@ -62,7 +69,22 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         osc_required=found.osc is not None,
         osc_feedback=tuple(found.osc_feedback),
         cues=found.cues,
+        audio=_audio(found.audio),
     )
+
+
+def _audio(text: str | None) -> str:
+    """What ``--audio`` asks for. Raises ``MissingPackageError``, ``UsageError``."""
+    if text is None:
+        return ""
+    if not text:
+        raise UsageError("--audio '': expected default, an input's name or number, or a sound file")
+    if not Path(text).is_file() and not installed("sounddevice"):
+        raise MissingPackageError(
+            f"--audio {text} needs the package sounddevice, which is not installed; to add it:"
+            f" {extra_command('audio')}"
+        )
+    return text
 
 
 def parse_address(text: str) -> tuple[str, int | None]:

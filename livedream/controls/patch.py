@@ -14,19 +14,10 @@ from livedream.settings import SPECS
 SHAPES = ("sine", "triangle", "saw up", "saw down", "square", "random", "smooth random")
 #: The names that LFOs may have.
 LFOS = tuple(f"lfo{number}" for number in range(1, 9))
+#: What is heard with ``--audio``.
+HEARD = ("bass", "mid", "treble", "level", "onset")
 #: The sources besides, each 0 to 1: see ``docs/modulation.md``.
-SENSES = (
-    "beat",
-    "bass",
-    "mid",
-    "treble",
-    "level",
-    "onset",
-    "presence",
-    "motion",
-    "distance",
-    "time_of_day",
-)
+SENSES = ("beat", *HEARD, "presence", "motion", "distance", "time_of_day")
 #: The settings that can be modulated: numbers that a scene may hold, but not those that open graphs.
 MODULABLE = tuple(name for name, spec in SPECS.items() if spec.modulable)
 #: More modulations than this are a mistake.

@@ -3,6 +3,7 @@
     show ──Order──► dream        what to dream, on which part of the frame
     dream ──DreamStatus──► show  what it does, and how far it is
     camera ──SourceStatus──► show
+    audio ──AudioStatus──► show    how loud it is
 
 Frames and residuals travel beside them in :mod:`livedream.ipc.slots`; a residual names the frame, the crop
 and the order that it was dreamt for. Nothing here depends on the sender's clock: each status counts its own
@@ -125,6 +126,23 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     sections: dict[str, Percentiles] = {}
     patience_s: float = 60.0
     faults: dict[str, int] = {}
+
+
+class AudioStatus(Status, frozen=True, kw_only=True):
+    """What the audio process hears.
+
+    ``bass`` to ``level`` are 0..1 after the automatic gain, ``onsets`` counts beginnings. ``device`` is what
+    it listens to; ``error`` says why it does not, while it waits to try again.
+    """
+
+    phase: Literal["starting", "listening", "waiting"] = "starting"
+    device: str = ""
+    bass: float = 0.0
+    mid: float = 0.0
+    treble: float = 0.0
+    level: float = 0.0
+    onsets: int = 0
+    error: str = ""
 
 
 class SourceStatus(Status, frozen=True, kw_only=True):

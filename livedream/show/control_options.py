@@ -14,7 +14,7 @@ class ControlOptions:
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
     start without; ``osc_feedback`` are (host, port) of clients that are told of every change.
-    ``cues`` is the file of a cue list.
+    ``cues`` is the file of a cue list; ``audio`` is what to listen to, empty for nothing.
     """
 
     listen: tuple[str, int | None] | None = None
@@ -23,3 +23,4 @@ class ControlOptions:
     osc_required: bool = False
     osc_feedback: tuple[tuple[str, int], ...] = ()
     cues: Path | None = None
+    audio: str = ""

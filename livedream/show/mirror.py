@@ -78,7 +78,7 @@ class Mirror:
         self._schedule = Schedule(started_s, options.frames, options.duration_s)
         self._statistics = Statistics()
         self._picture = Picture(performance, feeds, front, self._statistics)
-        performance.sense = Senses(self._picture)
+        performance.sense = Senses(self._picture, feeds.hear)
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
         for text in options.notices:
             self._bulletin.say(text, clock(), alarm=True, logged=True)
@@ -264,6 +264,7 @@ class Mirror:
             picture_size=self._front.size,
             scene=performance.scene,
             cue=performance.cue.words(),
+            audio=feeds.audio,
             presence=None if picture.somebody is None else picture.presence.presence,
             arrivals=picture.presence.arrivals,
             attract=performance.attract.active,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from livedream.frame import Array, Image
-from livedream.ipc.protocol import DreamStatus, Order, SourceStatus
+from livedream.ipc.protocol import AudioStatus, DreamStatus, Order, SourceStatus
 from livedream.ipc.slots import Value
 from livedream.settings import Settings
 from livedream.show.fallback import Fallback
@@ -40,6 +40,13 @@ class Feeds(Protocol):
     @property
     def fallback(self) -> Fallback:
         """What the dream has fallen back to, if it keeps failing."""
+
+    @property
+    def audio(self) -> AudioStatus | None:
+        """What the audio process said last, None where nobody listens."""
+
+    def hear(self, name: str) -> float:
+        """How loud a band of the sound is now, or the pulse of an onset: 0..1."""
 
     def frame(self) -> Value | None:
         """The newest frame, None when there is none since the last call."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING
 
 from livedream.dream.process import DreamJob
 from livedream.errors import OutputError
@@ -14,7 +15,7 @@ from livedream.frame import LARGEST_SIDE_PX
 from livedream.ipc.abandoned import free_abandoned
 from livedream.ipc.child import signals_ignored
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender
-from livedream.ipc.protocol import DreamStatus, Order, SourceStatus
+from livedream.ipc.protocol import AudioStatus, DreamStatus, Order, SourceStatus
 from livedream.ipc.slots import NAME, Slot, Value
 from livedream.resource import Resource
 from livedream.settings import Settings
@@ -26,6 +27,9 @@ from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
 from livedream.sources.process import SourceJob
 from livedream.timing import now_s
+
+if TYPE_CHECKING:
+    from livedream.audio.listening import Listening
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +89,11 @@ class Processes(Resource):
         for keeper in (self._dream, self._camera):  # the dream takes the longest
             self._stack.callback(keeper.close)
             keeper.start(now_s())
+        self._ears: Listening | None = None
+        if options.controls.audio:
+            from livedream.audio.listening import Listening  # with its analysis, only for who listens
+
+            self._ears = self._stack.enter_context(Listening(options.controls.audio, options.log_level))
 
     @property
     def source(self) -> SourceStatus:
@@ -114,7 +123,17 @@ class Processes(Resource):
     def pids(self) -> dict[str, int]:
         """The running processes by name."""
         found = {"camera": self._camera.pid, "dream": self._dream.pid}
+        found |= {"audio": self._ears.pid} if self._ears else {}
         return {name: pid for name, pid in found.items() if pid is not None}
+
+    @property
+    def audio(self) -> AudioStatus | None:
+        """What the audio process said last, None where nobody listens."""
+        return self._ears.status if self._ears else None
+
+    def hear(self, name: str) -> float:
+        """How loud a band is now: see :meth:`livedream.audio.listening.Listening.hear`; 0.0 without ears."""
+        return self._ears.hear(name) if self._ears else 0.0
 
     def order(self, order: Order) -> None:
         """Give the dream process its newest order."""
@@ -137,7 +156,8 @@ class Processes(Resource):
     def check(self, now: float) -> list[str]:
         """Restart what died or hangs; what went wrong just now."""
         warning, self._warning = self._warning, ""
-        return [text for text in (warning, self._camera.check(now), self._dream.check(now)) if text]
+        audio = self._ears.check(now) if self._ears else ""
+        return [t for t in (warning, self._camera.check(now), self._dream.check(now), audio) if t]
 
     def close(self) -> None:
         """End the processes and free the shared memory. May be called twice."""

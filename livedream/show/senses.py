@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from livedream.controls.patch import HEARD
 from livedream.frame import Array
 from livedream.show.picture import Picture
 
@@ -17,15 +18,22 @@ _DAY_S = 86400.0
 class Senses:
     """Reads a source by its name in :data:`livedream.controls.patch.SENSES`: ``senses("presence")``.
 
-    ``clock`` is the local time.
+    ``hear`` reads those of the sound; ``clock`` is the local time.
     """
 
-    def __init__(self, picture: Picture, clock: Callable[[], datetime] = datetime.now) -> None:
-        self._picture, self._clock = picture, clock
+    def __init__(
+        self,
+        picture: Picture,
+        hear: Callable[[str], float],
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._picture, self._hear, self._clock = picture, hear, clock
 
     def __call__(self, name: str) -> float:
         """The value (0..1) now; 0.0 for what is not sensed."""
         presence = self._picture.presence
+        if name in HEARD:
+            return self._hear(name)
         if name == "time_of_day":
             return daylight(self._clock())
         if self._picture.somebody is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from livedream.ipc.protocol import DreamStatus, Governed, SourceStatus
+from livedream.ipc.protocol import AudioStatus, DreamStatus, Governed, SourceStatus
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 from livedream.show.fallback import Fallback
@@ -61,6 +61,7 @@ class Snapshot:
     picture_size: Size = (0, 0)
     scene: str = ""
     cue: str = ""
+    audio: AudioStatus | None = None
     presence: float | None = None
     arrivals: int = 0
     attract: bool = False
@@ -125,6 +126,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     picture_size: Size
     scene: str
     cue: str
+    audio: AudioStatus | None
     presence: float | None
     arrivals: int
     attract: bool
@@ -171,6 +173,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         picture_size=snapshot.picture_size,
         scene=snapshot.scene,
         cue=snapshot.cue,
+        audio=snapshot.audio,
         presence=None if snapshot.presence is None else round(snapshot.presence, 2),
         arrivals=snapshot.arrivals,
         attract=snapshot.attract,

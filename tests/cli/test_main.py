@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from livedream.cli.main import main
 from livedream.settings import SPECS
 
 RENDER_UNUSED = ("render", "a.png", "b.png", "--set", "rotate=90")
@@ -117,3 +118,17 @@ def test_a_scene_without_a_name_is_refused(command, tmp_path):
     assert result.stderr.startswith("livedream: unknown scene ''; possible: attract, ")
     assert result.stderr.count("\n") == 1
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--audio", "default"], "--audio default needs the package sounddevice"),
+        (["--audio", ""], "--audio '': expected default, an input's name or number, or a sound file"),
+        (["--cues", "nowhere.toml"], "cue list nowhere.toml: cannot be read"),
+    ],
+)
+def test_what_a_set_needs_is_looked_for_before_anything_starts(words, said, monkeypatch, capsys):
+    monkeypatch.setattr("livedream.cli.control_flags.installed", lambda package: False)
+    assert main(["--headless", *words]) != 0
+    assert said in capsys.readouterr().err

@@ -60,6 +60,11 @@ class FakeFeeds:
             phase="dreaming", progress=self.residuals, ticks=self.residuals, order=self.orders[-1].number
         )
 
+    audio = None
+
+    def hear(self, name: str) -> float:
+        return 0.0
+
     def frame(self) -> Value | None:
         value, self.new_frame = self.new_frame, None
         return value

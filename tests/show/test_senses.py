@@ -29,10 +29,11 @@ def test_what_moves_is_far_when_it_is_small():
 def test_visitors_are_sensed_only_where_somebody_can_be():
     there = SimpleNamespace(presence=0.8, motion=0.3, somebody=True, moving=np.ones((9, 16), np.float32))
     picture = SimpleNamespace(somebody=True, presence=there)
-    sense = Senses(picture, clock=lambda: datetime(2026, 3, 1, 12))
+    sense = Senses(picture, {"bass": 0.6}.__getitem__, clock=lambda: datetime(2026, 3, 1, 12))
     assert [sense(name) for name in ("presence", "motion", "distance", "time_of_day")] == [0.8, 0.3, 0.0, 1.0]
     there.somebody = False
     assert sense("motion") == 0.0
     picture.somebody = None
-    assert [sense(name) for name in ("presence", "motion", "distance", "bass")] == [0.0] * 4
+    assert [sense(name) for name in ("presence", "motion", "distance")] == [0.0] * 3
+    assert sense("bass") == 0.6
     assert sense("time_of_day") == 1.0

@@ -1,0 +1,1 @@
+"""Sound as a source of modulation: heard, analysed at once, and never kept."""
