@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,10 +35,10 @@ PATIENT_S = 120.0
 class Watched:
     """A watcher of a small mirror, and what it has started."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: Sequence[str] = ()) -> None:
         env = os.environ | {"LIVEDREAM_HOME": str(home)}
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "live.py"), "watch", *WORDS],
+            [sys.executable, str(ROOT / "live.py"), "watch", *WORDS, *more],
             env=env,
             stderr=subprocess.PIPE,
             text=True,
@@ -81,8 +82,8 @@ def watched(tmp_path):
     """Starts watchers that are ended, with everything that they have started, after the test."""
     started = []
 
-    def start() -> Watched:
-        started.append(Watched(tmp_path))
+    def start(*more: str) -> Watched:
+        started.append(Watched(tmp_path, more))
         return started[-1]
 
     yield start
