@@ -15,6 +15,7 @@ def facts(snapshot: Snapshot, statistics: Statistics, before: Facts) -> Facts:
         ticks=statistics.ticks,
         dropped=statistics.dropped,
         arrivals=before.arrivals if snapshot.presence is None else snapshot.arrivals,
+        faults={fault.kind: fault.count for fault in snapshot.fault_list},
         display_fps=round(snapshot.display_fps, 2),
         dream_fps=round(snapshot.dream.dream_fps, 2),
         latency_ms=snapshot.latency_ms,

@@ -181,7 +181,7 @@ class Mirror:
         self._picture.arrange(now)
         self._overlay, self._blackout = None, settings.blackout
         if front.hud_size is not None and not settings.blackout:
-            state = hud_state(self._snapshot(now))
+            state = hud_state(self._snapshot(now), now)
             self._overlay = self._bulletin.hud.overlay(state, front.hud_size, now)
         after = (self._picture.scene, self._overlay, self._blackout)
         exposed, self._exposed = self._exposed, False

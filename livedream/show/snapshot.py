@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +18,9 @@ from livedream.stage.hud import HudState
 from livedream.timing import Percentiles
 
 Size = tuple[int, int]
+
+#: How long the plate names a fault after it last happened, in seconds.
+_NAMED_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ``pictures`` were shown, each ``interval_ms`` after the one before; ``longest_interval_ms`` is of the last
     120. ``recomposed`` of them were composed of something new, the others were shown for their overlay, or
     again. ``unchanged`` times a picture was due and nothing was new, so nothing was composed or shown.
-    ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``.
-    ``pids`` are the numbers of the running processes: ``show``, ``camera``, ``dream``. ``settings`` are all
-    settings as they are played now.
+    ``fault_list`` are the faults by kind, the last first, with ``last_at`` in seconds since 1970.
+    ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``. ``pids``
+    are the numbers of the running processes: ``show``, ``camera``, ``dream``. ``settings`` are all settings
+    as they are played now.
     """
 
     display_fps: float
@@ -109,6 +115,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     first_picture_s: float | None
     first_dream_s: float | None
     faults: int
+    fault_list: tuple[Fault, ...]
     fallback: Fallback
     backend: str
     network: str
@@ -156,6 +163,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         first_picture_s=measured.first_picture_s,
         first_dream_s=measured.first_dream_s,
         faults=snapshot.faults,
+        fault_list=snapshot.fault_list,
         fallback=snapshot.fallback,
         backend=dream.backend,
         network=dream.network or settings.network,
@@ -183,8 +191,22 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
     )
 
 
-def hud_state(snapshot: Snapshot) -> HudState:
-    """What the information plate shows of a moment."""
+def recent_faults(faults: Sequence[Fault], now: float) -> list[Fault]:
+    """Those that the plate still names: what is long over need not alarm anybody."""
+    return [fault for fault in faults if now - fault.last_s < _NAMED_S]
+
+
+def fault_text(faults: Sequence[Fault]) -> str:
+    """Faults in words, such as ``camera unplugged: 1, last 13:38``, by the clock on the wall."""
+    named = (
+        f"{fault.kind}: {fault.count}, last {datetime.fromtimestamp(fault.last_at):%H:%M}" for fault in faults
+    )
+    return "  ·  ".join(named)
+
+
+def hud_state(snapshot: Snapshot, now: float) -> HudState:
+    """What the information plate shows of a moment; ``now`` is by the clock of the faults' ``last_s``."""
+    recent = recent_faults(snapshot.fault_list, now)
     settings, dream = snapshot.settings, snapshot.dream
     layer = network_info(settings.network).blend(snapshot.layer)[0][0]
     return HudState(
@@ -208,7 +230,8 @@ def hud_state(snapshot: Snapshot) -> HudState:
         working_size=dream.working_size,
         governed=dream.governor.auto,
         strength=settings.strength,
-        faults=snapshot.faults,
+        faults=sum(fault.count for fault in recent),
+        fault_text=fault_text(recent),
         recording_s=snapshot.recording_s,
         mix=settings.mix,
         mask=settings.mask,

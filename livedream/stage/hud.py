@@ -51,8 +51,8 @@ class HudState:
     without the plate. ``latency_ms`` is from capture to flip,
     ``interval_ms`` (median, 99th percentile) from flip to flip, ``working_size`` (width, height);
     ``governed`` is whether the governor chose it, and steps and octaves with it. ``renderer`` is ``cpu`` or
-    ``gl``. ``recording_s`` is how long the recording has been running, None without one. ``presence`` (0..1)
-    is None while visitors are not detected.
+    ``gl``. ``recording_s`` is how long the recording has been running, None without one. ``faults``
+    counts what ``fault_text`` names. ``presence`` (0..1) is None while visitors are not detected.
     """
 
     network: str = ""
@@ -76,6 +76,7 @@ class HudState:
     governed: bool = False
     strength: float = 1.0
     faults: int = 0
+    fault_text: str = ""
     recording_s: float | None = None
     mix: str = ""
     mask: str = ""
@@ -217,7 +218,7 @@ class Hud:
         message = self._message if now < self._message_until else ""
         caption = state.caption() if (state.captions or (plate and state.recognised)) and not message else ""
         shown = (size, help, plate, message, bool(caption), self._alarm, state.clock())
-        values = (caption, *((state.lines(), state.cells()) if plate else ()))
+        values = (caption, *((state.lines(), state.cells(), state.fault_text) if plate else ()))
         if shown == self._shown and (values == self._values or now < self._values_until):
             return self._overlay
         self._shown, self._values, self._values_until = shown, values, now + _REDRAW_S
@@ -240,7 +241,9 @@ def render_hud(
     from livedream.stage import hud_drawing
 
     canvas = Pillow.new("RGBA", size)
-    top = hud_drawing.draw_information(canvas, state.lines(), state.cells(), WIDEST) if plate else size[1]
+    top = size[1]
+    if plate:
+        top = hud_drawing.draw_information(canvas, state.lines(), state.cells(), WIDEST, state.fault_text)
     if message:
         hud_drawing.draw_message(canvas, message, top, alarm=alarm)
     if state.clock():

@@ -31,19 +31,25 @@ def _px(canvas: Image, *fractions: float) -> list[int]:
 
 
 def draw_information(
-    canvas: Image, lines: Sequence[str], cells: Sequence[tuple[str, str]], widest: Mapping[str, str]
+    canvas: Image,
+    lines: Sequence[str],
+    cells: Sequence[tuple[str, str]],
+    widest: Mapping[str, str],
+    fault_text: str = "",
 ) -> int:
     """The information plate at the bottom: four lines of text, then the cells (label, value) in a grid.
 
     ``widest`` maps each label to the widest value its cell has room for; a wider one is shortened. The grid
-    depends on that alone, so it stays the same when values change. Returns the top of the plate in pixels.
+    depends on that alone, so it stays the same when values change. ``fault_text`` comes on top, where it
+    moves nothing else. Returns the top of the plate in pixels.
     """
     title_px, value_px, text_px, label_px, margin, pad = _px(
         canvas, _TITLE, _VALUE, _TEXT, _LABEL, _MARGIN, _PAD
     )
     inner = canvas.width - 2 * (margin + pad)
     styles = zip(lines, (title_px, text_px, label_px, label_px), (_ACCENT, _WHITE, _DIM, _DIM), strict=True)
-    rows = [(shorten(text, px, inner), px, colour) for text, px, colour in styles if text]
+    styled = [(fault_text, label_px, _ALARM), *styles]
+    rows = [(shorten(text, px, inner), px, colour) for text, px, colour in styled if text]
     room = [max(text_width(label, label_px), text_width(widest[label], value_px)) for label, _ in cells]
     gap = round(pad * 1.4)
     columns = _columns(room, gap, inner)

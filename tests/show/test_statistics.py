@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from livedream.errors import OutputError
 from livedream.ipc.protocol import DreamStatus, Governed
 from livedream.settings import Settings
+from livedream.show.faults import Fault
 from livedream.show.snapshot import Measured, Snapshot, hud_state, stats
 from livedream.show.statistics import Statistics, write_stats
 from livedream.timing import Percentiles
@@ -68,8 +70,29 @@ def test_what_the_governor_did_is_in_the_statistics():
     governor = json.loads(msgspec.json.encode(found))["governor"]
     assert governor["path"] == [[0.0, 320, 2], [9.5, 384, 2]]
     assert (governor["working_px"], governor["steps"], governor["octaves"]) == (384, 2, 4)
-    hud = hud_state(Snapshot(Settings(), dream=DreamStatus(governor=governed, working_size=(384, 216))))
+    hud = hud_state(Snapshot(Settings(), dream=DreamStatus(governor=governed, working_size=(384, 216))), 0.0)
     assert hud.lines()[2] == "size 384x216  ·  2 steps  ·  4 octaves (auto)"
+
+
+def test_faults_are_named_with_count_and_time_and_fade_from_the_plate():
+    half_past_one = datetime(2026, 11, 26, 13, 38).timestamp()
+    faults = (
+        Fault("camera unplugged", 1, half_past_one, last_s=5000.0),
+        Fault("dream hung", 2, half_past_one - 3000, last_s=2000.0),
+    )
+    snapshot = Snapshot(Settings(), faults=3, fault_list=faults)
+    plate = hud_state(snapshot, 5010.0)
+    assert plate.fault_text == "camera unplugged: 1, last 13:38  ·  dream hung: 2, last 12:48"
+    assert plate.faults == 3
+    later = hud_state(snapshot, 6000.0)
+    assert (later.faults, later.fault_text) == (1, "camera unplugged: 1, last 13:38")
+    assert hud_state(snapshot, 9000.0).faults == 0
+    found = json.loads(msgspec.json.encode(stats(snapshot, Measured())))
+    assert found["faults"] == 3
+    assert [(fault["kind"], fault["count"]) for fault in found["fault_list"]] == [
+        ("camera unplugged", 1),
+        ("dream hung", 2),
+    ]
 
 
 def test_frames_that_were_never_shown_are_dropped_ones():

@@ -118,6 +118,16 @@ def test_the_plate_stays_the_same_when_values_appear_and_change(size):
         assert [(axis.min(), axis.max()) for axis in other] == [(axis.min(), axis.max()) for axis in first]
 
 
+def test_a_fault_is_named_on_top_and_moves_nothing():
+    faulty = dataclasses.replace(STATE, fault_text="camera unplugged: 1, last 13:38")
+    calm, named = render_hud(STATE, SIZE), render_hud(faulty, SIZE)
+    top = np.nonzero(calm[..., 3].any(axis=1))[0].min()
+    assert np.nonzero(named[..., 3].any(axis=1))[0].min() < top
+    below = top + 40  # under the rounded corners of the plate
+    assert (named[below:] == calm[below:]).all()
+    assert (named[:below, :, :3] == (255, 128, 104)).all(axis=2).any()
+
+
 def test_on_a_wide_screen_the_cells_take_two_rows():
     plate = np.nonzero(render_hud(STATE, SIZE)[..., 3].any(axis=1))[0]
     assert plate.max() - plate.min() < 0.55 * SIZE[1]
