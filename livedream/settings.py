@@ -23,6 +23,8 @@ PALETTE = (
 )
 #: The settings that name a dream by words.
 WORD_SETTINGS = ("dream_of", "dream_to", "word_walk", "surprise")
+#: The settings whose values depend on the machine and on other settings.
+DEPENDENT_SETTINGS = ("network", "layer", "channels", "guide", "dream_of", "dream_to")
 
 
 @dataclass(frozen=True)
@@ -277,9 +279,8 @@ class Settings(ProjectionSettings):
     def replace(self, **changes: Any) -> Settings:
         """A copy with some settings changed. Raises ``UsageError`` for unknown names and values."""
         checked = {name: spec_of(name).check(value) for name, value in changes.items()}
-        copy = object.__new__(
-            type(self)
-        )  # what stays has been checked: faders ask hundreds of times a second
+        # Not dataclasses.replace: faders ask hundreds of times a second, and what stays has been checked.
+        copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__, **checked)
         return copy
 

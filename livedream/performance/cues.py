@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from livedream.errors import UsageError, quoted
-from livedream.performance.toml_files import read_toml, some
+from livedream.toml_files import read_toml, some
 
 UNTIL = ("somebody", "nobody")
 _MOST_CUES = 500

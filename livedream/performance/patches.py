@@ -20,7 +20,7 @@ from typing import Any
 
 from livedream.controls.patch import LFOS, MOST_MODULATIONS, Lfo, Modulation, Patch
 from livedream.errors import UsageError, quoted
-from livedream.performance.toml_files import some, toml
+from livedream.toml_files import some, toml
 
 
 def read_patch(content: Mapping[str, Any], where: str, problems: list[str]) -> Patch:

@@ -36,9 +36,9 @@ from livedream.errors import OutputError, UnreadableError, UsageError, quoted
 from livedream.files import replace_file, set_aside
 from livedream.performance.moods import MOODS, Mood
 from livedream.performance.patches import patch_text, read_patch
-from livedream.performance.toml_files import beginning, read_toml, some, toml
 from livedream.places import scenes_dir
 from livedream.settings import SPECS, Settings
+from livedream.toml_files import beginning, read_toml, some, toml
 
 #: The scenes that come with the mirror.
 SHIPPED_DIR = shipped("scenes")

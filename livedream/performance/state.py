@@ -16,16 +16,13 @@ from livedream.networks.dreamable import dreamable_layers, dreamable_networks, r
 from livedream.networks.naming import beginning_with, check_words, named, palette_words, walked_words
 from livedream.networks.provenance import require_undamaged
 from livedream.networks.words import table_path, word_table
-from livedream.settings import SPECS, WORD_SETTINGS, Settings
+from livedream.settings import DEPENDENT_SETTINGS, SPECS, WORD_SETTINGS, Settings
 
 #: Larger weights are checked where they are loaded: hashing them would delay the first picture by a second.
 _HASHED_AT_ONCE_BYTES = 200 << 20
 
 #: The settings that say which graph is needed.
 DREAMT = ("network", "layer", "pool_gradient", "guide")
-
-#: The settings whose values depend on the machine and on other settings.
-DEPENDENT = ("network", "layer", "channels", "guide", "dream_of", "dream_to")
 
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
@@ -168,7 +165,7 @@ class PlayState:
         the images that a control can step through; before the first of them there is none.
         """
         lists: dict[str, Sequence[Any]] = {}
-        if isinstance(action, Cycle | SetUnit) and action.name in DEPENDENT:
+        if isinstance(action, Cycle | SetUnit) and action.name in DEPENDENT_SETTINGS:
             lists = self._lists(guides) | self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
         settings = consistent(newest_wins(changed, self.settings, action), self.settings)
