@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from livedream.cli.parser import Parser, checked
+from livedream.controls.dmx_map import read_map
 from livedream.errors import MissingPackageError, UsageError, quoted
 from livedream.extras import extra_command, installed
 from livedream.show.control_options import ControlOptions
@@ -47,6 +48,13 @@ def add_controls(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="tell this OSC client of every change; may be repeated. Who sends OSC is told at port 9001",
     )
+    add(
+        "--dmx",
+        type=Path,
+        metavar="MAP.toml",
+        help="let a lighting desk play it, by Art-Net and sACN, from the whole network; livedream dmx --map"
+        " prints a map to begin with",
+    )
     add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")
     add(
         "--audio",
@@ -68,6 +76,7 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         osc=None if found.no_osc else found.osc or ControlOptions.osc,
         osc_required=found.osc is not None,
         osc_feedback=tuple(found.osc_feedback),
+        dmx=None if found.dmx is None else read_map(found.dmx),
         cues=found.cues,
         audio=_audio(found.audio),
     )

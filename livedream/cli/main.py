@@ -21,6 +21,7 @@ _COMMANDS = {
     "doctor": "doctor_command",
     "latency": "latency_command",
     "osc": "osc_command",
+    "dmx": "dmx_command",
     "bench": "bench_command",
     "watch": "watch_command",
     "service": "service_command",

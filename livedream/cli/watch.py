@@ -16,7 +16,7 @@ from livedream.logs import configure_logging
 from livedream.watch.alerts import parse_hook
 from livedream.watch.watcher import Watcher
 
-_OTHERS = ("render", "models", "scenes", "doctor", "latency", "osc", "bench", "service", "watch")
+_OTHERS = ("render", "models", "scenes", "doctor", "latency", "osc", "dmx", "bench", "service", "watch")
 _EPILOG = """\
 The mirror is started again at once when it ends with an error, when it is killed, and when no new picture
 came for 5 seconds; after failures in a row later, and up to a minute later. The scene and the settings go

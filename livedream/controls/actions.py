@@ -156,6 +156,9 @@ class Command(Enum):
     CUE_BACK = "back"
 
 
+#: The commands by names without spaces, as files and addresses have them.
+COMMANDS = {command.value.replace(" ", "_"): command for command in Command}
+
 Action = (
     Set
     | SetUnit

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from livedream.controls.actions import Action, Command, Cycle, GoTo, Nudge, Recall, Set, SetUnit, Toggle
+from livedream.controls.actions import COMMANDS, Action, Cycle, GoTo, Nudge, Recall, Set, SetUnit, Toggle
 from livedream.controls.desk import View
 from livedream.errors import UsageError, quoted
 from livedream.settings import SPECS, Settings
@@ -28,8 +28,6 @@ from livedream.specs import Spec
 ROOT = "/dream"
 SCENE = "scene"
 CUE = "cue"
-#: The commands by the names in their addresses.
-COMMANDS = {command.value.replace(" ", "_"): command for command in Command}
 _WAYS = {"next": 1, "prev": -1}
 _LONGEST_TEXT = 2000
 #: Faders overshoot a little.

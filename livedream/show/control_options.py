@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from livedream.controls.dmx_map import DmxMap
+
 
 @dataclass(frozen=True)
 class ControlOptions:
@@ -13,7 +15,8 @@ class ControlOptions:
     ``token`` is what they must know; empty, it is the one that this machine keeps.
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
-    start without; ``osc_feedback`` are (host, port) of clients that are told of every change.
+    start without; ``osc_feedback`` are (host, port) of clients that are told of every change. ``dmx`` is what
+    a lighting desk may do.
     ``cues`` is the file of a cue list; ``audio`` is what to listen to, empty for nothing.
     """
 
@@ -22,5 +25,6 @@ class ControlOptions:
     osc: tuple[str, int] | None = ("127.0.0.1", 9000)
     osc_required: bool = False
     osc_feedback: tuple[tuple[str, int], ...] = ()
+    dmx: DmxMap | None = None
     cues: Path | None = None
     audio: str = ""

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 
 from livedream.controls.desk import Desk
+from livedream.controls.dmx_map import DmxMap
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Controls
 from livedream.errors import OutputError
@@ -24,6 +25,8 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
     """
     opened = Controls(keyboard)
     _open_osc(options.controls, desk, opened, site)
+    if options.controls.dmx is not None:
+        _open_dmx(options.controls.dmx, opened)
     return opened
 
 
@@ -49,3 +52,16 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Sit
         text = f"OSC has no password: whoever reaches {host} port {port} can change this mirror"
         log.warning("%s", text)
         controls.report(text)
+
+
+def _open_dmx(map: DmxMap, controls: Controls) -> None:
+    """What a lighting desk sends. Raises ``OutputError`` when it cannot be heard."""
+    from livedream.controls.dmx import Dmx
+
+    dmx = Dmx(map)
+    controls.add(dmx)
+    ports = " and ".join(str(port) for _, port in dmx.addresses)
+    universes = ", ".join(str(number) for number in dmx.senders())
+    log.info("DMX: listening on port %s for universe %s", ports, universes)
+    if not map.listen.startswith("127."):
+        log.warning("DMX has no password: whoever reaches port %s can change this mirror", ports)

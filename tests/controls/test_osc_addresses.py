@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from livedream.controls.actions import Command, Cycle, GoTo, Nudge, Recall, Set, SetUnit, Toggle
+from livedream.controls.actions import COMMANDS, Command, Cycle, GoTo, Nudge, Recall, Set, SetUnit, Toggle
 from livedream.controls.desk import SceneTitle, View
-from livedream.controls.osc_addresses import COMMANDS, CUE, SCENE, Ask, addresses, understand, values_of
+from livedream.controls.osc_addresses import CUE, SCENE, Ask, addresses, understand, values_of
 from livedream.errors import LivedreamError, UsageError
 from livedream.settings import SPECS, Settings
 
