@@ -166,7 +166,7 @@ class Feed:
         if watch.fault != self._fault:
             self._fault = watch.fault
             if lost:
-                log.warning("%s (%s)", self._message(), error or "no answer")
+                log.warning("%s%s", self._message(), f" ({error})" if error else "")
             else:
                 log.info("showing %s", self._name())
         self._fallback.turn(lost, now)
@@ -230,7 +230,9 @@ class Feed:
         self._size = image.shape[1], image.shape[0]
 
     def _name(self) -> str:
-        return self._reader.opened.name if self._reader.opened is not None else self._asked_name
+        if self._reader.opened is not None:
+            return self._reader.opened.name
+        return (self._finder.known.get("name") if self._finder else None) or self._asked_name
 
     def _message(self) -> str:
         what = self._watch.fault.rpartition(" ")[2]
