@@ -21,6 +21,14 @@ def _edge(side: str) -> Any:
 class ProjectionSettings:
     """How the picture is thrown onto its wall."""
 
+    display: str = text(
+        "",
+        "nothing for the first; a screen's number, counted from 0; or a part of its name, such as EPSON",
+        "the screen of the mirror; while it is not there, the first",
+        "place",
+        LIVE,
+        "show",
+    )
     flip: str = choice(
         "none",
         "turn the picture over: horizontal behind a screen, both for a projector that hangs upside down",

@@ -31,7 +31,12 @@ def latency_command(words: list[str]) -> None:
     add = parser.add_argument
     add("--source", default="0", metavar="SPEC", help="the camera that sees the screen (default: 0)")
     add("--windowed", action="store_true", help="in a window, not full screen")
-    add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
+    add(
+        "--display",
+        default="",
+        metavar="X",
+        help="the screen to use: its number from 0, or a part of its name",
+    )
     add("--size", type=size, default=(1280, 720), metavar="WxH", help="of the window (default: 1280x720)")
     add("--renderer", choices=RENDERERS, default="auto", help="what draws, as for the mirror")
     add("--flashes", type=whole(1, 1000), default=30, metavar="N", help="how many (default: 30)")

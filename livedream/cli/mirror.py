@@ -110,7 +110,6 @@ def mirror_parser() -> Parser:
         " --camera lists them)",
     )
     add("--windowed", action="store_true", help="in a window, not full screen")
-    add("--display", type=int, default=0, metavar="N", help="the screen to use, counted from 0")
     add(
         "--size",
         type=size,
@@ -192,7 +191,6 @@ def mirror_command(words: list[str], started_s: float) -> None:
         device=found.device,
         backend=found.backend,
         full_screen=not found.windowed,
-        display=found.display,
         size=found.size,
         renderer=found.renderer,
         headless=found.headless,

@@ -33,7 +33,6 @@ class MirrorOptions:
     device: str = "auto"
     backend: str = "auto"
     full_screen: bool = True
-    display: int = 0
     size: tuple[int, int] = (1280, 720)
     renderer: str = "auto"
     headless: bool = False

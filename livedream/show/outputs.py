@@ -22,6 +22,7 @@ from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.snapshot import Size, Stats
+from livedream.sinks.monitors import MonitorWatch
 from livedream.sinks.port import Sinks, Stamp
 from livedream.sinks.recorder import Recorder, automatic_path
 from livedream.sinks.screens import screen_available, screen_expected
@@ -62,7 +63,8 @@ class Outputs(Resource):
             if path is not None:
                 require_writable(path)
         self._options, self._vitals, self._site = options, vitals, site
-        self._full_screen = options.full_screen
+        self._full_screen, self._display = options.full_screen, settings.display
+        self._monitors: MonitorWatch | None = None
         self._turn, self._projector = _turn(settings), Projector()
         self._projector.projection = Projection.of(settings)
         self._renderer = options.renderer
@@ -100,9 +102,11 @@ class Outputs(Resource):
             self._sinks.add(self._open_preview(), self._open_preview)
 
     def _open_window(self) -> Window:
+        if self._monitors is None and screen_available():
+            self._monitors = MonitorWatch()  # before the window: no change is missed in between
         self._window = Window(
             full_screen=self._full_screen,
-            display=self._options.display,
+            display=self._display,
             size=self._options.size,
             turn=self._turn,
             renderer=self._renderer,
@@ -204,10 +208,28 @@ class Outputs(Resource):
     def tend(self, now: float) -> bool:
         """Open again what had failed; whether the last scene must be shown again, as nobody has seen it."""
         self._now = now
-        return self._sinks.open_due(now)
+        opened = self._sinks.open_due(now)
+        if (
+            self._monitors is not None
+            and self._monitors.changed(now)
+            and (self._full_screen or self._display)
+        ):
+            log.info("the screens have changed")
+            self._move()
+            return True
+        return opened
+
+    def _move(self) -> None:
+        """Open the window anew, on the screen that is wanted or the first, by what there is now."""
+        if self._sinks.reopen(Window.name, self._now) and self._window is not None:
+            self._notices.append(f"the picture is on screen {self._window.screen}")
+        self._window_changed = True
 
     def follow(self, settings: Settings) -> None:
         """Apply the settings that concern the screen."""
+        if settings.display != self._display:
+            self._display = settings.display
+            self._move()
         turn, projection = _turn(settings), Projection.of(settings)
         if (turn, projection) == (self._turn, self._projector.projection):
             return
@@ -309,6 +331,8 @@ class Outputs(Resource):
         if self._requested is not None:
             self._requested.close()
         self._sinks.close()
+        if self._monitors is not None:
+            self._monitors.close()
         for _, closing in self._ending:
             closing.join()
         wait(self._snapshots)

@@ -105,6 +105,17 @@ class Sinks(Resource):
             self._open(entry, now)
         return any(entry.sink is not None for entry in waiting)
 
+    def reopen(self, name: str, now: float) -> bool:
+        """Close the sink called ``name``, if it is open, and open it again; whether it is open now."""
+        for entry in self._entries:
+            if entry.name == name and entry.open is not None:
+                sink, entry.sink, entry.due_s = entry.sink, None, now
+                if sink is not None:
+                    _close(entry.name, sink)
+                self._open(entry, now)
+                return entry.sink is not None
+        return False
+
     def watched_apart_from(self, sink: Sink | None) -> bool:
         """Whether any sink but this one wants pictures now: one says no by an attribute ``watched``."""
         others = (entry.sink for entry in self._entries if entry.sink not in (None, sink))

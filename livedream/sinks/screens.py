@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -36,6 +37,9 @@ class DisplayInfo:
     size: tuple[int, int]
     name: str
     refresh_hz: int
+
+    def __str__(self) -> str:
+        return f"{self.index} ({self.name}, {self.size[0]}x{self.size[1]})"
 
 
 def start_video() -> bool:
@@ -75,6 +79,16 @@ def displays() -> list[DisplayInfo]:
         return []
     sizes = _pygame().display.get_desktop_sizes()
     return [DisplayInfo(i, size, *_name_and_rate(i)) for i, size in enumerate(sizes)]
+
+
+def chosen(screens: Sequence[DisplayInfo], wanted: str) -> DisplayInfo | None:
+    """The screen that ``wanted`` means, None while it isn't there: a number, or a part of a name, in letters
+    large or small. Nothing means the first."""
+    wanted = wanted.strip()
+    if not wanted or wanted.isdecimal():
+        number = int(wanted or "0")
+        return screens[number] if number < len(screens) else None
+    return next((screen for screen in screens if wanted.casefold() in screen.name.casefold()), None)
 
 
 def screen_available() -> bool:

@@ -31,6 +31,8 @@ _FUNCTIONS = {
     "SDL_GetWindowFromID": (ctypes.c_void_p, (ctypes.c_uint32,)),
     "SDL_GetWindowSurface": (ctypes.c_void_p, (ctypes.c_void_p,)),
     "SDL_UpdateWindowSurface": (ctypes.c_int, (ctypes.c_void_p,)),
+    "SDL_GetNumVideoDisplays": (ctypes.c_int, ()),
+    "SDL_GetDisplayBounds": (ctypes.c_int, (ctypes.c_int, ctypes.POINTER(ctypes.c_int * 4))),
     "SDL_GetDisplayName": (ctypes.c_char_p, (ctypes.c_int,)),
     "SDL_GL_SetAttribute": (ctypes.c_int, (ctypes.c_int, ctypes.c_int)),
     "SDL_GL_CreateContext": (ctypes.c_void_p, (ctypes.c_void_p,)),
@@ -76,6 +78,18 @@ def _window(sdl: ctypes.CDLL, window_id: int) -> int:
     if not pointer:
         raise _refused(sdl, "no such window")
     return int(pointer)
+
+
+def displays_as_sdl_knows_them() -> tuple[tuple[object, ...], ...]:
+    """Name, x, y, width and height of each screen; nothing where SDL cannot be reached."""
+    sdl, found = library(), []
+    if sdl is None:
+        return ()
+    for n in range(sdl.SDL_GetNumVideoDisplays()):
+        bounds = (ctypes.c_int * 4)()
+        sdl.SDL_GetDisplayBounds(n, ctypes.byref(bounds))
+        found.append((sdl.SDL_GetDisplayName(n), *bounds))
+    return tuple(found)
 
 
 class _Surface(ctypes.Structure):

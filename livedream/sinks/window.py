@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from livedream.errors import OutputError
+from livedream.errors import OutputError, quoted
 from livedream.frame import Array, Image, Turn
 from livedream.resource import Resource
 from livedream.sinks import gl, sdl_renderer
 from livedream.sinks.port import Stamp
 from livedream.sinks.presenting import Presenter, Projector, SurfacePresenter, upright
-from livedream.sinks.screens import displays
+from livedream.sinks.screens import chosen, displays
+from livedream.sinks.settling import Settling
 
 if TYPE_CHECKING:
     from pygame._sdl2.video import Window as SdlWindow
@@ -51,12 +54,12 @@ class Closed:
 
 @dataclass(frozen=True)
 class Resized:
-    """The size of the window, and so ``picture_size``, has changed."""
+    """The window has come to rest at another size, and so ``picture_size`` has changed."""
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """The window was covered or lost its contents: show the picture again."""
+    """The window was covered, resized or lost its contents: show the picture again."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,13 @@ Event = KeyPressed | Closed | Resized | Exposed | FocusLost
 class Window(Resource):
     """A window or the full screen: a :class:`~livedream.sinks.port.Sink` that also reports events.
 
-    ``size`` is (width, height) when not full screen; ``turn`` is how the screen hangs. ``projector`` changes
-    pictures for this screen that were painted on the processor; a ``painter`` has its own. ``renderer`` is
-    ``gl`` for OpenGL on whatever there is, ``auto`` for OpenGL on a graphics card only, or ``cpu``; OpenGL is
-    used only with a ``painter``, which makes what draws there. Raises ``OutputError`` if there is no screen,
-    no such display, or no window can be opened. OpenGL that fails, now or later, is replaced by drawing on
-    the CPU; ``notices`` says so.
+    ``display`` is the number of a screen, or a part of its name; until that screen is there, the first is
+    used, and ``notices`` says so. ``size`` is (width, height) when not full screen; ``turn`` is how the
+    screen hangs. ``projector`` changes pictures for this screen that were painted on the processor; a
+    ``painter`` has its own. ``renderer`` is ``gl`` for OpenGL on whatever there is, ``auto`` for OpenGL on a
+    graphics card only, or ``cpu``; OpenGL is used only with a ``painter``, which makes what draws there.
+    Raises ``OutputError`` if there is no screen, or no window can be opened. OpenGL that fails, now or later,
+    is replaced by drawing on the CPU; ``notices`` says so.
     """
 
     name = "window"
@@ -84,13 +88,14 @@ class Window(Resource):
         self,
         *,
         full_screen: bool,
-        display: int = 0,
+        display: str = "",
         size: tuple[int, int] = (1280, 720),
         turn: Turn = _UPRIGHT,
         title: str = "livedream",
         renderer: str = "auto",
         painter: gl.MakePainter | None = None,
         projector: Projector | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         screens = displays()
         if not screens:
@@ -98,33 +103,35 @@ class Window(Resource):
                 "no screen for a window: no display server answers at DISPLAY or WAYLAND_DISPLAY;"
                 " possible: --headless"
             )
-        if not 0 <= display < len(screens):
-            raise OutputError(
-                f"no display {display}; {len(screens)} found; possible: "
-                + ", ".join(f"{d.index} ({d.name}, {d.size[0]}x{d.size[1]})" for d in screens)
-            )
         import pygame
         from pygame._sdl2 import video
 
         self._pygame, self._video = pygame, video
-        self._title, self._display, self._full_screen = title, display, full_screen
-        self._windowed_size, self._screen_size = size, screens[display].size
+        #: The screen that it is on: the first one for as long as the one that was asked for is not there.
+        self.screen = chosen(screens, display) or screens[0]
+        self._title, self._full_screen, self._windowed_size = title, full_screen, size
         self._turn, self._projector = turn, projector
         self._closed = False
         self._held: set[str] = set()
         self._notices: list[str] = []
-        self._reopened = False
+        if chosen(screens, display) is None:
+            found = ", ".join(map(str, screens))
+            self._say(
+                f"no screen {quoted(display)}; found {found}; showing on {self.screen.index} until it comes"
+            )
+        self._reopened, self._clock = False, clock
         self._gl: gl.GlPresenter | None = None
         try:
             self._window, self._presenter = self._open(renderer, painter)
         except (pygame.error, RuntimeError) as error:
             pygame.display.quit()
             raise OutputError(
-                f"cannot open a window on display {display}: {error}; possible: --headless"
+                f"cannot open a window on screen {self.screen}: {error}; possible: --headless"
             ) from error
+        self._settling = Settling(self._presenter.size)
         pygame.key.stop_text_input()  # otherwise an input method swallows letters
         pygame.key.set_repeat(_REPEAT_AFTER_MS, _REPEAT_EACH_MS)
-        _log.info("window on display %d, %s", display, self.driver)
+        _log.info("window on screen %s, %s", self.screen, self.driver)
 
     def _open(self, renderer: str, painter: gl.MakePainter | None) -> tuple[SdlWindow, Presenter]:
         card = renderer != "cpu"
@@ -161,8 +168,8 @@ class Window(Resource):
     def _open_window(self, **how: bool) -> SdlWindow:
         window = self._video.Window(
             self._title,
-            self._screen_size if self._full_screen else self._windowed_size,
-            position=(_CENTRED | self._display, _CENTRED | self._display),
+            self.screen.size if self._full_screen else self._windowed_size,
+            position=(_CENTRED | self.screen.index, _CENTRED | self.screen.index),
             fullscreen_desktop=self._full_screen,
             resizable=True,
             allow_highdpi=True,
@@ -198,7 +205,7 @@ class Window(Resource):
     @property
     def output_size(self) -> tuple[int, int]:
         """(width, height) of the drawing area in pixels, upright: the best size for an overlay."""
-        return upright(self._presenter.size, self._turn.rotate)
+        return upright(self._settling.size, self._turn.rotate)
 
     @property
     def picture_size(self) -> tuple[int, int]:
@@ -253,8 +260,14 @@ class Window(Resource):
     def poll(self) -> list[Event]:
         """Events since the last call, oldest first. Does not block."""
         pygame = self._pygame
+        exposing = (
+            *(pygame.WINDOWEXPOSED, pygame.WINDOWRESTORED, pygame.WINDOWSHOWN),
+            pygame.WINDOWSIZECHANGED,
+        )
         events: list[Event] = [Resized()] if self._reopened else []
         self._reopened = False
+        if self._settling.see(self._presenter.size, self._clock()):
+            events.append(Resized())
         for event in pygame.event.get():
             if event.type == pygame.KEYDOWN:
                 if event.mod & (pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META):
@@ -266,9 +279,7 @@ class Window(Resource):
                 self._held.discard(_BY_PLACE.get(event.scancode) or pygame.key.name(event.key))
             elif event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 events.append(Closed())
-            elif event.type == pygame.WINDOWSIZECHANGED:
-                events.append(Resized())
-            elif event.type in (pygame.WINDOWEXPOSED, pygame.WINDOWRESTORED, pygame.WINDOWSHOWN):
+            elif event.type in exposing:
                 events.append(Exposed())
             elif event.type == pygame.WINDOWFOCUSLOST:
                 self._held.clear()
@@ -287,7 +298,7 @@ class Window(Resource):
         """Cover the display at the desktop's resolution, or go back to a window."""
         if full_screen:
             # A desktop resizes it by itself; a bare X server, as in a kiosk, does not.
-            self._window.size = self._screen_size
+            self._window.size = self.screen.size
             self._window.set_fullscreen(desktop=True)
         else:
             self._window.set_windowed()

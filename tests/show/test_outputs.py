@@ -18,6 +18,7 @@ from livedream.show.options import MirrorOptions
 from livedream.show.outputs import Outputs
 from livedream.show.snapshot import Measured, Snapshot, stats
 from livedream.sinks.port import Stamp
+from livedream.sinks.screens import DisplayInfo
 from livedream.sinks.window import KeyPressed, Resized
 from livedream.stage.scene import Scene, still
 
@@ -43,6 +44,7 @@ def desk(monkeypatch):
         has_vsync = True
         renderer = "cpu"
         picture_size = output_size = (128, 72)
+        screen = DisplayInfo(0, (128, 72), "HDMI-1", 60)
 
         def __init__(self, **how):
             if desk.refuses:
@@ -190,6 +192,68 @@ def test_a_window_that_returns_is_as_it_was_left(desk):
         desk.broken = False
         show.run(2.5)
         assert (desk.windows[1].how["turn"], desk.windows[1].how["full_screen"]) == (Turn(180), True)
+
+
+class Monitors:
+    """Screens that the test changes."""
+
+    def __init__(self):
+        self.new = False
+
+    def changed(self, now):
+        new, self.new = self.new, False
+        return new
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def monitors(monkeypatch):
+    made = Monitors()
+    monkeypatch.setattr(module, "MonitorWatch", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("full_screen", "display", "moves"), [(True, "", True), (False, "epson", True), (False, "", False)]
+)
+def test_a_window_that_fills_its_screen_follows_the_screens(desk, monitors, full_screen, display, moves):
+    options = replace(OPTIONS, full_screen=full_screen)
+    with Outputs(options, Settings(display=display)) as outputs:
+        Show(outputs).run(0.1)
+        assert not outputs.tend(200.0)
+        monitors.new = True
+        assert outputs.tend(201.0) is moves
+        assert desk.windows[0].closed is moves
+        assert len(desk.windows) == 1 + moves
+        if moves:
+            assert desk.windows[1].how["display"] == display
+            assert Resized() in outputs.poll()
+            assert outputs.faults() == ["the picture is on screen 0 (HDMI-1, 128x72)"]
+
+
+def test_another_screen_is_chosen_while_the_show_runs(desk, monitors):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        outputs.follow(Settings(display="1"))
+        outputs.follow(Settings(display="1"))
+        assert [window.how["display"] for window in desk.windows] == ["", "1"]
+        assert desk.windows[0].closed
+
+
+def test_a_screen_that_refuses_is_tried_again(desk, monitors):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.1)
+        desk.refuses = True
+        outputs.follow(Settings(display="1"))
+        show.run(1.0)
+        assert outputs.hud_size is None
+        assert outputs.preview_url is not None
+        desk.refuses = False
+        monitors.new = True
+        outputs.tend(show.now)  # at once, not after the delay
+        assert outputs.hud_size == (128, 72)
 
 
 def test_a_recording_outlives_the_window(desk, folder):

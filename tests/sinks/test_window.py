@@ -142,10 +142,15 @@ def test_it_closes_twice():
 
 
 @pytest.mark.usefixtures("blind")
-def test_a_display_that_is_not_there_names_those_that_are():
+def test_a_screen_that_is_not_there_is_said_and_the_first_one_used():
     count = len(displays())
-    with pytest.raises(OutputError, match=rf"no display {count}; {count} found; possible: 0 \("):
-        Window(full_screen=False, display=count)
+    with Window(full_screen=False, display=str(count)) as window:
+        (notice,) = window.notices()
+        assert notice.startswith(f"no screen '{count}'; found 0 (")
+        assert notice.endswith("showing on 0 until it comes")
+        assert window.screen.index == 0
+    with Window(full_screen=False, display=displays()[0].name.upper()) as window:
+        assert window.notices() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how Linux names its screens")
