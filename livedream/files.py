@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,16 @@ def require_writable(path: Path) -> None:
         raise OutputError(
             f"cannot write {quoted(str(path))}: {error.strerror}; possible: another folder or name"
         ) from error
+
+
+def require_room(path: Path, leave_bytes: int) -> None:
+    """Raise ``OutputError`` if the disk of this file has less than so much free. The folder must exist."""
+    disk = shutil.disk_usage(path.parent)
+    if disk.total and disk.free < leave_bytes:  # without a size it is none
+        raise OutputError(
+            f"cannot write {quoted(str(path))}: {disk.free / 1e9:.1f} GB of the disk are free, and"
+            f" {leave_bytes / 1e9:.1f} GB are left for everything else; possible: another disk"
+        )
 
 
 def require_different(source: str, *outputs: Path | None) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from livedream.errors import OutputError
-from livedream.files import require_different, require_writable
+from livedream.files import require_different, require_room, require_writable
 from livedream.frame import Array, Image, Turn
 from livedream.health.vitals import Vitals
 from livedream.resource import Resource
@@ -42,6 +42,12 @@ T = TypeVar("T")
 
 #: Where the keys S and R save their files, in the current folder.
 _SNAPSHOTS, _RECORDINGS = Path("snapshots"), Path("recordings")
+#: What recordings and snapshots leave free of the disk: the log, the scenes and the system need some.
+_LEAVE_BYTES = 500_000_000
+
+
+def _recorder(path: Path) -> Recorder:
+    return Recorder(path, leave_bytes=_LEAVE_BYTES)
 
 
 class Outputs(Resource):
@@ -75,7 +81,7 @@ class Outputs(Resource):
         self._preview: Preview | None = None
         self._has_preview = False
         self._notices: list[str] = []
-        self._requested = None if options.record is None else Recorder(options.record)
+        self._requested = None if options.record is None else _recorder(options.record)
         self._recorder = self._requested  # the recording that runs, or is about to
         self._recording_since_s: float | None = None
         self._ending: list[tuple[Recorder, threading.Thread]] = []
@@ -249,7 +255,7 @@ class Outputs(Resource):
         """
         if self._recorder is not None and self._recorder.error is None:
             return self._end_recording(self._recorder)
-        self._recorder, self._recording_since_s = Recorder(self._new_path(_RECORDINGS, "mp4")), None
+        self._recorder, self._recording_since_s = _recorder(self._new_path(_RECORDINGS, "mp4")), None
         self._sinks.add(self._recorder)
         return f"recording to {self._recorder.path}"
 
@@ -272,6 +278,7 @@ class Outputs(Resource):
     def snapshot(self, picture: Image, settings: Settings) -> Path:
         """Start saving a picture with an automatic name. Raises ``OutputError``."""
         path = self._new_path(_SNAPSHOTS, "png")
+        require_room(path, _LEAVE_BYTES)
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from livedream.errors import OutputError, UsageError
-from livedream.files import require_writable
+from livedream.files import require_room, require_writable
 from livedream.frame import Array, Image, resize
 from livedream.resource import Resource
 from livedream.sinks.port import Stamp
@@ -88,13 +88,13 @@ class Recorder(Resource):
     The extension of ``path`` chooses the container: .mp4, .mov or .mkv. The file is created with the first
     picture, which also sets the video's size (rounded down to even); until then an existing file is left
     alone. Pictures of another shape are scaled to fit, with black borders. ``fps`` is nominal: every picture
-    keeps its own time. Raises ``UsageError`` for another extension, ``OutputError`` if the file cannot be
-    written.
+    keeps its own time. It stops before less than ``leave_bytes`` of the disk are free. Raises ``UsageError``
+    for another extension, ``OutputError`` if the file cannot be written.
     """
 
     name = "recording"
 
-    def __init__(self, path: Path | str, *, fps: float = 30.0) -> None:
+    def __init__(self, path: Path | str, *, fps: float = 30.0, leave_bytes: int = 0) -> None:
         self.path = Path(path)
         self.dropped = 0
         self.error: str | None = None
@@ -103,10 +103,11 @@ class Recorder(Resource):
                 f"cannot record to {self.path.name!r}; possible extensions: {', '.join(_FORMATS)}"
             )
         require_writable(self.path)
-        self._fps = fps
+        require_room(self.path, leave_bytes)
+        self._fps, self._leave_bytes = fps, leave_bytes
         self._video: _Video | None = None
         self._start_s = 0.0
-        self._last_ms = -1
+        self._last_ms = self._looked_ms = -1
         self._stamp: Stamp | None = None
         self._whole_bytes = 0
         self._queue: queue.Queue[tuple[Image, float] | None] = queue.Queue(_QUEUE)
@@ -208,6 +209,9 @@ class Recorder(Resource):
         video.container.mux(video.stream.encode(frame))
         video.file.flush()
         self._whole_bytes = video.file.tell()
+        if self._last_ms - self._looked_ms >= _FRAGMENT_MS:
+            self._looked_ms = self._last_ms
+            require_room(self.path, self._leave_bytes)
 
 
 def _begin(path: Path, width: int, height: int, fps: float) -> _Video:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import urllib.request
 from dataclasses import replace
 
@@ -316,6 +317,17 @@ def test_a_snapshot_that_cannot_be_saved_is_reported(desk, folder):
         while not show.said:  # the test's own time limit ends this
             show.run(0.1)
     assert re.match(r"cannot write the snapshot snapshots/livedream.*\.png", show.said[0])
+
+
+def test_on_a_full_disk_neither_snapshot_nor_recording_begins(desk, folder, monkeypatch):
+    usage = shutil.disk_usage(folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=10**8))
+    with Outputs(OPTIONS, Settings()) as outputs:
+        for ask in (lambda: outputs.snapshot(PICTURE, Settings()), outputs.toggle_recording):
+            with pytest.raises(OutputError, match=r"0\.1 GB of the disk are free"):
+                ask()
+        assert outputs.recording_s is None
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_headless_there_is_only_the_preview_page_and_it_has_the_statistics(desk):

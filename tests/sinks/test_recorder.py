@@ -1,5 +1,6 @@
 """The recorder: exact timing, never blocks the show, and leaves a playable video whatever happens."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,6 +150,24 @@ def test_a_full_disk_is_reported_and_stops_only_the_recording(tmp_path):
     assert "stopped after 0 s: No space left" in recorder.error
     with pytest.raises(OutputError, match="No space left"):
         recorder.finish()
+
+
+def test_a_recording_leaves_room_for_everything_else(tmp_path, monkeypatch):
+    free = iter([800, 700, 600, 400])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=next(free) * 10**6))
+    with Recorder(tmp_path / "a.mp4", leave_bytes=500_000_000) as recorder:
+        for i in range(150):
+            recorder.add(picture(i), i / 30, wait=True)
+    assert recorder.error is not None
+    assert "stopped after 3 s: cannot write" in recorder.error
+    assert "0.4 GB of the disk are free, and 0.5 GB are left" in recorder.error
+    times, _ = decode(tmp_path / "a.mp4")
+    assert 85 <= len(times) <= 95
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1))
+    with pytest.raises(OutputError, match=r"cannot write .*b.mp4.*possible: another disk"):
+        Recorder(tmp_path / "b.mp4", leave_bytes=500_000_000)
+    assert not (tmp_path / "b.mp4").exists()
 
 
 def run(script, *arguments):
