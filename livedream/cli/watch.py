@@ -20,7 +20,8 @@ _OTHERS = ("render", "models", "scenes", "doctor", "latency", "osc", "dmx", "ben
 _EPILOG = """\
 The mirror is started again at once when it ends with an error, when it is killed, and when no new picture
 came for 5 seconds; after failures in a row later, and up to a minute later. The scene and the settings go
-on. What ends the mirror ends this command, too: Esc, Ctrl-C, SIGTERM, or a mistake in its options.
+on. What ends the mirror ends this command, too: Esc, Ctrl-C, SIGTERM, or a mistake in its options
+before there was any picture.
 """
 
 

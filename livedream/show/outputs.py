@@ -24,7 +24,7 @@ from livedream.show.options import MirrorOptions
 from livedream.show.snapshot import Size, Stats
 from livedream.sinks.monitors import MonitorWatch
 from livedream.sinks.port import Sinks, Stamp
-from livedream.sinks.recorder import Recorder, automatic_path
+from livedream.sinks.recorder import Recorder, automatic_path, unused_path
 from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
@@ -81,7 +81,11 @@ class Outputs(Resource):
         self._preview: Preview | None = None
         self._has_preview = False
         self._notices: list[str] = []
-        self._requested = None if options.record is None else _recorder(options.record)
+        self._requested = None
+        if options.record is not None:
+            # What was recorded before a crash stays.
+            path = options.record if options.resume is None else unused_path(options.record)
+            self._requested = _recorder(path)
         self._recorder = self._requested  # the recording that runs, or is about to
         self._recording_since_s: float | None = None
         self._ending: list[tuple[Recorder, threading.Thread]] = []

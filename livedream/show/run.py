@@ -52,20 +52,21 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
     """
     cv2.setNumThreads(1)
     sys.setswitchinterval(_SWITCH_S)
-    options = replace(options, patient=options.resume is not None and options.resume.exists())
-    if not options.patient:  # a disk may come after a power cut, but a mistake is reported here
-        _check_source(options)
-    if options.controls.cues is not None:
-        from livedream.performance.cue_player import open_cues
-        from livedream.performance.scenes import Scenes
-
-        open_cues(options.controls.cues, Scenes(options.scenes))  # so is a mistake in a cue list
     with ExitStack() as stack:
         stop = StopFlag()
         attendant = stack.enter_context(Attendant(options.alerts, day_path(options.resume), options.hours))
         vitals, site = attendant.vitals, Site()
         Metrics(attendant).add_to(site)
         beats = stack.enter_context(Beats(stop.interrupt, vitals.heard))
+        stack.push(partial(_explain, beats))
+        options = replace(options, patient=options.resume is not None and options.resume.exists())
+        if not options.patient:  # a disk may come after a power cut, but a mistake is reported here
+            _check_source(options)
+        if options.controls.cues is not None:
+            from livedream.performance.cue_player import open_cues
+            from livedream.performance.scenes import Scenes
+
+            open_cues(options.controls.cues, Scenes(options.scenes))  # so is a mistake in a cue list
         resume = stack.enter_context(Resume(options.resume))
         options, state, scene = _begin(options, settings, resume)
         cue = resume.cue
@@ -161,6 +162,12 @@ def _show(
         gc.freeze()  # what was loaded stays: to go through it each time would cost pictures
         mirror.run()
         return replace(state, settings=performance.lasting), performance.scene
+
+
+def _explain(beats: Beats, _kind: object, error: BaseException | None, _trace: object) -> None:
+    """Tell the watcher why the show ends, if it is because of an error."""
+    if isinstance(error, Exception):
+        beats.explain(str(error) or type(error).__name__)
 
 
 def _begin(

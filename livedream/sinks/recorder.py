@@ -64,13 +64,16 @@ def automatic_path(folder: Path, kind: str, now: datetime, taken: Collection[Pat
     ``kind`` is the extension, ``mp4`` or ``png``; ``now`` is local time; ``taken`` are paths that are in use
     but may not exist yet.
     """
-    name = f"livedream-{now:%Y-%m-%d-%H%M%S}"
-    path = folder / f"{name}.{kind}"
-    count = 2
-    while path.exists() or path in taken:
-        path = folder / f"{name}-{count}.{kind}"
+    return unused_path(folder / f"livedream-{now:%Y-%m-%d-%H%M%S}.{kind}", taken)
+
+
+def unused_path(path: Path, taken: Collection[Path] = ()) -> Path:
+    """``path``, or where that exists ``NAME-2``, ``NAME-3`` …"""
+    unused, count = path, 2
+    while unused.exists() or unused in taken:
+        unused = path.with_stem(f"{path.stem}-{count}")
         count += 1
-    return path
+    return unused
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ PICTURE: Final = b"p"
 CLOSED: Final = b"c"
 ENDING: Final = b"e"
 BEATS = (STARTING, PICTURE, CLOSED, ENDING)
+#: Before the reason why a show ends, in words, the last that it says.
+REASON: Final = b"!"
+_LONGEST_REASON = 500
 #: The exit code of a show that wants to be started anew, in good health.
 RENEW_EXIT_CODE = 76
 
@@ -87,6 +90,12 @@ class Beats(Resource):
         if self._watcher is not None:
             with suppress(OSError):  # full: it has not listened for hours; closed: see _follow
                 self._watcher.send(beat)
+
+    def explain(self, reason: str) -> None:
+        """Say why the show ends, when it cannot go on."""
+        if self._watcher is not None:
+            with suppress(OSError):
+                self._watcher.send(REASON + reason.encode("utf-8", "replace")[:_LONGEST_REASON])
 
     def close(self) -> None:
         """The show ends as it should. May be called twice."""

@@ -21,6 +21,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.failures = 0  # in a row
+        self.proved = False  # whether any show has ever been well
         self._beat = STARTING
         self._beat_s = self._looked_s = 0.0
         self._well_since_s: float | None = None
@@ -33,7 +34,7 @@ class Judge:
         """A beat arrived. Waiting for frames is no news, neither before the first picture nor later."""
         if beat == STARTING:
             return
-        self._beat, self._beat_s = beat, now
+        self._beat, self._beat_s, self.proved = beat, now, True
         if self._well_since_s is None:
             self._well_since_s = now
 

@@ -58,13 +58,16 @@ def kiosk_unit(service: Service, user: str, compositor: str) -> str:
     """A unit of systemd for the whole machine: on the first terminal, a Wayland compositor with the mirror.
 
     ``compositor`` is the path of cage or labwc. The mirror inside has its own watcher, so the screen does not
-    fall back to the terminal when it is started again.
+    fall back to the terminal when it is started again. Compositors end with 0, or their own error, whatever
+    the watcher ended with: so two shells pass its exit code on, and systemd starts it again if it was killed.
     """
-    command = service.command("watch")
+    noted = '"$RUNTIME_DIRECTORY/exit-code"'
+    inside = ["/bin/sh", "-c", f"{shlex.join(service.command('watch'))}; echo $? > {noted}"]
     if Path(compositor).name == "labwc":
-        command = [compositor, "-S", shlex.join(command)]  # which ends with the command
+        words = [compositor, "-S", shlex.join(inside)]  # which ends with the command
     else:
-        command = [compositor, "-s", "--", *command]
+        words = [compositor, "-s", "--", *inside]
+    command = ["/bin/sh", "-c", f"rm -f {noted}; {shlex.join(words)}; exit $(cat {noted} || echo 1)"]
     return _unit(
         unit={
             "Description": f"{_DESCRIPTION}, alone on the screen",
@@ -76,6 +79,7 @@ def kiosk_unit(service: Service, user: str, compositor: str) -> str:
         hang_s=_KIOSK_HANG_S,
         more={
             "User": user,
+            "RuntimeDirectory": NAME,
             "PAMName": "login",  # gives the user the screen, the camera and a runtime folder
             "TTYPath": "/dev/tty1",
             "TTYReset": "yes",

@@ -23,6 +23,7 @@ from livedream.watch.beats import (
     CLOSED,
     LAST_PICTURE_VARIABLE,
     PICTURE,
+    REASON,
     RENEW_EXIT_CODE,
     WATCHER_VARIABLE,
 )
@@ -38,8 +39,8 @@ _LOOK_S = 0.25
 _TERMINATE_S = 0.5
 #: A show that was told to end: it finishes the recording, as long as the disk takes.
 _QUIT_S = 20.0
-#: A show that ends with one of these is not started again: it ended as asked, or the command is wrong.
-_FINAL_CODES = (0, 2)
+#: The exit code of a show whose command is wrong. One whose command once was right finds the machine changed.
+_WRONG_COMMAND = 2
 _STOP_SIGNALS = tuple(
     number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None
 )
@@ -56,6 +57,7 @@ class Watcher:
         self._judge = Judge()
         self._calling = Calling(hooks, time.monotonic())
         self._restarts = 0
+        self._reason = ""  # why the show ended, if it has said so
         self._picture_at: float | None = None  # the last picture of the show, by the clock on the wall
         self._show: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None  # to the show
@@ -80,7 +82,7 @@ class Watcher:
                 return self._quit()
             self._end_show(signal.SIGTERM, _TERMINATE_S)
             if not complaint:
-                if code in _FINAL_CODES:
+                if code == 0 or (code == _WRONG_COMMAND and not self._judge.proved):
                     return code
                 if code == RENEW_EXIT_CODE and self._judge.well:
                     log.info("the show wants to be started anew")
@@ -88,7 +90,7 @@ class Watcher:
                     continue
             delay_s = self._judge.failed(time.monotonic())
             when = f"in {delay_s:.0f} s" if delay_s else "now"
-            why = complaint or f"ended with exit code {code}"
+            why = complaint or f"ended with exit code {code}{self._reason and ': '}{self._reason}"
             self._restarts += 1
             log.error("the show %s; restarting %s (restart %d)", why, when, self._restarts)
             self._calling.failed(why, time.monotonic())
@@ -118,6 +120,7 @@ class Watcher:
         finally:
             theirs.close()
         self._line.setblocking(False)
+        self._reason = ""
         self._judge.started(time.monotonic())
 
     def _until_it_ends(self) -> tuple[str, int]:
@@ -130,6 +133,7 @@ class Watcher:
             self._calling.look(now)
             code = self._show.poll()
             if code is not None:
+                self._listen(0.0)  # for what it said at its end
                 return "", code
             if self._asked is not None:
                 return "", 0
@@ -146,6 +150,8 @@ class Watcher:
             said = self._line.recv(4096)
             if not said:
                 time.sleep(0.02)  # the line is closed a moment before the process is gone
+            said, _, reason = said.partition(REASON)
+            self._reason = self._reason or reason.decode("utf-8", "replace")
             for beat in BEATS:
                 if beat in said:
                     self._judge.heard(beat, time.monotonic())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import plistlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,6 +44,23 @@ def test_the_unit_lets_pictures_decide_and_never_gives_up():
     (start,) = [line for line in lines if line.startswith("ExecStart=")]
     assert start.endswith('"livedream" "--resume" "--source" "a $$HOME %%h \\"b\\" \\\\ film.mp4"')
     assert 'Environment="LIVEDREAM_HOME=/srv/50%% $x"' in lines
+
+
+@ON_LINUX
+@pytest.mark.parametrize("kiosk", ["cage", "labwc"])
+@pytest.mark.parametrize(("ends", "code"), [("exit 0", 0), ("exit 2", 2), ("kill -9 $$", 137)])
+def test_a_kiosk_ends_as_its_watcher_ends_whatever_the_compositor_says(kiosk, ends, code, tmp_path):
+    compositor, watcher = tmp_path / kiosk, tmp_path / "python"
+    compositor.write_text('#!/bin/sh\nif [ "$1" = -S ]; then sh -c "$2"; else shift 2; "$@"; fi\nexit 0\n')
+    watcher.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\n{ends}\n')
+    for path in (compositor, watcher):
+        path.chmod(0o755)
+    unit = kiosk_unit(Service(str(watcher), ("--source", ODD), tmp_path), "root", str(compositor))
+    (start,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    words = shlex.split(start.partition("=")[2].replace("$$", "$").replace("%%", "%"))
+    environment = os.environ | {"RUNTIME_DIRECTORY": str(tmp_path)}
+    assert subprocess.run(words, env=environment, check=False, capture_output=True).returncode == code
+    assert (tmp_path / "words").read_text() == f"-P -m livedream watch --source {ODD}\n"
 
 
 def test_a_task_for_windows_is_xml_with_the_watcher():

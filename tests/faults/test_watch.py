@@ -19,6 +19,7 @@ import pytest
 
 from livedream.show.resume import state_path
 from livedream.watch.judge import PATIENCE_S
+from tests.sources.videos import make_video
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="looks for shared memory and signals of Linux"
@@ -180,6 +181,30 @@ def test_a_show_that_ends_as_asked_ends_its_watcher(watched, tmp_path, monkeypat
     os.kill(pids["show"], signal.SIGINT)
     assert mirror.process.wait(PATIENT_S) == 0
     assert not state_path(WORDS).exists()  # somebody wanted it: the next show begins as its command says
+
+
+def test_what_is_missing_is_named_and_waited_for_and_a_command_that_was_right_is_kept(watched, tmp_path, row):
+    film, scenes = tmp_path / "film.mp4", tmp_path / "scenes of mine"
+    scenes.mkdir()
+    mirror = watched("--source", str(film), "--scenes", str(scenes))
+
+    def until(words: str) -> str:
+        for line in mirror.process.stderr:
+            assert "Traceback" not in line
+            if words in line:
+                return line
+        raise AssertionError(words)
+
+    assert re.search(r"exit code 1: source '.*film.mp4': found no such file", until("restarting now"))
+    until("restarting in 1 s")
+    make_video(film)
+    show = mirror.shown()["pids"]["show"]
+    scenes.rmdir()
+    os.kill(show, signal.SIGKILL)
+    until("ended with exit code 2; restarting in")
+    scenes.mkdir()
+    mirror.shown(but=show)
+    row("film missing, folder of scenes missing", "named, waited for", None, None)
 
 
 @pytest.mark.parametrize(

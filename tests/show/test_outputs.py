@@ -319,6 +319,19 @@ def test_a_snapshot_that_cannot_be_saved_is_reported(desk, folder):
     assert re.match(r"cannot write the snapshot snapshots/livedream.*\.png", show.said[0])
 
 
+def test_a_show_that_goes_on_after_a_crash_leaves_what_was_recorded_before(desk, folder):
+    (folder / "a.mp4").write_bytes(b"before")
+    (folder / "a-2.mp4").write_bytes(b"before that")
+    for resume, name in ((folder / "state.json", "a-3.mp4"), (None, "a.mp4")):
+        with Outputs(replace(OPTIONS, record=folder / "a.mp4", resume=resume), Settings()) as outputs:
+            outputs.begin()
+            Show(outputs).run(0.5)
+            outputs.finish()
+        with av.open(str(folder / name)) as video:
+            assert sum(1 for _ in video.decode(video=0)) > 3
+        assert ((folder / "a.mp4").read_bytes() == b"before") is (resume is not None)
+
+
 def test_on_a_full_disk_neither_snapshot_nor_recording_begins(desk, folder, monkeypatch):
     usage = shutil.disk_usage(folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=10**8))

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING, WATCHER_VARIABLE, Beats
+from livedream.watch.beats import CLOSED, ENDING, PICTURE, REASON, STARTING, WATCHER_VARIABLE, Beats
 from tests.test_structure import PACKAGE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="inherits a socket by its number")
@@ -64,6 +64,14 @@ def test_systemd_hears_of_pictures_and_not_of_waiting(systemd):
         (False, False),
     ]
     assert heard[3] == "STOPPING=1"
+
+
+def test_a_show_that_cannot_go_on_says_why(watcher):
+    with Beats() as beats:
+        beats.explain("no such film " + "é" * 1000)
+    said = watcher.recv(4096)
+    assert said.startswith(REASON + b"no such film \xc3")
+    assert len(said) < 600
 
 
 def test_nobody_watching_is_no_trouble(monkeypatch, tmp_path):

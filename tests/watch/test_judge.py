@@ -47,6 +47,15 @@ def test_five_seconds_of_silence_are_a_hang(watch, beat):
     assert watch.runs(0.25) == "made no new picture for 5 s"
 
 
+def test_a_command_is_proved_by_the_first_picture_of_any_show(watch):
+    watch.runs(10.0, STARTING)
+    assert not watch.judge.proved
+    watch.runs(1.0, PICTURE)
+    watch.judge.failed(watch.now)
+    watch.judge.started(watch.now)
+    assert watch.judge.proved
+
+
 def test_a_recording_may_take_a_minute_to_finish(watch):
     watch.runs(60, PICTURE)
     watch.judge.heard(ENDING, watch.now)
