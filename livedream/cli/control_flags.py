@@ -62,6 +62,7 @@ def add_controls(parser: Parser) -> None:
         help="let sound move settings: default, a part of an input's name, its number, or a sound file that"
         " is played silently; nothing is recorded",
     )
+    add("--link", action="store_true", help="follow the tempo of Ableton Link in the local network")
 
 
 def control_options(found: argparse.Namespace) -> ControlOptions:
@@ -79,7 +80,17 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         dmx=None if found.dmx is None else read_map(found.dmx),
         cues=found.cues,
         audio=_audio(found.audio),
+        link=_link(found.link),
     )
+
+
+def _link(wanted: bool) -> bool:
+    """Whether ``--link`` asks for it. Raises ``MissingPackageError``."""
+    if wanted and not installed("aalink"):
+        raise MissingPackageError(
+            f"--link needs the package aalink, which is not installed; to add it: {extra_command('link')}"
+        )
+    return wanted
 
 
 def _audio(text: str | None) -> str:

@@ -6,6 +6,7 @@
     /dream/scene                  the name of a scene [and the seconds of the fade]
     /dream/scene/<name>           [the seconds of the fade]
     /dream/cue                    the number of a cue in the cue list, from 1
+    /dream/mod/…, /dream/lfo/…    the modulation: see livedream.controls.osc_patch
     /dream/<command>              nothing, or anything but 0: 0 is a button that was let go
 
 In place of a value, ``?`` asks for it, and ``+`` and ``-`` [and how many] nudge it. Without a value a switch
@@ -21,6 +22,7 @@ from typing import Any
 
 from livedream.controls.actions import COMMANDS, Action, Cycle, GoTo, Nudge, Recall, Set, SetUnit, Toggle
 from livedream.controls.desk import View
+from livedream.controls.osc_patch import LFO, MOD, patch_lines, understand_patch
 from livedream.errors import UsageError, quoted
 from livedream.settings import SPECS, Settings
 from livedream.specs import Spec
@@ -57,6 +59,8 @@ def understand(address: str, arguments: Sequence[Any], view: View) -> Action | A
             return _setting(SPECS[first], parts[1] if len(parts) == 2 else "", address, arguments, view)
         if parts == [CUE]:
             return GoTo(_cue(address, arguments))
+        if first in (MOD, LFO):
+            return understand_patch(tuple(parts), arguments, view.patch)
         if first in COMMANDS and len(parts) == 1:
             return COMMANDS[first] if _pressed(address, arguments) else None
     raise UsageError(f"unknown OSC address {quoted(address)}; possible: see livedream osc")
@@ -220,6 +224,8 @@ def addresses(view: View) -> Iterator[Address]:
         path = f"{ROOT}/{SCENE}/{scene.name.replace(' ', '_')}"
         yield Address(path, "f", f"fade to the scene {scene.title or scene.name}", "[seconds]", 0.0, 3600.0)
     yield Address(f"{ROOT}/{CUE}", "i", "play a cue of the cue list", "its number, from 1", 1.0, 9999.0)
+    for path, types, help, possible, low, high, choices in patch_lines(view.patch):
+        yield Address(f"{ROOT}/{path}", types, help, possible, low, high, choices)
     for name, command in COMMANDS.items():
         yield Address(f"{ROOT}/{name}", "", command.value, "nothing; or 1, and 0 is ignored")
 

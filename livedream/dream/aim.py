@@ -64,12 +64,14 @@ class Aim:
         *,
         transition_s: float | None,
         begun: bool = False,
+        leg_s: float | None = None,
     ) -> None:
         """Follow the settings to ``now_s``, ``elapsed_s`` after the last step.
 
         ``frame`` is what the camera sees, RGB uint8 (h, w, 3); ``transition_s`` is how long a fade takes that
         begins now, None: as the settings say. Once a dream has ``begun``, nothing waits for what is being
-        opened. Raises ``UsageError`` for an unknown network or layer.
+        opened. ``leg_s`` is when a leg of a journey on the beat began. Raises ``UsageError`` for an unknown
+        network or layer.
         """
         channels = parse_channels(settings.channels)
         if settings.surprise:
@@ -85,7 +87,7 @@ class Aim:
         elif changed or self._journey is None:
             self._journey = Journey()
         if self._journey is not None:
-            goal = self._journey.mix(settings, goal, elapsed_s)
+            goal = self._journey.mix(settings, goal, elapsed_s, None if leg_s is None else now_s - leg_s)
         if channels.rank:
             if changed and now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, now_s

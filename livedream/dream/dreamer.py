@@ -210,6 +210,7 @@ class Dreamer:
         aspect: float | None = None,
         transition_s: float | None = None,
         persistence_limit_s: float | None = None,
+        leg_s: float | None = None,
     ) -> Residual:
         """Dream on a frame; the residual (h, w, 3), in levels of 255.
 
@@ -221,6 +222,7 @@ class Dreamer:
 
         ``transition_s``, if given, is how long a change of target takes that begins in this tick, instead of
         ``settings.crossfade_s``. ``persistence_limit_s`` bounds the dream's half-life from above.
+        ``leg_s``, on the clock of ``time_s``, is when a leg of a journey that follows the beat began.
         """
         elapsed_s = self._elapsed_s(time_s)
         if persistence_limit_s is not None and persistence_limit_s < settings.persistence_s:
@@ -240,6 +242,7 @@ class Dreamer:
             elapsed_s,
             transition_s=transition_s,
             begun=self._planner.begun,
+            leg_s=leg_s,
         )
         if self.graphics.takes(self.backend):
             heartbeat.begins(("device", settings.working_px, settings.octaves, settings.steps, *self._dreamt))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from livedream.curves import smoothstep
+from livedream.curves import decay, smoothstep
 from livedream.dream.targets import Mix
 from livedream.networks.catalogue import network_info
 from livedream.networks.words import word_table
 from livedream.settings import Settings
+
+#: Half-life of what a journey is ahead of the music, or behind.
+_CATCH_UP_S = 0.5
 
 
 def leg_s(settings: Settings) -> tuple[float, float]:
@@ -47,14 +50,18 @@ class Journey:
     def __init__(self) -> None:
         self._distance = 0.0
 
-    def mix(self, settings: Settings, start: Mix, elapsed_s: float) -> Mix:
+    def mix(self, settings: Settings, start: Mix, elapsed_s: float, music_s: float | None = None) -> Mix:
         """Walk on for ``elapsed_s`` from the heaviest layer of ``start``; what to dream now.
 
-        With words the journey keeps to the layers that have them.
+        With ``music_s``, the seconds since the music's leg began, this leg catches up with it. With words the
+        journey keeps to the layers that have them.
         """
         hold_s, fade_s = leg_s(settings)
         whole_s = max(1e-3, hold_s + fade_s)
         self._distance += elapsed_s / whole_s
+        if music_s is not None:
+            ahead = (music_s / whole_s - self._distance + 0.5) % 1 - 0.5
+            self._distance += ahead * (1 - decay(_CATCH_UP_S, elapsed_s))
         target = max(start, key=start.__getitem__)
         layers = [layer.name for layer in network_info(target.network).layers]
         if settings.by_words:

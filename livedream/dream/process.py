@@ -206,6 +206,7 @@ class _Loop:
             aspect=order.aspect,
             transition_s=order.transition_s,
             persistence_limit_s=order.persistence_limit_s,
+            leg_s=order.leg_s,
         )
         residual = care.tick(run, start, settings.working_px or USUAL_PX)
         if residual is None:

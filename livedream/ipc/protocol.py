@@ -50,6 +50,8 @@ class Order(Message, frozen=True, kw_only=True):
     None leaves it to the settings' ``crossfade_s``. ``persistence_limit_s`` bounds the residual's half-life
     meanwhile, to let go of an old dream sooner; None does not. ``camera_hz`` is the camera's rate, 0.0 while
     it is unknown, and ``late`` the fraction (0..1) of the latest pictures that the show made too late.
+    ``leg_s`` is when a leg of a journey that follows the beat began, on the clock of ``timing.now_s``, which
+    all processes of a machine share; None: it follows none.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Order(Message, frozen=True, kw_only=True):
     persistence_limit_s: float | None = None
     camera_hz: float = 0.0
     late: float = 0.0
+    leg_s: float | None = None
 
 
 class Unavailable(msgspec.Struct, frozen=True, kw_only=True):

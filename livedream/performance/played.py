@@ -13,13 +13,15 @@ class Played:
 
     ``transition_s`` is how long a change of layer, mix or the like takes now, None: as the settings say;
     ``persistence_limit_s`` is the longest half-life of the dream meanwhile, None: any. ``centre`` are the
-    settings without modulation, None: there is none.
+    settings without modulation, None: there is none. ``leg_s`` is when a leg of a journey on the beat began,
+    None: there is none.
     """
 
     settings: Settings
     transition_s: float | None = None
     persistence_limit_s: float | None = None
     centre: Settings | None = None
+    leg_s: float | None = None
 
     @property
     def lasting(self) -> Settings:

@@ -46,7 +46,7 @@ from livedream.performance.state import (
     require_exported,
     words_news,
 )
-from livedream.performance.tempo import Tempo
+from livedream.performance.tempo import Legs, Tempo
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
 
 #: Actions that leave a journey for the layer that it has reached, not for the one that it set out from; and
@@ -75,7 +75,7 @@ class Performance:
         self.played = Played(state.settings)
         self._state = state
         self._moods = Moods()
-        self.tempo, self._bpm = Tempo(), 0.0
+        self.tempo, self._bpm, self._legs = Tempo(), 0.0, Legs()
         self._matrix = Matrix()
         self.sense: Sense = no_sense
         self.cues = cues
@@ -304,7 +304,8 @@ class Performance:
         transition_s = None if self._fade is None else self._fade.duration_s
         moved = self._matrix.over(settings, now, self.tempo.beats(now), self.sense)
         centre = settings if self._matrix.active else None
-        self.played = Played(moved, transition_s, self._persistence_limit_s, centre)
+        self._legs.step(settings, self.tempo.beats(now), now)
+        self.played = Played(moved, transition_s, self._persistence_limit_s, centre, self._legs.began_s)
 
     def _fade_to(self, goal: Settings, now: float, duration_s: float, origin: str) -> None:
         before = self._faded(now)

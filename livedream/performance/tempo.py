@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from livedream.controls.actions import Beat, Clock
-from livedream.settings import SPECS
+from livedream.settings import SPECS, Settings
 
 _HIGHEST_BPM = float(SPECS["bpm"].maximum or 300)
 _LOWEST_BPM = 20.0
@@ -23,6 +23,8 @@ _TICKS = 2 * _TICKS_PER_BEAT
 #: Without a tick for so long the clock has stopped, and its tempo goes on by itself.
 _CLOCK_GONE_S = 0.5
 _BAR = 4
+#: A leg of a journey is taken to begin at another time when that differs by more than this.
+_SAME_S = 0.03
 
 
 class Tempo:
@@ -98,6 +100,25 @@ class Tempo:
         if not (math.isfinite(beat) and math.isfinite(time_s) and 0 < bpm <= _HIGHEST_BPM):
             return
         self._beat, self._time_s, self.bpm, self.origin = beat + self._shift, time_s, bpm, origin
+
+
+class Legs:
+    """When the present leg of a journey on the beat began: ``began_s``, None without one.
+
+    It stays the same number for a whole leg, however the tempo is corrected by a few milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self.began_s: float | None = None
+
+    def step(self, settings: Settings, beats: float | None, now: float) -> None:
+        """Follow the tempo: ``beats`` is the position in beats at ``now``, None without a tempo."""
+        if beats is None or not (settings.journey and settings.journey_on_beat and settings.bpm > 0):
+            self.began_s = None
+            return
+        began_s = now - beats % settings.journey_beats * 60 / settings.bpm
+        if self.began_s is None or abs(began_s - self.began_s) > _SAME_S:
+            self.began_s = began_s
 
 
 def _counted(taps: Sequence[float]) -> list[tuple[int, float]]:

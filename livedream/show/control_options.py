@@ -16,8 +16,8 @@ class ControlOptions:
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
     start without; ``osc_feedback`` are (host, port) of clients that are told of every change. ``dmx`` is what
-    a lighting desk may do.
-    ``cues`` is the file of a cue list; ``audio`` is what to listen to, empty for nothing.
+    a lighting desk may do. ``cues`` is the file of a cue list; ``audio`` is what to listen to, empty for
+    nothing; ``link`` is whether to follow Ableton Link.
     """
 
     listen: tuple[str, int | None] | None = None
@@ -28,3 +28,4 @@ class ControlOptions:
     dmx: DmxMap | None = None
     cues: Path | None = None
     audio: str = ""
+    link: bool = False

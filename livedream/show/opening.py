@@ -27,6 +27,10 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
     _open_osc(options.controls, desk, opened, site)
     if options.controls.dmx is not None:
         _open_dmx(options.controls.dmx, opened)
+    if options.controls.link:
+        from livedream.controls.link import Link
+
+        opened.add(Link())
     return opened
 
 

@@ -87,6 +87,7 @@ class Orders:
             persistence_limit_s=played.persistence_limit_s,
             camera_hz=camera_hz,
             late=late,
+            leg_s=played.leg_s,
         )
         self._sent.append((self.newest.number, self._harmless(played.lasting)))
         return self.newest

@@ -124,6 +124,10 @@ def test_a_scene_without_a_name_is_refused(command, tmp_path):
     ("words", "said"),
     [
         (["--audio", "default"], "--audio default needs the package sounddevice"),
+        (
+            ["--link"],
+            "--link needs the package aalink, which is not installed; to add it: uv sync --extra link",
+        ),
         (["--audio", ""], "--audio '': expected default, an input's name or number, or a sound file"),
         (["--cues", "nowhere.toml"], "cue list nowhere.toml: cannot be read"),
     ],

@@ -49,3 +49,23 @@ def test_another_tempo_on_the_way_causes_no_jump():
     before = [journey.mix(slow, start, 0.5) for _ in range(7)][-1]
     after = journey.mix(slow.replace(journey_fade_s=1), start, 0.0)
     assert after == before
+
+
+def test_on_the_beat_it_follows_the_tempo_and_ends_its_fades_with_the_music():
+    settings = Settings(
+        bpm=120, journey_on_beat=True, journey_beats=4, journey_bpm=7, journey=True, journey_fade_s=0.5
+    )
+    assert leg_s(settings) == (1.5, 0.5)
+    assert sum(leg_s(settings.replace(journey_on_beat=False))) == pytest.approx(4 * 60 / 7)
+    assert leg_s(settings.replace(bpm=0)) == (12.0, 0.5)  # its own durations, without a tempo
+    start = {Target("dreamnet", "edges"): 1.0}
+    journey, late_s = Journey(), 0.7
+    changes = []
+    for n in range(1, 1201):
+        time_s = n / 60
+        heaviest = journey.mix(settings, start, 1 / 60, (time_s - late_s) % 2.0)
+        if all(weight == 1.0 for weight in heaviest.values()) and (not changes or heaviest != changes[-1][1]):
+            changes.append((time_s, heaviest))
+    ends = [(time_s - late_s) % 2.0 for time_s, _ in changes[5:]]
+    assert ends == pytest.approx([0.0] * len(ends), abs=0.05)
+    assert len(ends) >= 3

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from livedream.controls.actions import Clock
-from livedream.performance.tempo import Tempo
+from livedream.performance.tempo import Legs, Tempo
+from livedream.settings import Settings
 
 
 def tapped(*times: float) -> Tempo:
@@ -120,3 +121,19 @@ def test_an_impossible_tempo_of_others_is_ignored(bpm):
     tempo = Tempo()
     tempo.follow(bpm, 1.0, 1.0, "link")
     assert tempo.bpm == 0
+
+
+def test_a_leg_of_a_journey_begins_with_the_music_and_small_corrections_change_nothing():
+    settings = Settings(journey=True, journey_on_beat=True, journey_beats=4, bpm=120.0)
+    legs = Legs()
+    legs.step(settings, 9.0, 100.0)
+    assert legs.began_s == pytest.approx(99.5)
+    before = legs.began_s
+    legs.step(settings, 10.02, 100.5)
+    assert legs.began_s == before
+    legs.step(settings, 12.5, 101.75)
+    assert legs.began_s == pytest.approx(101.5)
+    legs.step(settings, None, 102.0)
+    assert legs.began_s is None
+    legs.step(settings.replace(journey=False), 12.0, 102.0)
+    assert legs.began_s is None
