@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from livedream.controls.patch import Patch
 from livedream.settings import Settings
+
+#: A scene's name is also its file's.
+SCENE_NAME = re.compile(r"[\w-][\w -]{0,59}")
 
 
 @dataclass(frozen=True)

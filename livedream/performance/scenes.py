@@ -22,14 +22,16 @@ controls (see ``Spec.scope``) is not part of a scene.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livedream.controls.desk import SceneTitle
+from livedream.controls.desk import SCENE_NAME, SceneTitle
 from livedream.controls.patch import Patch
 from livedream.data import shipped
 from livedream.errors import OutputError, UnreadableError, UsageError, quoted
@@ -47,7 +49,8 @@ DEFAULT_FADE_S = 3.0
 #: The settings that a scene may hold.
 SCENE_SETTINGS = tuple(name for name, spec in SPECS.items() if spec.scope == "scene")
 _LONGEST_FADE_S = 600.0
-_NAME = re.compile(r"[\w-][\w -]{0,59}")
+#: A picture this young was made together with its scene.
+_JUST_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ class Scenes:
 
     def check_name(self, name: str) -> None:
         """Raise ``UsageError`` when a scene cannot be stored under ``name``: it becomes a file's name."""
-        if not _NAME.fullmatch(name):
+        if not SCENE_NAME.fullmatch(name):
             raise UsageError(
                 f"invalid scene name {quoted(name)}: expected up to 60 letters, digits, spaces, - and _"
             )
@@ -274,6 +277,7 @@ class Scenes:
             raise OutputError(f"no folder {str(self.own)!r} for scenes: {error.strerror}") from error
         title = f"Scene {key}" if name == f"scene-{key}" else name
         replace_file(path, scene_of(settings, name, title, key, moods, patch).text().encode())
+        _forget_picture(path, older_s=_JUST_S)
         return path
 
     def rename(self, name: str, new: str) -> str:
@@ -290,6 +294,8 @@ class Scenes:
         title = re.compile(r"^title = .*$", re.M)
         replace_file(goal, title.sub(lambda _: f"title = {toml(new)}", path.read_text("utf-8"), 1).encode())
         path.unlink()
+        with suppress(OSError):  # most scenes have none
+            os.utime(path.with_suffix(".jpg").replace(goal.with_suffix(".jpg")))
         return new
 
     def delete(self, name: str) -> str:
@@ -300,6 +306,7 @@ class Scenes:
         path = self._own_path(name)
         try:
             path.unlink()
+            _forget_picture(path)
         except OSError as error:
             raise OutputError(f"cannot delete {str(path)!r}: {error.strerror}") from error
         return name
@@ -314,3 +321,11 @@ class Scenes:
                 f"scene {quoted(name)} comes with livedream and stays; possible: scenes of your own"
             )
         return paths[name]
+
+
+def _forget_picture(scene: Path, older_s: float = 0.0) -> None:
+    """Delete the picture of a scene, if it has one and that is so old: it is of an earlier scene."""
+    picture = scene.with_suffix(".jpg")
+    with suppress(FileNotFoundError):
+        if time.time() - picture.stat().st_mtime >= older_s:
+            picture.unlink()

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -142,7 +143,11 @@ class Mirror:
                 self._bulletin.refuse(origin, str(error))
                 self._controls.announce(Refusal(origin, action, str(error)))
         self._bulletin.say_refusals(now)
-        for change in self._performance.changes():
+        changes = self._performance.changes()
+        if changes:  # whoever is told of them finds them on the desk
+            performance = self._performance
+            self._desk.view = replace(self._desk.view, settings=performance.lasting, scene=performance.scene)
+        for change in changes:
             self._controls.announce(change)
             self._orders.chosen(change)
 

@@ -10,8 +10,10 @@ from livedream.controls.dmx_map import DmxMap
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Controls
 from livedream.errors import OutputError
+from livedream.places import scenes_dir
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
+from livedream.web.control import ControlPage
 from livedream.web.oscquery import add_oscquery
 from livedream.web.site import Site
 
@@ -23,7 +25,7 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
 
     Raises ``UsageError`` or ``OutputError`` for one that cannot be opened.
     """
-    opened = Controls(keyboard)
+    opened = Controls(keyboard, ControlPage(site, desk, options.scenes or scenes_dir()))
     _open_osc(options.controls, desk, opened, site)
     if options.controls.dmx is not None:
         _open_dmx(options.controls.dmx, opened)

@@ -138,6 +138,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     arrivals: int
     attract: bool
     attracts: int
+    recording_s: float | None
     pids: dict[str, int]
     settings: dict[str, Any]
 
@@ -186,6 +187,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         arrivals=snapshot.arrivals,
         attract=snapshot.attract,
         attracts=snapshot.attracts,
+        recording_s=snapshot.recording_s,
         pids=snapshot.pids,
         settings=settings.as_dict(),
     )

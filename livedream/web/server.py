@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _CLOSE_S = 0.9
 #: More connections wait in the system's queue, and then are refused by it.
 _BACKLOG = 128
+#: What still comes of a refused upload is taken so long, that its sender may read why; then it is cut off.
+_LINGER_S = 0.5
 
 
 class Server(Resource):
@@ -78,11 +80,11 @@ class Server(Resource):
     def _run(self) -> None:
         """The server's thread."""
         try:
-            self.loop.run_until_complete(self._serve())
+            with asyncio.Runner(loop_factory=lambda: self.loop) as runner:  # ends the loop and its tasks
+                runner.run(self._serve())
         except Exception as error:
             self.error = error
         finally:
-            self.loop.close()
             self._socket.close()
 
     async def _serve(self) -> None:
@@ -91,7 +93,12 @@ class Server(Resource):
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(
-            app, access_log=None, logger=_requests_log, shutdown_timeout=0.1, handler_cancellation=True
+            app,
+            access_log=None,
+            logger=_requests_log,
+            shutdown_timeout=0.1,
+            handler_cancellation=True,
+            lingering_time=_LINGER_S,
         )
         await runner.setup()
         await web.SockSite(runner, self._socket).start()

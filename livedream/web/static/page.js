@@ -1,53 +1,104 @@
-const picture = document.getElementById("picture");
-const footer = document.getElementById("status");
-let playing = false, refused = false;
+// The control page: puts its parts together.
 
-// The mirror encodes the stream as long as somebody is connected, so a hidden tab disconnects.
-const nothing = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
+import { startCorners } from "./corners.js";
+import { byId, text } from "./dom.js";
+import { startHealth, watchHealth } from "./health.js";
+import { startLayers } from "./layers.js";
+import { act, connect, on, state } from "./link.js";
+import { startMessages } from "./messages.js";
+import { startMotion } from "./motion.js";
+import { caption, startPreview } from "./preview.js";
+import { startScenes } from "./scenes.js";
+import { startSettings } from "./settings.js";
+import { startSetup } from "./setup.js";
 
-function play(on) {
-  if (on === playing) return;
-  playing = on;
-  picture.src = on ? "/stream.mjpeg?" + Date.now() : nothing;
-}
+//: Where the page has room for two columns, the first tab is always to be seen.
+const wide = matchMedia("(min-width: 1000px)");
+let view = "play";
 
-function say(parts) {
-  footer.replaceChildren(...parts.filter(Boolean).map(([tag, text]) => {
-    const element = document.createElement(tag);
-    element.textContent = text;
-    return element;
-  }));
-}
-
-const number = value => typeof value === "number" ? value : value && value.p50;
-const measure = (value, label, unit) =>
-  number(value) ? ["span", `${label} ${Math.round(number(value))} ${unit}`] : null;
-
-async function poll() {
-  try {
-    const status = await (await fetch("/status.json", { cache: "no-store" })).json();
-    document.body.className = "";
-    const full = refused && status.viewers >= status.max_viewers;
-    if (!full) play(!document.hidden);
-    say([
-      ["b", status.layer || "livedream"],
-      status.network && ["span", status.network],
-      measure(status.display_fps, "display", "fps"),
-      measure(status.dream_fps, "dream", "fps"),
-      measure(status.latency_ms, "latency", "ms"),
-      status.source && ["span", status.source],
-      full && ["b", `${status.viewers} viewers already; waiting for a free place`],
-      status.message && ["span", status.message],
-    ]);
-  } catch {
-    document.body.className = "away";
-    playing = false;  // the last picture stays, dimmed
-    say([["span", "no answer from the mirror; retrying"]]);
+function show(name) {
+  view = wide.matches && name === "play" ? "dream" : name;
+  document.body.dataset.view = view;
+  for (const tab of document.querySelectorAll("[data-tab]")) {
+    const chosen = tab.dataset.tab === view;
+    tab.setAttribute("aria-selected", String(chosen));
+    tab.tabIndex = chosen ? 0 : -1;
   }
+  watchHealth(view === "health");
 }
 
-picture.addEventListener("error", () => { playing = false; refused = true; });
-picture.addEventListener("load", () => { refused = false; });
-document.addEventListener("visibilitychange", () => play(!document.hidden));
-poll();
-setInterval(poll, 1000);
+function startTabs() {
+  const tabs = [...document.querySelectorAll("[data-tab]")];
+  for (const tab of tabs) {
+    tab.setAttribute("aria-controls", `view-${tab.dataset.tab}`);
+    tab.addEventListener("click", () => {
+      byId("filter").value = "";
+      byId("filter").dispatchEvent(new Event("input"));
+      show(tab.dataset.tab);
+      history.replaceState(null, "", `#${tab.dataset.tab}`);
+    });
+    tab.addEventListener("keydown", event => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const seen = tabs.filter(other => other.offsetParent);
+      const next = seen[(seen.indexOf(tab) + by + seen.length) % seen.length];
+      next.focus();
+      next.click();
+    });
+  }
+  wide.addEventListener("change", () => show(view));
+  const asked = location.hash.slice(1);
+  show(tabs.some(tab => tab.dataset.tab === asked) ? asked : "play");
+}
+
+function startTransport() {
+  for (const button of document.querySelectorAll("[data-toggle]")) {
+    button.addEventListener("click", () => act({ do: "toggle", name: button.dataset.toggle }));
+  }
+  for (const button of document.querySelectorAll("[data-command]")) {
+    button.addEventListener("click", () => act({ do: "command", command: button.dataset.command }));
+  }
+  on("settings", settings => {
+    for (const button of document.querySelectorAll("[data-toggle]")) {
+      button.setAttribute("aria-pressed", String(settings[button.dataset.toggle]));
+    }
+    document.body.classList.toggle("black", settings.blackout);
+    document.body.classList.toggle("frozen", settings.freeze);
+  });
+  on("status", status => {
+    const record = document.querySelector('[data-command="record"]'), seconds = status.recording_s;
+    const runs = seconds !== null && seconds !== undefined;
+    record.setAttribute("aria-pressed", String(runs));
+    const clock = runs ? `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : "Record";
+    text(record.querySelector("span"), clock);
+  });
+}
+
+function startFigures() {
+  on("status", status => {
+    const parts = [`${Math.round(status.display_fps || 0)} fps`, `dream ${Math.round(status.dream_fps || 0)}`];
+    if (status.latency_ms) parts.push(`${Math.round(status.latency_ms.p50)} ms`);
+    text(byId("figures"), parts.join("  ·  "));
+    caption(status);
+  });
+  on("connected", yes => {
+    document.body.classList.toggle("away", !yes);
+    text(byId("connection"), yes ? "live" : "no connection to the mirror; trying again …");
+  });
+}
+
+startMessages();
+startTabs();
+startTransport();
+startFigures();
+startSettings(["blackout", "freeze", "journey", "corners"]);
+startLayers();
+startScenes();
+startSetup();
+startMotion();
+startCorners();
+startHealth();
+startPreview();
+connect();
+// For whoever looks with a browser's tools: what the page knows.
+window.livedream = { state };
