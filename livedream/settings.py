@@ -219,6 +219,13 @@ class Settings(ProjectionSettings):
         scope="place",
         used_by=LIVE,
     )
+    show_values: bool = choice(
+        True,
+        "show each value that a control sets in large type for a moment",
+        "show",
+        scope="place",
+        used_by=LIVE,
+    )
     freeze: bool = choice(False, "hold the picture", "show", scope="person", used_by=LIVE)
     blackout: bool = choice(False, "show black", "show", scope="person", used_by=LIVE)
     bpm: float = number(

@@ -151,6 +151,7 @@ def mirror_parser() -> Parser:
         help="tell this address (POST, JSON) or command when something is wrong, when it is well again, and"
         " each day; may be repeated",
     )
+    add("--lock-keys", action="store_true", help="no key does anything until Esc has been held for 3 seconds")
     add(
         "--hours",
         type=checked(parse_hours),
@@ -206,6 +207,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         scene=found.scene or "",
         scenes=found.scenes,
         hours=found.hours,
+        lock_keys=found.lock_keys,
         alerts=tuple(found.alert),
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
     )

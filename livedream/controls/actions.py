@@ -154,6 +154,7 @@ class Command(Enum):
     RESYNC = "resync"
     GO = "go"
     CUE_BACK = "back"
+    LOCK_KEYS = "lock keys"
 
 
 #: The commands by names without spaces, as files and addresses have them.

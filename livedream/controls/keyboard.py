@@ -8,10 +8,15 @@ AZERTY keyboard has digits on Shift, and many have brackets nowhere; D does the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from livedream.controls.actions import Action, Command, Cycle, Nudge, RecallKey, Set, Store, Toggle
 from livedream.controls.port import Change, Inbox, Refusal
+from livedream.timing import now_s
+
+#: Esc is held for so long to lock or unlock the keys.
+HOLD_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ KEYS: tuple[Key, ...] = (
         ),
     ),
     Key("H", "show/hide this help", (("h", Command.HELP), ("f1", Command.HELP))),
-    Key("Esc", "quit", (("escape", Command.QUIT),)),
+    Key("Esc", "twice: quit; held for 3 s: lock the keys", (("escape", Command.QUIT),)),
 )
 
 _ACTIONS: dict[str, Action] = {name: action for key in KEYS for name, action in key.bindings}
@@ -153,16 +158,29 @@ def keys_table() -> str:
 
 
 class Keyboard:
-    """The keyboard as a control: key presses in, actions out."""
+    """The keyboard as a control: key presses in, actions out.
+
+    While it is ``locked`` no key does anything; holding Esc locks and unlocks it.
+    """
 
     name = "keyboard"
 
-    def __init__(self) -> None:
+    def __init__(self, *, locked: bool = False, clock: Callable[[], float] = now_s) -> None:
+        self.locked = locked
+        self._clock = clock
+        self._escape_s: float | None = None  # since when Esc has been held, until that was answered
         self._inbox = Inbox()
 
     def press(self, key: str, shift: bool = False, repeat: bool = False) -> None:
         """A key went down, or is held; see :func:`action_for`."""
-        action = action_for(key, shift, repeat)
+        if key != "escape":
+            self._escape_s = None
+        elif not repeat:
+            self._escape_s = self._clock()
+        elif self._escape_s is not None and self._clock() - self._escape_s >= HOLD_S:
+            self._escape_s = None
+            self._inbox.put(Command.LOCK_KEYS)
+        action = None if self.locked else action_for(key, shift, repeat)
         if action is not None:
             self._inbox.put(action)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from livedream.stage.hud import Hud
+from livedream.stage.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,11 @@ class Bulletin:
         if not logged:
             log.log(logging.ERROR if alarm else logging.INFO, "%s", text)
         self.hud.say(text, now, alarm=alarm)
+
+    def read(self, reading: Reading | None, now: float) -> None:
+        """Show what a control has just set, if it has."""
+        if reading is not None:
+            self.hud.read(reading, now)
 
     def refuse(self, origin: str, reason: str) -> None:
         """Something that the control ``origin`` asked for is not possible; :meth:`say_refusals` says so."""

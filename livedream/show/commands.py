@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from livedream.controls.actions import Command
+from livedream.controls.keyboard import Keyboard
 from livedream.errors import UsageError
 from livedream.performance.cue_player import NO_CUES, Cues
 from livedream.performance.store import Performance
@@ -10,7 +11,10 @@ from livedream.show.bulletin import Bulletin
 from livedream.show.picture import Picture
 from livedream.show.ports import Front
 from livedream.show.schedule import Stop
+from livedream.stage.reading import Reading
 
+#: The second Esc has to come within this time.
+_ASKED_S = 2.0
 _OF_THE_WINDOW = (Command.HELP, Command.HUD, Command.FULL_SCREEN)
 
 
@@ -18,13 +22,20 @@ class Commands:
     """Does each :class:`~livedream.controls.actions.Command` on the parts of the show that it concerns."""
 
     def __init__(
-        self, front: Front, bulletin: Bulletin, stop: Stop, picture: Picture, performance: Performance
+        self,
+        front: Front,
+        bulletin: Bulletin,
+        stop: Stop,
+        picture: Picture,
+        performance: Performance,
+        keyboard: Keyboard,
     ) -> None:
         self._front, self._bulletin, self._stop = front, bulletin, stop
-        self._picture, self._performance = picture, performance
+        self._picture, self._performance, self._keyboard = picture, performance, keyboard
+        self._asked_s = -_ASKED_S  # when a key last asked to quit
 
-    def do(self, command: Command, now: float) -> bool:
-        """Do it; whether the screen has to be given the picture again.
+    def do(self, command: Command, now: float, origin: str = "") -> bool:
+        """Do it for the control ``origin``; whether the screen has to be given the picture again.
 
         Raises ``UsageError`` for what cannot be done now, and ``OutputError`` where a file cannot be written.
         """
@@ -33,7 +44,11 @@ class Commands:
             raise UsageError(f"no {command.value}: there is no window")
         match command:
             case Command.QUIT:
-                self._stop()
+                self._quit(now, origin)
+            case Command.LOCK_KEYS:
+                locked = self._keyboard.locked = not self._keyboard.locked
+                note = "hold Esc for 3 s to unlock them" if locked else ""
+                bulletin.read(Reading("keys", "locked" if locked else "unlocked", note=note), now)
             case Command.HELP:
                 bulletin.hud.toggle_help(now)
             case Command.HUD:
@@ -42,10 +57,10 @@ class Commands:
                 front.toggle_full_screen()
             case Command.TAP:
                 self._performance.tap(now)
-                bulletin.say(self._tempo(), now)
+                bulletin.read(self._tempo(""), now)
             case Command.RESYNC:
                 self._performance.tempo.resync(now)
-                bulletin.say(f"{self._tempo()}, first beat", now)
+                bulletin.read(self._tempo("first beat"), now)
             case Command.GO:
                 self._cues().player.go()
             case Command.CUE_BACK:
@@ -61,11 +76,19 @@ class Commands:
                 bulletin.say(f"snapshot: {path}", now)
         return False
 
+    def _quit(self, now: float, origin: str) -> None:
+        """Quit; a key has to ask twice, for it may have been brushed in the dark."""
+        if origin == self._keyboard.name and now - self._asked_s > _ASKED_S:
+            self._asked_s = now
+            self._bulletin.read(Reading("quit?", "Esc again"), now)
+        else:
+            self._stop()
+
     def _cues(self) -> Cues:
         if self._performance.cues is None:
             raise UsageError(NO_CUES)
         return self._performance.cues
 
-    def _tempo(self) -> str:
+    def _tempo(self, note: str) -> Reading:
         bpm = self._performance.tempo.bpm
-        return f"tempo {bpm:.1f}" if bpm else "tempo: tap again"
+        return Reading("tempo", f"{bpm:.1f}" if bpm else "tap again", note=note if bpm else "")

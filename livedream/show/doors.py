@@ -63,8 +63,18 @@ class Doors:
         """End the show, for good."""
         self._stop()
 
-    def wait(self, front: Front, beats: Beats, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Show black until it opens, or is told to end: by a signal, a closed window, or Esc."""
+    def wait(
+        self,
+        front: Front,
+        beats: Beats,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        locked: bool = False,
+    ) -> None:
+        """Show black until it opens, or is told to end: by a signal, a closed window, or Esc.
+
+        While the keys are ``locked``, Esc does nothing.
+        """
         from livedream.sinks.port import Stamp
         from livedream.sinks.window import Closed, KeyPressed
         from livedream.stage.scene import black
@@ -74,7 +84,8 @@ class Doors:
         while not self._stop.is_set and not self.open:
             now = self._clock()
             events = front.poll()
-            if any(isinstance(event, Closed) or event == KeyPressed("escape") for event in events):
+            escaped = KeyPressed("escape") in events and not locked
+            if escaped or any(isinstance(event, Closed) for event in events):
                 self._stop()
             if front.tend(now) or events or again.due(now):
                 front.show(black(front.size), None, Stamp(-1, 0.0), now)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from livedream.controls.actions import Action, Beat, Clock, Command, Store
+from livedream.controls.actions import Action, Command
 from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
@@ -30,6 +30,7 @@ from livedream.show.orders import Orders, instead_of
 from livedream.show.picture import Picture
 from livedream.show.ports import Feeds, Front
 from livedream.show.pulse import Pulse
+from livedream.show.readings import reading_of, scene_reading
 from livedream.show.schedule import Schedule, Stop
 from livedream.show.senses import Senses
 from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
@@ -83,7 +84,7 @@ class Mirror:
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
         for text in options.notices:
             self._bulletin.say(text, clock(), alarm=True, logged=True)
-        self._commands = Commands(front, self._bulletin, stop, self._picture, performance)
+        self._commands = Commands(front, self._bulletin, stop, self._picture, performance, keyboard)
         self._late = 0.0  # the fraction of late pictures, as the dream was told
         self._overlay: Array | None = None
         self._blackout = False
@@ -153,22 +154,25 @@ class Mirror:
 
     def _act(self, action: Action, origin: str, now: float) -> None:
         if isinstance(action, Command):
-            self._exposed = self._commands.do(action, now) or self._exposed
+            self._exposed = self._commands.do(action, now, origin) or self._exposed
             return
-        dream = self._feeds.dream
+        performance, dream = self._performance, self._feeds.dream
         word = dream.shown_words[0][0] if dream.shown_words else ""
         dreamt = Dreamt(dream.shown_layer, word, dream.guides)
-        self._performance.act(action, now, dreamt, origin)
-        if not isinstance(action, Store | Clock | Beat):
-            self._bulletin.hud.touched(now)
+        before = performance.wanted
+        performance.act(action, now, dreamt, origin)
+        if performance.settings.show_values:
+            self._bulletin.read(reading_of(action, before, performance.wanted, self._desk.view.lists), now)
 
     def _play(self, now: float) -> None:
         """Let scenes, fades and visitors change the settings."""
         picture = self._picture
         self._feeds.listen(now)
-        seen = picture.somebody, picture.presence.motion
+        seen, scene = (picture.somebody, picture.presence.motion), self._performance.scene
         for text, alarm in self._performance.step(now, *seen, blind=self._feeds.source.lost):
             self._bulletin.say(text, now, alarm=alarm)
+        if self._performance.scene != scene and self._performance.settings.show_values:
+            self._bulletin.read(scene_reading(self._performance.scene, self._performance.scenes), now)
         self._order(now)
 
     def _order(self, now: float) -> None:

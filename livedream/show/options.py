@@ -52,5 +52,6 @@ class MirrorOptions:
     camera_lock_s: float | None = None
     camera_set: tuple[tuple[str, int], ...] = ()
     controls: ControlOptions = field(default_factory=ControlOptions)
+    lock_keys: bool = False
     log_level: int = 20
     notices: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ def run_mirror(options: MirrorOptions, settings: Settings, started_s: float | No
                 from livedream.show.outputs import Outputs
 
                 with Outputs(options, state.settings, vitals, site) as outputs:
-                    doors.wait(outputs, beats)
+                    doors.wait(outputs, beats, locked=options.lock_keys)
             if beats.watched and not stop.is_set:
                 raise SystemExit(RENEW_EXIT_CODE)  # each day begins with a new process
             options, started_s, cue = replace(options, notices=(), patient=True), None, 0
@@ -142,7 +142,7 @@ def _show(
         cues = open_cues(options.controls.cues, scenes, cue)
         performance = Performance(state, scenes, now_s(), scene, cues)
         stack.callback(performance.close)
-        keyboard = Keyboard()
+        keyboard = Keyboard(locked=options.lock_keys)
         desk = Desk(performance.settings)
         controls = open_controls(options, desk, keyboard, site)
         stack.callback(controls.close)

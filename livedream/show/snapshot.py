@@ -14,6 +14,7 @@ from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 from livedream.show.fallback import Fallback
 from livedream.show.faults import Fault
+from livedream.show.readings import layer_words
 from livedream.stage.hud import HudState
 from livedream.timing import Percentiles
 
@@ -214,6 +215,7 @@ def hud_state(snapshot: Snapshot, now: float) -> HudState:
     return HudState(
         network=settings.network,
         layer=snapshot.layer,
+        layer_words=layer_words(settings.network, snapshot.layer),
         layer_channels=layer.channels,
         layer_stride=layer.stride,
         channels=dream.shown_channels or settings.channels,

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 
 from livedream.frame import Array
+from livedream.stage.reading import Reading, draw_reading
 
-_SHOWN_S = 6.0  # long enough to read the plate after a key press
+_SHOWN_S = 6.0  # long enough to read the plate after the start
+_READING_S = 1.2  # an audience sees it, too
+#: The opacity of a reading as it goes, and for how long each.
+_FADING, _FADING_S = (0.7, 0.4, 0.15), 0.08
 _ALARM_S = 15.0
 _HELP_S = 60.0  # a forgotten help screen must not stay up in an exhibition
 _REDRAW_S = 0.5  # measured values that change faster cannot be read
@@ -45,7 +49,8 @@ WIDEST = {
 class HudState:
     """What the information plate shows. Empty and zero mean "unknown".
 
-    ``layer_channels`` and ``layer_stride`` (working-size pixels per cell) describe the layer; ``channels`` is
+    ``layer_words`` say what the layer sees, ``layer_channels`` and ``layer_stride`` (working-size pixels per
+    cell) describe it; ``channels`` is
     empty for all of them. ``words`` are those that are dreamt, with their shares; ``recognised`` those that
     the camera's image shows, with probabilities; the largest first. With ``captions`` visitors are told so
     without the plate. ``latency_ms`` is from capture to flip,
@@ -57,6 +62,7 @@ class HudState:
 
     network: str = ""
     layer: str = ""
+    layer_words: str = ""
     layer_channels: int = 0
     layer_stride: int = 0
     channels: str = ""
@@ -90,10 +96,11 @@ class HudState:
         """The layer and words; the network and the layer's shape; what is dreamt at, and the cue; backend,
         source and pictures."""
         shape = [self.network or _UNKNOWN]
+        shape += [self.layer] if self.layer_words not in ("", self.layer) else []
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
         shape += [f"stride {self.layer_stride}"] if self.layer_stride else []
         return (
-            _dotted([self.layer or _UNKNOWN, shares_text(self.words)]),
+            _dotted([self.layer_words or self.layer or _UNKNOWN, shares_text(self.words)]),
             _dotted(shape),
             _dotted([self._dreamt_at(), self.cue]),
             _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN, self.pictures()]),
@@ -163,9 +170,9 @@ def _dotted(words: Sequence[str]) -> str:
 
 
 class Hud:
-    """Decides what to overlay and when: the information plate, a message, the recording mark, the help.
+    """Decides what to overlay and when: a reading, the information plate, a message, the help.
 
-    The plate shows for a few seconds after the start and after :meth:`touched`; :meth:`toggle_pin` keeps it.
+    The plate shows for a few seconds after the start; :meth:`toggle_pin` shows and keeps it.
     Every ``now`` is in seconds of the same clock; ``help_rows`` are (keys, what they do).
     """
 
@@ -175,15 +182,27 @@ class Hud:
         self._until = now + _SHOWN_S
         self._help_until = self._message_until = now
         self._message, self._alarm = "", False
+        self._reading: Reading | None = None
+        self._reading_until = now
         self._overlay: Array | None = None
         self._shown: tuple[Any, ...] = ()
         self._values: tuple[Any, ...] = ()
         self._values_until = now
 
-    def touched(self, now: float) -> None:
-        """A setting was changed: show the plate, with the new values, for a while."""
-        self._until = now + _SHOWN_S
+    def read(self, reading: Reading, now: float) -> None:
+        """Show what a control has just set, in large type for a moment."""
+        self._reading, self._reading_until = reading, now + _READING_S
         self._values_until = now
+
+    def reading(self, now: float) -> tuple[Reading | None, float]:
+        """The reading that shows, and its opacity, 0..1."""
+        if self._reading is None or now < self._reading_until:
+            return self._reading, 1.0
+        step = int((now - self._reading_until) / _FADING_S)
+        if step < len(_FADING):
+            return self._reading, _FADING[step]
+        self._reading = None
+        return None, 0.0
 
     def say(self, text: str, now: float, *, alarm: bool = False) -> None:
         """Show a message for a while; an ``alarm`` stays longer and has another colour."""
@@ -217,25 +236,35 @@ class Hud:
         plate = self.pinned or now < self._until
         message = self._message if now < self._message_until else ""
         caption = state.caption() if (state.captions or (plate and state.recognised)) and not message else ""
-        shown = (size, help, plate, message, bool(caption), self._alarm, state.clock())
+        reading = self.reading(now)
+        shown = (size, help, plate, message, bool(caption), self._alarm, state.clock(), reading)
         values = (caption, *((state.lines(), state.cells(), state.fault_text) if plate else ()))
         if shown == self._shown and (values == self._values or now < self._values_until):
             return self._overlay
         self._shown, self._values, self._values_until = shown, values, now + _REDRAW_S
         if help:
             self._overlay = render_help(self._help_rows, size)
-        elif plate or message or caption or state.clock():
-            alarm = self._alarm and bool(message)
-            self._overlay = render_hud(state, size, plate=plate, message=message or caption, alarm=alarm)
+        elif plate or message or caption or state.clock() or reading[0]:
+            alarm, text = self._alarm and bool(message), message or caption
+            self._overlay = render_hud(state, size, plate=plate, message=text, alarm=alarm, reading=reading)
         else:
             self._overlay = None
         return self._overlay
 
 
 def render_hud(
-    state: HudState, size: Size, *, plate: bool = True, message: str = "", alarm: bool = False
+    state: HudState,
+    size: Size,
+    *,
+    plate: bool = True,
+    message: str = "",
+    alarm: bool = False,
+    reading: tuple[Reading | None, float] = (None, 0.0),
 ) -> Array:
-    """The information plate, a message above it, and the recording mark: RGBA uint8 (H, W, 4)."""
+    """The information plate, a message above it, the recording mark, and a reading with its opacity.
+
+    RGBA uint8 (H, W, 4).
+    """
     from PIL import Image as Pillow
 
     from livedream.stage import hud_drawing
@@ -248,7 +277,15 @@ def render_hud(
         hud_drawing.draw_message(canvas, message, top, alarm=alarm)
     if state.clock():
         hud_drawing.draw_recording_mark(canvas, state.clock())
-    return np.asarray(canvas)
+    found, opacity = reading
+    if found is None:
+        return np.asarray(canvas)
+    left, top, right, bottom = draw_reading(canvas, found, above=plate or bool(message))
+    overlay = np.array(canvas)
+    if opacity < 1:
+        alphas = overlay[max(0, top) : bottom, max(0, left) : right, 3]
+        alphas[:] = (alphas * opacity).astype(np.uint8)
+    return overlay
 
 
 def render_help(rows: Sequence[tuple[str, str]], size: Size) -> Array:

@@ -101,6 +101,27 @@ def test_help_rows_name_the_keys_they_are_bound_to():
         assert spoken.get(first, first.upper()) in key.shown.split()
 
 
+def test_holding_esc_locks_the_keys_and_unlocks_them():
+    now = [0.0]
+    keyboard = Keyboard(locked=True, clock=lambda: now[0])
+
+    def hold(seconds: float) -> list:
+        keyboard.press("escape")
+        for _ in range(round(seconds * 10)):
+            now[0] += 0.1
+            keyboard.press("escape", repeat=True)
+        return keyboard.poll()
+
+    assert hold(2.0) == []
+    assert hold(4.0) == [Command.LOCK_KEYS]
+    keyboard.press("b")
+    assert keyboard.poll() == []
+    keyboard.locked = False
+    assert hold(4.0) == [Command.QUIT, Command.LOCK_KEYS]
+    keyboard.press("b")
+    assert keyboard.poll() == [Toggle("blackout")]
+
+
 def test_presses_become_actions_in_order_and_keys_without_function_none():
     keyboard = Keyboard()
     for key in ("right", "f9", "b"):

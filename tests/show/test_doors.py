@@ -29,6 +29,7 @@ class Night:
         self.began = datetime.fromisoformat(begins).replace(tzinfo=UTC)
         self.stop, self.front, self.beats = StopFlag(), FakeFront(), []
         self.doors = Doors(utc_hours(hours), self.stop, lambda: self.now, self.wall)
+        self.locked = False
         self.events = {}  # what happens in the window, after how many seconds
 
     def wall(self) -> datetime:
@@ -44,7 +45,7 @@ class Night:
 
     def passes(self) -> float:
         """Wait behind closed doors; for how many seconds."""
-        self.doors.wait(self.front, self, self.sleep)
+        self.doors.wait(self.front, self, self.sleep, locked=self.locked)
         return self.now - 100.0
 
 
@@ -66,6 +67,13 @@ def test_a_closed_mirror_can_be_quit(event):
     assert night.passes() == pytest.approx(60, abs=1)
     assert night.stop.is_set
     assert night.doors.is_set
+
+
+def test_a_closed_mirror_with_locked_keys_cannot_be_quit_by_one():
+    night = Night("10:00-18:00", "2026-11-26 20:00")
+    night.events = {30: KeyPressed("escape"), 60: Closed()}
+    night.locked = True
+    assert night.passes() == pytest.approx(60, abs=1)
 
 
 def test_a_show_ends_at_closing_time_and_not_because_of_a_picture(tmp_path):

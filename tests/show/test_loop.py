@@ -220,11 +220,40 @@ def test_a_frozen_picture_stays(rig):
 
 
 def test_closing_the_window_or_a_key_ends_the_show(rig):
-    for event in (Closed(), KeyPressed("escape")):
+    for events in ([Closed()], [KeyPressed("escape")] * 2):
         show = rig()
-        show.front.events = [event]
+        show.front.events = events
         show.mirror.step(show.now)
         assert show.stop.is_set
+
+
+def test_one_brushed_key_does_not_end_the_show_and_a_locked_one_never(rig):
+    show = rig()
+    for _ in range(2):
+        show.front.events = [KeyPressed("escape")]
+        show.mirror.step(show.now)
+        show.now += 2.5
+    assert not show.stop.is_set
+    show.keyboard.locked = True
+    show.front.events = [KeyPressed("escape"), KeyPressed("escape"), KeyPressed("a")]
+    show.mirror.step(show.now)
+    assert not show.stop.is_set
+
+
+def test_what_a_control_sets_is_read_in_large_type_for_a_moment(rig):
+    show = rig()
+    show.front.hud_size = (320, 180)
+    show.run(0.2)
+    show.now += 10.0  # the plate shown at the start has gone
+    show.hand.actions = [Set("steps", 7)]
+    show.mirror.step(show.now)
+    assert show.mirror._overlay is not None
+    show.now += 2.0
+    show.mirror.step(show.now)
+    assert show.mirror._overlay is None
+    show.hand.actions = [Set("show_values", False), Set("steps", 8)]
+    show.mirror.step(show.now)
+    assert show.mirror._overlay is None
 
 
 def test_frames_and_duration_end_the_show(rig):

@@ -257,6 +257,7 @@ def test_keys_change_the_running_mirror(running, tmp_path):
     press("r")
     wait_until(lambda: list(tmp_path.glob("recordings/*.mp4")), mirror, "a recording")
     press("Escape")
+    press("Escape")
     mirror.communicate(timeout=30)
     assert mirror.returncode == 0
 

@@ -7,6 +7,7 @@ import pytest
 
 from livedream.stage import lettering
 from livedream.stage.hud import Hud, HudState, render_help, render_hud
+from livedream.stage.reading import Reading
 
 SIZE = (1280, 720)
 STATE = HudState(
@@ -133,13 +134,44 @@ def test_on_a_wide_screen_the_cells_take_two_rows():
     assert plate.max() - plate.min() < 0.55 * SIZE[1]
 
 
-def test_the_plate_shows_after_the_start_and_after_a_change():
+def test_the_plate_shows_after_the_start():
     hud = Hud(100.0)
     assert hud.overlay(STATE, SIZE, 100.0) is not None
     assert hud.overlay(STATE, SIZE, 107.0) is None
-    hud.touched(200.0)
-    assert hud.overlay(STATE, SIZE, 205.0) is not None
-    assert hud.overlay(STATE, SIZE, 207.0) is None
+
+
+def test_a_reading_shows_for_a_moment_and_fades():
+    hud = Hud(0.0)
+    hud.read(Reading("strength", "1.2×", 0.4), 50.0)
+    whole, still = hud.overlay(STATE, SIZE, 50.0), hud.overlay(STATE, SIZE, 51.1)
+    fading = hud.overlay(STATE, SIZE, 51.3)
+    assert whole is still
+    assert 0 < fading[..., 3].max() < whole[..., 3].max()
+    assert hud.overlay(STATE, SIZE, 52.0) is None
+
+
+def test_a_reading_and_the_pinned_plate_do_not_cover_each_other():
+    plate, reading = (
+        render_hud(STATE, SIZE, plate=plate, reading=(reading, 1.0))[..., 3] > 0
+        for plate, reading in (
+            (True, None),
+            (True, Reading("network", "bvlc_googlenet", note="the only one here")),
+        )
+    )
+    alone = reading & ~plate
+    assert alone.any()
+    assert (reading & plate).sum() == plate.sum()
+    assert np.nonzero(alone.any(axis=1))[0].max() < np.nonzero(plate.any(axis=1))[0].min()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (320, 180), (48, 48), (8, 8)])
+def test_any_reading_fits(size):
+    long = Reading(
+        "a setting with a long name", "golden retriever, daisy:0.5, castle:0.2, tiger", 2.0, "why " * 40
+    )
+    shown = render_hud(HudState(), size, plate=False, reading=(long, 1.0))
+    if min(size) >= 180:
+        assert not np.concatenate([shown[0, :, 3], shown[-1, :, 3], shown[:, 0, 3], shown[:, -1, 3]]).any()
 
 
 def test_a_pin_keeps_the_plate_until_it_is_toggled_again():
@@ -219,7 +251,7 @@ def test_measured_values_do_not_flicker_but_a_key_press_shows_immediately():
     first = hud.overlay(STATE, SIZE, 0.0)
     other = dataclasses.replace(STATE, dream_fps=25.0)
     assert hud.overlay(other, SIZE, 0.2) is first
-    hud.touched(0.3)
+    hud.read(Reading("steps", "3"), 0.3)
     assert hud.overlay(other, SIZE, 0.3) is not first
 
 
