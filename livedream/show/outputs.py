@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from datetime import datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,17 +13,17 @@ from typing import TypeVar
 
 import msgspec
 
-from livedream.errors import OutputError
-from livedream.files import require_different, require_room, require_writable
+from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image, Turn
 from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
+from livedream.show.saving import Saving, requested_recorder
 from livedream.show.snapshot import Size, Stats
 from livedream.sinks.monitors import MonitorWatch
 from livedream.sinks.port import Sinks, Stamp
-from livedream.sinks.recorder import Recorder, automatic_path, unused_path
+from livedream.sinks.recorder import Recorder
 from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
@@ -39,15 +38,6 @@ from livedream.web.site import Site
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Where the keys S and R save their files, in the current folder.
-_SNAPSHOTS, _RECORDINGS = Path("snapshots"), Path("recordings")
-#: What recordings and snapshots leave free of the disk: the log, the scenes and the system need some.
-_LEAVE_BYTES = 500_000_000
-
-
-def _recorder(path: Path) -> Recorder:
-    return Recorder(path, leave_bytes=_LEAVE_BYTES)
 
 
 class Outputs(Resource):
@@ -83,14 +73,12 @@ class Outputs(Resource):
         self._notices: list[str] = []
         self._requested = None
         if options.record is not None:
-            # What was recorded before a crash stays.
-            path = options.record if options.resume is None else unused_path(options.record)
-            self._requested = _recorder(path)
+            self._requested = requested_recorder(options.record, options.resume is not None)
         self._recorder = self._requested  # the recording that runs, or is about to
         self._recording_since_s: float | None = None
         self._ending: list[tuple[Recorder, threading.Thread]] = []
         self._snapshots: list[Future[Path]] = []
-        self._used_paths: set[Path] = set()
+        self._saving = Saving()
         try:
             self._open()
         except BaseException:
@@ -259,7 +247,7 @@ class Outputs(Resource):
         """
         if self._recorder is not None and self._recorder.error is None:
             return self._end_recording(self._recorder)
-        self._recorder, self._recording_since_s = _recorder(self._new_path(_RECORDINGS, "mp4")), None
+        self._recorder, self._recording_since_s = self._saving.recorder(), None
         self._sinks.add(self._recorder)
         return f"recording to {self._recorder.path}"
 
@@ -281,8 +269,7 @@ class Outputs(Resource):
 
     def snapshot(self, picture: Image, settings: Settings) -> Path:
         """Start saving a picture with an automatic name. Raises ``OutputError``."""
-        path = self._new_path(_SNAPSHOTS, "png")
-        require_room(path, _LEAVE_BYTES)
+        path = self._saving.snapshot_path()
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
 
@@ -319,18 +306,6 @@ class Outputs(Resource):
             requested.finish()
             if requested is self._recorder and self._recording_since_s is not None:
                 log.info("recorded %s", requested.path)
-
-    def _new_path(self, folder: Path, kind: str) -> Path:
-        """An unused path in ``folder``, which is created if necessary. Raises ``OutputError``."""
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot create the folder {str(folder.absolute())!r}: {error.strerror}"
-            ) from error
-        path = automatic_path(folder, kind, datetime.now(), self._used_paths)
-        self._used_paths.add(path)
-        return path
 
     def close(self) -> None:
         """Finish the recording and close everything. May be called twice."""
