@@ -59,6 +59,7 @@ class Lock:
         self.learnt = dict(learnt)
         self.trouble = ""
         self._lock_s, self._values, self._open = lock_s, dict(values), open_
+        self._locked = bool(learnt)
         self._opened: object = None
         self._due_s = self._lock_at_s = float("inf")
         self._changed: dict[str, int] = {}  # how often somebody else changed a control
@@ -86,7 +87,7 @@ class Lock:
         troubles: list[str] = []
         try:
             with self._open(opened[1]) as controls:
-                if self._lock_s is not None and not self.learnt:
+                if self._lock_s is not None and not self._locked:
                     self._learn(controls, now, troubles)
                 self._hold(controls, again, troubles)
         except SourceError as error:
@@ -117,7 +118,7 @@ class Lock:
                 value = _try(troubles, controls.get, name)
                 if value is not None:
                     self.learnt[name] = value
-            self._lock_at_s = float("inf")
+            self._locked, self._lock_at_s = True, float("inf")
             log.info("locked: %s", ", ".join(f"{name}={value}" for name, value in self.learnt.items()))
 
     def _hold(self, controls: Controls, again: bool, troubles: list[str]) -> None:

@@ -76,7 +76,7 @@ def run_source(job: SourceJob) -> None:
             asked, failure = parse_spec(job.spec), None
         except SourceError as error:
             asked, failure = SourceSpec("video", job.spec), str(error)
-        before = Receiver(status_slot, SourceStatus).newer() or SourceStatus()
+        before = _said_before(status_slot)
         finder, lock = None, None
         if asked.kind == "camera":
             finder = Finder(asked.target, before.camera, before.twins)
@@ -93,6 +93,11 @@ def run_source(job: SourceJob) -> None:
         if lock is not None:
             lock.run(partial(_opened, reader))
         feed.run()
+
+
+def _said_before(status: Slot) -> SourceStatus:
+    """What the process before this one said last."""
+    return Receiver(status, SourceStatus).newer() or SourceStatus()
 
 
 def _opened(reader: Reader) -> tuple[object, str] | None:
@@ -128,7 +133,7 @@ class Feed:
         self._last = reader.frame
         self._pacer = Pacer(CLOUDS_FPS)
         # From the process before this one, which died or had to be killed.
-        picture, before = frames.read(), Receiver(status, SourceStatus).newer() or SourceStatus()
+        picture, before = frames.read(), _said_before(status)
         self._index = 0 if picture is None else picture.index + 1
         seen = picture is not None and (before.lost or not before.fallback)
         self._watch = Watch(now, asked.kind, seen=seen, counts=before.fault_kinds)

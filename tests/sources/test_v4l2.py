@@ -231,6 +231,13 @@ def test_what_is_set_by_hand_is_not_learnt(locked, driver):
     assert "exposure_time_absolute" not in held.lock.learnt
 
 
+def test_with_every_automatic_set_by_hand_there_is_nothing_to_learn(locked, driver, caplog):
+    autos = {"auto_exposure": 1, "white_balance_automatic": 0, "focus_automatic_continuous": 0}
+    with caplog.at_level(logging.INFO):
+        locked(lock_s=2.0, **autos).run(60)
+    assert len(caplog.records) == 1
+
+
 def test_what_somebody_else_changed_is_changed_back_and_said_a_few_times(locked, driver, caplog):
     held = locked(brightness=10)
     for n in range(12):
