@@ -18,7 +18,7 @@ from livedream.runtimes.opening import trim
 
 log = logging.getLogger(__name__)
 
-#: A dream that is the same everywhere for so long, and in so many ticks, is not one.
+#: A dream that is the same everywhere, or has no gradient, for so long and in so many ticks, is not one.
 _FLAT_S, _FLAT_TICKS = 0.5, 3
 #: Where nothing but failing ticks has come for this long, the dream is begun anew, or the process.
 _RESET_S, _HOPELESS_S = 1.0, 10.0
@@ -40,6 +40,10 @@ class Dreaming(Protocol):
     @property
     def dreaming(self) -> bool:
         """Whether what is wanted is open and works, so that a tick adds something to the dream."""
+
+    @property
+    def gradients_zero(self) -> bool:
+        """Whether the last tick's gradients were zero everywhere."""
 
     def reset(self) -> None:
         """Forget the dream so far."""
@@ -64,8 +68,8 @@ class Care:
         self._message = self._said = ""
         self._failing_s: float | None = None  # since when there are only failing ticks
         self._reset = False
-        self._flat: tuple[float, int] | None = None  # since when the dream is flat, in so many ticks
-        self._dark = False  # it is flat, and rightly so
+        self._flat: tuple[float, int] | None = None  # since when nothing comes of it, in so many ticks
+        self._dark = False  # and rightly so
 
     @property
     def message(self) -> str:
@@ -92,7 +96,8 @@ class Care:
             self._dreamer.reset()
             self._hope(now)
             return None
-        if self._is_flat(residual, now):
+        flat = bool(np.ptp(residual[::_EVERY_PX, ::_EVERY_PX]) <= _FLAT_LEVELS)
+        if self._is_dead(flat, now) and flat:
             return None
         self._failing_s, self._reset, self._said = None, False, ""
         return residual
@@ -132,9 +137,9 @@ class Care:
             log.error("%s", text)
         self._message = text
 
-    def _is_flat(self, residual: Residual, now: float) -> bool:
-        """Whether the dream is the same everywhere though something is dreamt, and that is a fault."""
-        if np.ptp(residual[::_EVERY_PX, ::_EVERY_PX]) > _FLAT_LEVELS:
+    def _is_dead(self, flat: bool, now: float) -> bool:
+        """Whether nothing comes of what is dreamt, the dream is ``flat``, say, and that may be a fault."""
+        if not (flat or self._dreamer.gradients_zero):
             self._flat, self._dark = None, False
             return False
         if not self._dreamer.dreaming or self._dark:
@@ -146,6 +151,6 @@ class Care:
         self._flat = None
         self._dark = not self._dreamer.find_dead()  # a dark picture excites no cell of some channels
         if not self._dark:
-            self._count("dream flat", "the dream became flat; it begins anew")
+            self._count("dream flat", "nothing came of the dream; it begins anew")
             self._dreamer.reset()
         return not self._dark

@@ -141,6 +141,11 @@ class Dreamer:
         backend = self.backend
         return backend.device_name if isinstance(backend, OnDevice) else "cpu"
 
+    @property
+    def gradients_zero(self) -> bool:
+        """Whether the last tick's gradients were zero everywhere."""
+        return self.dreaming and self._gradients.zero
+
     def make_room(self) -> None:
         """Close what is open: what is needed is opened again."""
         for backend in self._gradients.backends.values():

@@ -41,6 +41,8 @@ class Gradients:
         self.drift = Drift()
         self.sound: set[LayerKey] = set()
         self.faults: dict[LayerKey, str] = {}
+        #: Whether the last direction was zero everywhere.
+        self.zero = False
         self._before: Mix = {}
 
     def without_faults(self, mix: Mix) -> Mix:
@@ -71,6 +73,7 @@ class Gradients:
             else:
                 total = cv2.scaleAdd(gradient, weight, total)
         assert total is not None
+        self.zero = not total.any()
         return total
 
     def on_device(self, target: Target, size: tuple[int, int]) -> DeviceGradient:

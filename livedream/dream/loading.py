@@ -18,6 +18,7 @@ from livedream.ipc.protocol import Unavailable
 from livedream.networks.catalogue import find_weights, network_info
 from livedream.networks.naming import check_words
 from livedream.settings import SPECS, WORD_SETTINGS, Settings
+from livedream.timing import now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
@@ -46,12 +47,26 @@ def loading_message(network: str, weights: str | None) -> str:
     return f"loading {network}"
 
 
-class BackgroundLoader(Generic[T]):
-    """Loads things of one kind by name on a thread, one at a time; a failure is not tried again by itself."""
+#: Loading takes no longer than this, and a download of 500 MB on a slow line no longer than that.
+_LOADING_S, _DOWNLOADING_S = 180.0, 3600.0
 
-    def __init__(self, load: Callable[[str], T], add: Callable[[str, T], None]) -> None:
-        self._load, self._add = load, add
+
+class BackgroundLoader(Generic[T]):
+    """Loads things of one kind by name on a thread, one at a time; a failure is not tried again by itself.
+
+    What takes longer than ``limit_s(name)`` counts as failed, and the next thing is loaded.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], T],
+        add: Callable[[str, T], None],
+        limit_s: Callable[[str], float] = lambda name: _LOADING_S,
+        clock: Callable[[], float] = now_s,
+    ) -> None:
+        self._load, self._add, self._limit_s, self._clock = load, add, limit_s, clock
         self._loading: str | None = None
+        self._until_s = 0.0
         self._loaded: dict[str, T] = {}
         self._failed: dict[str, str] = {}
 
@@ -71,10 +86,13 @@ class BackgroundLoader(Generic[T]):
 
     def want(self, name: str) -> str:
         """Start to load ``name`` unless something is being loaded; the error with which it failed, or ""."""
-        idle = self._loading is None  # read first: a load records its result before it ends
+        loading = self._loading  # read first: a load records its result before it ends
+        if loading is not None and self._clock() > self._until_s:
+            self._failed[loading] = f"{loading} was not loaded within {self._limit_s(loading):.0f} s"
+            loading = self._loading = None
         error = self._failed.get(name, "")
-        if idle and not error and name not in self._loaded:
-            self._loading = name
+        if loading is None and not error and name not in self._loaded:
+            self._loading, self._until_s = name, self._clock() + self._limit_s(name)
             threading.Thread(target=self._run, args=(name,), name=f"load {name}", daemon=True).start()
         return error
 
@@ -87,7 +105,8 @@ class BackgroundLoader(Generic[T]):
             log.exception("loading %s failed", name)
             self._failed[name] = f"{name} cannot be loaded: {type(error).__name__}: {error}"
         finally:
-            self._loading = None
+            if self._loading == name:  # or it took too long
+                self._loading = None
 
 
 def _layers(settings: Settings) -> set[tuple[str, str]]:
@@ -112,7 +131,7 @@ class Loader:
     def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
         self._dreamer, self._weights = dreamer, weights
         self._networks = BackgroundLoader(
-            lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network
+            lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network, self._network_s
         )
         self._guides = BackgroundLoader(self._load_guide, dreamer.add_guide)
         self._old: Settings | None = None
@@ -186,6 +205,10 @@ class Loader:
             return settings
         self.unavailable = structs.replace(self.unavailable, network=settings.network, layer=settings.layer)
         return _dreaming(settings, instead)
+
+    def _network_s(self, name: str) -> float:
+        """How long a network may take."""
+        return _DOWNLOADING_S if needs_download(name, self._weights.get(name)) else _LOADING_S
 
     def _first(self, network: str | None = None) -> Settings:
         network = network or self._dreamer.default_network

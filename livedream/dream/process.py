@@ -48,8 +48,8 @@ class DreamJob:
     """What the dream process is started with: its slots by name, and how to run networks.
 
     What to dream is in the newest order. Until the first comes, what ``settings`` name is opened; ``weights``
-    is the file of their network, if one was named. ``note`` is for the HUD, while there is nothing else.
-    ``limit_px`` bounds the longer side of the working size, None does not.
+    is the file of their network, if one was named. ``limit_px`` bounds the longer side of the working size,
+    None does not.
     """
 
     frames: str
@@ -61,14 +61,12 @@ class DreamJob:
     device: str
     backend: str
     log_level: int
-    note: str = ""
     limit_px: int | None = None
 
 
-def without_graphics(job: DreamJob, reason: str) -> DreamJob:
-    """The same job on the CPU, because of ``reason``, which the HUD shows."""
-    backend = "auto" if job.backend in ON_GRAPHICS else job.backend
-    return replace(job, device="cpu", backend=backend, note=reason)
+def without_graphics(job: DreamJob) -> DreamJob:
+    """The same job on the CPU."""
+    return replace(job, device="cpu", backend="auto" if job.backend in ON_GRAPHICS else job.backend)
 
 
 def dream_threads() -> int:
@@ -169,7 +167,6 @@ class _Loop:
         self._told = DreamStatus(phase="dreaming", order=order.number)
         heartbeat.listen(self._beat)
         self._loader = Loader(dreamer, {job.settings.network: job.weights})
-        self._note = job.note
         self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
         self._tick_ms = 0.0
@@ -234,7 +231,7 @@ class _Loop:
             patience_s=heartbeat.patience_s,
             faults=dict(self._care.faults),
             order=order.number,
-            message=next(filter(None, messages), self._note),
+            message=next(filter(None, messages), ""),
             error=loader.error,
             network=settings.network,
             layer=settings.layer,

@@ -176,7 +176,9 @@ class Slot(Resource):
             order, aspect = int(head[_ORDER]), float(times[_ASPECT])
             shape = tuple(int(n) for n in head[_DIMS : _DIMS + min(ndim, _MAX_DIMS)])
             copy = data[: min(nbytes, self.capacity_bytes)].copy()
-            if head[_BEGIN] == seq == head[_END]:
+            # Two writers, as when a process is replaced that was only thought dead, may mix up a cell.
+            whole = 0 <= dtype < len(_DTYPES) and math.prod(shape) * _DTYPES[dtype].itemsize == copy.nbytes
+            if head[_BEGIN] == seq == head[_END] and whole:
                 array = copy.view(_DTYPES[dtype]).reshape(shape)
                 return Value(seq, array, index, time_s, order, None if math.isnan(aspect) else aspect)
         return None

@@ -59,11 +59,11 @@ class DreamKeeper:
     def status(self) -> DreamStatus:
         """What the process said last; while there is none, that it does not dream."""
         status, fallback = self._board.status, self.fallback
-        if fallback.rung == "still":
-            message = f"{fallback.why}; a still dream until it is tried again"
-            return structs.replace(status, dream_fps=0.0, message=message, error="")
-        if self._process.pid is None or not self._board.heard:
-            return structs.replace(status, dream_fps=0.0)
+        dreams = self._process.pid is not None and self._board.heard
+        if not dreams:
+            status = structs.replace(status, dream_fps=0.0, message="")
+        if fallback.rung != "full" and not status.message:
+            status = structs.replace(status, message=f"{fallback.why}; {INSTEAD[fallback.rung]}")
         return status
 
     @property
@@ -133,7 +133,7 @@ class DreamKeeper:
             self._chain.skip("cpu")
         if self._process.exit_code == DeviceLostError.exit_code:
             self._faults.add("graphics card lost", now)
-            changed = self._chain.lost(now, self.status.error or "the graphics card failed")
+            changed = self._chain.lost(now, self._board.status.error or "the graphics card failed")
         else:
             self._faults.add(f"dream {self._process.failure}", now)
             if not self._chain.trying:  # or the settings are not to blame
@@ -154,7 +154,7 @@ class DreamKeeper:
         """What the process is started with on a rung."""
         if rung == "full":
             return self._job
-        job = without_graphics(self._job, f"{self.fallback.why}; {INSTEAD[rung]}")
+        job = without_graphics(self._job)
         return replace(job, limit_px=SIZES[0]) if rung == "smaller" else job
 
     def _rank(self) -> None:

@@ -27,6 +27,7 @@ class FakeDreamer:
 
     def __init__(self) -> None:
         self.device_name, self.dreaming, self.dead = "cpu", True, True
+        self.gradients_zero = False
         self.resets = self.rooms = self.looks = 0
 
     def reset(self) -> None:
@@ -105,6 +106,13 @@ def test_nothing_but_nan_ends_the_process(ticks, caplog):
 def test_a_flat_dream_is_not_shown_and_begins_anew_within_a_second(ticks):
     ticks.run(GOOD, 5)
     assert ticks.run(FLAT, 20) == [None] * 20
+    assert ticks.dreamer.resets == 1
+    assert dict(ticks.care.faults) == {"dream flat": 1}
+
+
+def test_a_dream_that_only_fades_is_shown_until_it_begins_anew(ticks):
+    ticks.dreamer.gradients_zero = True
+    assert all(found is GOOD for found in ticks.run(GOOD, 15))
     assert ticks.dreamer.resets == 1
     assert dict(ticks.care.faults) == {"dream flat": 1}
 

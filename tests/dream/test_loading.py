@@ -247,6 +247,27 @@ def test_what_has_been_loaded_is_not_loaded_again_before_it_is_taken():
     assert added == loads == ["a network"]
 
 
+def test_what_hangs_while_it_loads_is_given_up_and_the_next_is_loaded():
+    now, go_on, added = [100.0], threading.Event(), []
+
+    def load(name: str) -> str:
+        if name == "slow":
+            go_on.wait(60)
+        return name
+
+    loader = BackgroundLoader(load, lambda name, thing: added.append(name), lambda name: 30.0, lambda: now[0])
+    assert loader.want("slow") == loader.want("quick") == ""
+    now[0] += 31.0
+    assert loader.want("slow") == "slow was not loaded within 30 s"
+    assert loader.want("quick") == ""
+    deadline = now_s() + 30
+    while loader.loaded != ("quick",):
+        assert now_s() < deadline
+    go_on.set()
+    loader.take()
+    assert added[0] == "quick"
+
+
 def test_one_core_is_left_for_the_picture():
     assert dream_threads() >= 1
 

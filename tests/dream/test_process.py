@@ -50,7 +50,6 @@ def test_a_lost_device_is_no_reason_to_end_the_show(monkeypatch, slots, error, c
 @pytest.mark.parametrize(
     ("backend", "instead"), [("auto", "auto"), ("tensorrt", "auto"), ("pytorch", "pytorch")]
 )
-def test_the_next_one_uses_the_cpu_and_says_why(slots, backend, instead):
-    job = without_graphics(job_of(slots, backend=backend), "cuda failed: out of memory")
+def test_the_next_one_uses_the_cpu(slots, backend, instead):
+    job = without_graphics(job_of(slots, backend=backend))
     assert (job.device, job.backend) == ("cpu", instead)
-    assert job.note == "cuda failed: out of memory"

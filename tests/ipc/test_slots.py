@@ -175,3 +175,12 @@ def test_only_memory_whose_owner_is_gone_is_freed(monkeypatch):
         assert (Path("/dev/shm") / slot.name).exists()
         with Slot(slot.name) as reader:
             assert reader.seq == 0
+
+
+def test_a_cell_that_two_writers_have_mixed_up_is_not_read():
+    with Slot.create(4096) as slot, Slot(slot.name) as other:
+        slot.publish(np.zeros((4, 6, 3), np.uint8))
+        other._heads[1][4] = 12  # nbytes of another picture
+        assert slot.read() is None
+        slot.publish(np.ones((2, 2, 3), np.uint8))
+        assert slot.read().array.shape == (2, 2, 3)
