@@ -35,6 +35,9 @@ _LOW, _HIGH = -50.0, 150.0
 #: The least area of the parallelogram at a corner, in %²: a tenth of the screen each way.
 _LEAST_AREA = 100.0
 
+#: A mesh is looked at in so many places a side, and may shrink no area to less than this.
+_LOOKS, _LEAST_SHRINKING = 10, 0.05
+
 
 @lru_cache(maxsize=64)
 def corners_of(text: str) -> tuple[Point, ...]:
@@ -50,11 +53,44 @@ def corners_of(text: str) -> tuple[Point, ...]:
 def mesh_of(text: str) -> tuple[Point, ...]:
     """The sixteen points of the mesh that ``text`` stands for, row by row. Raises ``UsageError``."""
     points = _points("mesh", text, _FLAT, MESH_IS)
-    for first in (y * MESH_SIDE + x for y in range(MESH_SIDE - 1) for x in range(MESH_SIDE - 1)):
-        cell = [points[first + n] for n in (0, 1, MESH_SIDE + 1, MESH_SIDE)]
-        if any(_area(cell[n - 1], cell[n], cell[(n + 1) % 4]) <= 0 for n in range(4)):
-            raise _refused("mesh", text, f"it folds near point {first + 1}", MESH_IS)
+    for v in range(_LOOKS):
+        for u in range(_LOOKS):
+            by_x, by_y = _slopes(points, u, v)
+            if by_x[0] * by_y[1] - by_x[1] * by_y[0] < _LEAST_SHRINKING:
+                x, y = (100 * n / (_LOOKS - 1) for n in (u, v))
+                raise _refused("mesh", text, f"it folds at {x:.0f},{y:.0f} %", MESH_IS)
     return points
+
+
+def cubics(t: float) -> tuple[float, float, float, float]:
+    """The four cubic polynomials that are each 1 at its own of 0, 1/3, 2/3 and 1, and 0 at the others.
+
+    Between its points a mesh is the smooth surface that they make: no wall has creases.
+    """
+    a, b, c, d = 3 * t, 3 * t - 1, 3 * t - 2, 3 * t - 3
+    return -b * c * d / 6, a * c * d / 2, -a * b * d / 2, a * b * c / 6
+
+
+def cubic_slopes(t: float) -> tuple[float, float, float, float]:
+    """The derivatives of :func:`cubics`."""
+    a, b, c, d = 3 * t, 3 * t - 1, 3 * t - 2, 3 * t - 3
+    return (
+        -(c * d + b * d + b * c) / 2,
+        3 * (c * d + a * d + a * c) / 2,
+        -3 * (b * d + a * d + a * b) / 2,
+        (b * c + a * c + a * b) / 2,
+    )
+
+
+def _slopes(points: Sequence[Point], u: int, v: int) -> tuple[Point, Point]:
+    """How the surface of a mesh goes on to the right and down, at one of the places that are looked at."""
+
+    def summed(down: Sequence[float], across: Sequence[float]) -> Point:
+        weights = [y * x / 100 for y in down for x in across]
+        x, y = (sum(w * point[n] for w, point in zip(weights, points, strict=True)) for n in (0, 1))
+        return x, y
+
+    return summed(_CUBICS[v], _SLOPES[u]), summed(_SLOPES[v], _CUBICS[u])
 
 
 def moved(corners: str, mesh: str, number: int, by: Point | None) -> tuple[str, str]:
@@ -108,3 +144,6 @@ def _area(before: Point, point: Point, after: Point) -> float:
 
 def _refused(name: str, text: str, why: str, possible: str) -> UsageError:
     return UsageError(f"setting {name}: invalid value {quoted(text)}: {why}; expected {possible}")
+
+
+_CUBICS, _SLOPES = ([of(n / (_LOOKS - 1)) for n in range(_LOOKS)] for of in (cubics, cubic_slopes))

@@ -46,7 +46,7 @@ def test_a_shape_that_no_projector_can_show_is_refused(text, why):
 
 
 def test_a_mesh_that_folds_is_refused():
-    with pytest.raises(UsageError, match=r"setting mesh: .*it folds near point 2; expected .*sixteen"):
+    with pytest.raises(UsageError, match=r"setting mesh: .*it folds at .*; expected .*sixteen"):
         moved("", "", 10, (40.0, 0.0))
     with pytest.raises(UsageError, match="it is not 16 points"):
         Settings(mesh=PINNED)
@@ -61,6 +61,12 @@ def test_a_point_moves_and_goes_back():
     assert moved(corners, mesh, 2, None) == ("", mesh)
     with pytest.raises(UsageError, match="not convex"):
         moved("", "", 1, (120.0, 0.0))
+
+
+def test_a_mesh_that_folds_between_its_points_is_refused():
+    _, mesh = moved("", "", 10, (22.0, 0.0))
+    with pytest.raises(UsageError, match="it folds at"):
+        moved("", mesh, 11, (-6.0, 0.0))  # it is still to the right of the other
 
 
 def test_points_have_names():

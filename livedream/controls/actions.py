@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+from livedream.corners import POINTS, moved
 from livedream.errors import UsageError
 from livedream.settings import Settings, spec_of
 
@@ -40,6 +41,16 @@ class Cycle:
 
     name: str
     count: int
+
+
+@dataclass(frozen=True)
+class MovePoint:
+    """Move the corner or the point of the mesh that ``edit_point`` names, or put it back where it began.
+
+    ``by`` is in % of the screen's width and height, right and down; None puts it back.
+    """
+
+    by: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,7 @@ Action = (
     | Nudge
     | Toggle
     | Cycle
+    | MovePoint
     | Recall
     | RecallKey
     | Store
@@ -206,4 +218,9 @@ def apply(settings: Settings, action: Action, *, lists: dict[str, Sequence[Any]]
             now = getattr(settings, name)
             start = values.index(now) if now in values else 0
             return settings.replace(**{name: values[(start + count) % len(values)]})
+        case MovePoint(by):
+            if not settings.edit_point:
+                raise UsageError(f"no point is chosen: edit_point is 0, expected 1–{POINTS}")
+            corners, mesh = moved(settings.corners, settings.mesh, settings.edit_point, by)
+            return settings.replace(corners=corners, mesh=mesh)
     return settings

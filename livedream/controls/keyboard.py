@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from livedream.controls.actions import Action, Command, Cycle, Nudge, RecallKey, Set, Store, Toggle
+from livedream.controls.corner_keys import corner_actions
 from livedream.controls.port import Change, Inbox, Refusal
 from livedream.timing import now_s
 
@@ -115,7 +116,11 @@ KEYS: tuple[Key, ...] = (
         (("m", Toggle("mirror")), ("shift+m", Toggle("modulation"))),
     ),
     Key("V", "fill the screen, or contain the whole image", (("v", Cycle("fit", 1)),)),
-    Key("T", "rotate the picture by 90°", (("t", Cycle("rotate", 1)),)),
+    Key(
+        "T",
+        "rotate the picture by 90°; Shift: move its corners",
+        (("t", Cycle("rotate", 1)), ("shift+t", Set("edit_point", 1))),
+    ),
     Key("S", "save a snapshot", (("s", Command.SNAPSHOT),)),
     Key("R", "start/stop recording", (("r", Command.RECORD),)),
     Key("F", "full screen on/off", (("f", Command.FULL_SCREEN), ("f11", Command.FULL_SCREEN))),
@@ -170,6 +175,7 @@ class Keyboard:
         self._clock = clock
         self._escape_s: float | None = None  # since when Esc has been held, until that was answered
         self._inbox = Inbox()
+        self._point = 0  # the corner or point of the mesh that is being moved
 
     def press(self, key: str, shift: bool = False, repeat: bool = False) -> None:
         """A key went down, or is held; see :func:`action_for`."""
@@ -180,8 +186,15 @@ class Keyboard:
         elif self._escape_s is not None and self._clock() - self._escape_s >= HOLD_S:
             self._escape_s = None
             self._inbox.put(Command.LOCK_KEYS)
-        action = None if self.locked else action_for(key, shift, repeat)
-        if action is not None:
+        if self.locked:
+            return
+        moves = corner_actions(self._point, key, shift, repeat) if self._point else None
+        if moves is None:
+            found = action_for(key, shift, repeat)
+            moves = () if found is None else (found,)
+        for action in moves:
+            if isinstance(action, Set) and action.name == "edit_point":
+                self._point = action.value  # the next key may be here before the change is told
             self._inbox.put(action)
 
     def poll(self) -> list[Action]:
@@ -189,7 +202,9 @@ class Keyboard:
         return self._inbox.take()
 
     def announce(self, news: Change | Refusal) -> None:
-        """Keys have no lamps."""
+        """Keys have no lamps, but mean something else while a point is being moved."""
+        if isinstance(news, Change):
+            self._point = news.settings.edit_point
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -10,7 +10,7 @@ from livedream.settings import SPECS, Settings
 
 @dataclass(frozen=True)
 class Fade:
-    """From ``before`` to ``goal`` in ``duration_s`` seconds: numbers move, smoothly at both ends.
+    """From ``before`` to ``goal`` in ``duration_s`` seconds: a scene's numbers move, smoothly at both ends.
 
     What is not a number (layer, network, mix…) has the goal's value from the start: the dream and the
     composite crossfade it, in the time that the order gives them.
@@ -34,7 +34,7 @@ class Fade:
         for name, spec in SPECS.items():
             before, goal = getattr(self.before, name), getattr(self.goal, name)
             number = spec.kind in (int, float) and not spec.choices and not spec.zero
-            if number and before != goal:
+            if number and spec.scope == "scene" and before != goal:
                 value = before + alpha * (goal - before)
                 changes[name] = spec.kind(round(value, 0 if spec.kind is int else 6))
         return self.goal.replace(**changes)

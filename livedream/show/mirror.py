@@ -15,6 +15,7 @@ from dataclasses import replace
 import msgspec
 
 from livedream.controls.actions import Action, Command
+from livedream.controls.corner_keys import KEYS_HELP
 from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
 from livedream.controls.port import Controls, Refusal
@@ -39,6 +40,7 @@ from livedream.sinks.port import Stamp
 from livedream.sinks.snapshot import save_snapshot
 from livedream.sinks.window import Closed, Exposed, KeyPressed, Resized
 from livedream.stage.hud import Hud
+from livedream.stage.point_editor import PointEditor
 from livedream.stage.scene import black
 from livedream.timing import Pacer, now_s
 
@@ -81,6 +83,7 @@ class Mirror:
         self._statistics = Statistics()
         self._picture = Picture(performance, feeds, front, self._statistics)
         performance.sense = Senses(self._picture, feeds.hear)
+        self._points = PointEditor(KEYS_HELP)
         self._bulletin = Bulletin(Hud(clock(), help_rows=help_rows()))
         for text in options.notices:
             self._bulletin.say(text, clock(), alarm=True, logged=True)
@@ -190,8 +193,10 @@ class Mirror:
         self._picture.arrange(now)
         self._overlay, self._blackout = None, settings.blackout
         if front.hud_size is not None and not settings.blackout:
-            state = hud_state(self._snapshot(now), now)
-            self._overlay = self._bulletin.hud.overlay(state, front.hud_size, now)
+            hud, size = self._bulletin.hud, front.hud_size
+            self._overlay = self._points.overlay(settings, size, hud.alarm(now))
+            if self._overlay is None:
+                self._overlay = hud.overlay(hud_state(self._snapshot(now), now), size, now)
         after = (self._picture.scene, self._overlay, self._blackout)
         exposed, self._exposed = self._exposed, False
         return exposed or any(new is not old for new, old in zip(after, before, strict=True))

@@ -13,14 +13,16 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from livedream.corners import MESH_SIDE, corners_of, mesh_of
+from livedream.corners import MESH_SIDE, corners_of, cubic_slopes, cubics, mesh_of
 from livedream.frame import Array
 from livedream.settings import Settings
 
 #: The inverse of the mesh is a table of so many points a side, over the area below: 1/64 of a screen apart,
 #: and made finer by so much, it is off by less than a quarter of a pixel in HD.
 _TABLE, _TABLE_FROM, _TABLE_TO, _FINER = 129, -0.5, 1.5, 8
-_NEWTON_STEPS = 6
+_PER_UNIT = (_TABLE - 1) / (_TABLE_TO - _TABLE_FROM)
+#: Each step doubles the digits. They begin from so many samples a side of the square and what is around it.
+_NEWTON_STEPS, _SAMPLES, _AROUND = 4, 320, 0.05
 
 
 @dataclass(frozen=True)
@@ -132,23 +134,15 @@ def _ramp(distance: Array, width: float) -> Array:
 
 
 def _basis(t: Array) -> Array:
-    """The four cubic polynomials (…, 4), each 1 at its own of 0, 1/3, 2/3 and 1, and 0 at the others."""
-    t = 3 * t
-    a, b, c, d = t, t - 1, t - 2, t - 3
-    return np.stack([-b * c * d / 6, a * c * d / 2, -a * b * d / 2, a * b * c / 6], -1)
+    """:func:`livedream.corners.cubics` of numbers (…): (…, 4). Outside 0 to 1 they go straight on."""
+    edge = np.clip(t, 0, 1)
+    within: Array = np.stack(cubics(edge), -1)  # type: ignore[arg-type]
+    return np.asarray(within + (t - edge)[..., None] * _slope(t))
 
 
 def _slope(t: Array) -> Array:
-    """The derivatives of :func:`_basis`."""
-    t = 3 * t
-    a, b, c, d = t, t - 1, t - 2, t - 3
-    parts = [
-        -(c * d + b * d + b * c) / 6,
-        (c * d + a * d + a * c) / 2,
-        -(b * d + a * d + a * b) / 2,
-        (b * c + a * c + a * b) / 6,
-    ]
-    return np.asarray(3 * np.stack(parts, -1))
+    """:func:`livedream.corners.cubic_slopes` of numbers (…): (…, 4)."""
+    return np.stack(cubic_slopes(np.clip(t, 0, 1)), -1)  # type: ignore[arg-type]
 
 
 def _surface(points: Array, down: Array, across: Array) -> Array:
@@ -163,9 +157,26 @@ def _bent(points: Array, at: Array) -> Array:
 
 def _unbent(points: Array, found: Array) -> Array:
     """The inverse of :func:`_bent` at ``found`` (h, w, 2) float32, by a table."""
+    table = _inverse_table(points)
+    # OpenCV looks up at 1/32 of a cell, which would be a pixel.
+    fine = cv2.resize(table, None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_LINEAR)
+    cells = (found - np.float32(_TABLE_FROM)) * np.float32(_PER_UNIT)
+    cells = (cells + np.float32(0.5)) * np.float32(_FINER) - np.float32(0.5)
+    return cv2.remap(
+        fine,
+        cells[..., 0],
+        cells[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(-1, -1),
+    )
+
+
+def _inverse_table(points: Array) -> Array:
+    """Where in the unit square the surface is at each point of a grid: (n, n, 2) float32."""
     line = np.linspace(_TABLE_FROM, _TABLE_TO, _TABLE)
     wanted = np.stack(np.meshgrid(line, line), -1)
-    at = wanted.copy()
+    at = _nearby(points, wanted)
     for _ in range(_NEWTON_STEPS):
         across, down = _basis(at[..., 0]), _basis(at[..., 1])
         off = _surface(points, down, across) - wanted
@@ -176,17 +187,20 @@ def _unbent(points: Array, found: Array) -> Array:
         at[..., 0] -= (off[..., 0] * by_y[..., 1] - off[..., 1] * by_y[..., 0]) / area
         at[..., 1] -= (off[..., 1] * by_x[..., 0] - off[..., 0] * by_x[..., 1]) / area
         np.clip(at, _TABLE_FROM, _TABLE_TO, out=at)
-    # Far outside, the steps may end anywhere; only what really comes back to where it belongs counts.
-    at[np.abs(_bent(points, at) - wanted).max(-1) > 1e-3] = _TABLE_TO
-    # OpenCV looks up at 1/32 of a cell, which would be a pixel.
-    fine = cv2.resize(at.astype(np.float32), None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_LINEAR)
-    cells = (found - np.float32(_TABLE_FROM)) * np.float32((_TABLE - 1) / (_TABLE_TO - _TABLE_FROM))
-    cells = (cells + np.float32(0.5)) * np.float32(_FINER) - np.float32(0.5)
-    return cv2.remap(
-        fine,
-        cells[..., 0],
-        cells[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(-1, -1),
-    )
+    # Outside, the steps may end anywhere. What does not come back to where it belongs goes outwards instead:
+    # between it and its neighbours nothing of the picture can appear.
+    lost = np.abs(_bent(points, at) - wanted).max(-1) > 1e-3
+    outwards = wanted[lost] - 0.5
+    at[lost] = 0.5 + outwards / np.maximum(np.abs(outwards).max(-1, keepdims=True), 1e-6)
+    return at.astype(np.float32)
+
+
+def _nearby(points: Array, wanted: Array) -> Array:
+    """A point of the unit square, or near it, that the surface shows close to each of ``wanted``, if any."""
+    at = wanted.copy()
+    line = np.linspace(-_AROUND, 1 + _AROUND, _SAMPLES)
+    samples = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    cells = np.rint((_bent(points, samples) - _TABLE_FROM) * _PER_UNIT).astype(int)
+    inside = ((cells >= 0) & (cells < _TABLE)).all(-1)
+    at[cells[inside, 1], cells[inside, 0]] = samples[inside]
+    return at

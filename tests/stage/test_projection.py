@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livedream.corners import moved
 from livedream.frame import Turn
 from livedream.projection_settings import TEST_PATTERNS
 from livedream.settings import Settings
@@ -52,6 +53,31 @@ def test_each_pixel_shows_the_point_that_is_put_there(mesh):
     assert 0.5 < inside.mean() < 0.95
     off = np.abs(projection.where(sources) - np.stack(np.meshgrid(x, y), -1)) * (960, 540)
     assert off[inside].max() < 0.1  # pixels
+
+
+def test_a_bent_picture_has_no_holes_and_nothing_beside_it():
+    mesh = ""
+    for number, by in (
+        (5, (6, 9)),
+        (6, (2, -7)),
+        (10, (5, -6)),
+        (11, (-6, 6)),
+        (15, (-4, -5)),
+        (20, (-8, 3)),
+    ):
+        mesh = moved("", mesh, number, by)[1]
+    projection = Projection(corners="10,12 92,4 88,90 6,86", mesh=mesh)
+    line = np.linspace(0, 1, 121)
+    outline = projection.where(np.stack(np.meshgrid(line, line), -1)) * SIZE
+    expected = np.zeros((240, 320), np.uint8)
+    for y in range(120):
+        for x in range(120):
+            cell = outline[[y, y, y + 1, y + 1], [x, x + 1, x + 1, x]]
+            cv2.fillConvexPoly(expected, np.rint(16 * cell - 8).astype(np.int32), 255, shift=4)
+    shown = projected(np.full((240, 320, 3), 255, np.uint8), corners=projection.corners, mesh=mesh)[..., 0]
+    edge = np.ones((5, 5), np.uint8)
+    assert shown[cv2.erode(expected, edge) > 0].min() == 255
+    assert shown[cv2.dilate(expected, edge) == 0].max() == 0
 
 
 def test_a_point_of_the_mesh_lies_where_it_was_put():
