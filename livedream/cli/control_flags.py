@@ -24,7 +24,7 @@ def add_controls(parser: Parser) -> None:
         type=checked(parse_address),
         metavar="ADDRESS[:PORT]",
         help="serve the page to others, too, who must know a token: this machine's address, or 0.0.0.0 for"
-        " all that it has",
+        " all that it has; F2 shows the page's address and token as a code to scan",
     )
     add(
         "--token",

@@ -159,6 +159,7 @@ class Command(Enum):
     HELP = "help"
     HUD = "information"
     FULL_SCREEN = "full screen"
+    ADDRESS = "address"
     SNAPSHOT = "snapshot"
     RECORD = "record"
     TAP = "tap"

@@ -134,6 +134,7 @@ KEYS: tuple[Key, ...] = (
         ),
     ),
     Key("H", "show/hide this help", (("h", Command.HELP), ("f1", Command.HELP))),
+    Key("F2", "address of the control page, as a code to scan", (("f2", Command.ADDRESS),)),
     Key("Esc", "twice: quit; held for 3 s: lock the keys", (("escape", Command.QUIT),)),
 )
 

@@ -15,7 +15,7 @@ from livedream.stage.reading import Reading
 
 #: The second Esc has to come within this time.
 _ASKED_S = 2.0
-_OF_THE_WINDOW = (Command.HELP, Command.HUD, Command.FULL_SCREEN)
+_OF_THE_WINDOW = (Command.HELP, Command.HUD, Command.FULL_SCREEN, Command.ADDRESS)
 
 
 class Commands:
@@ -55,6 +55,10 @@ class Commands:
                 bulletin.hud.toggle_pin(now)
             case Command.FULL_SCREEN:
                 front.toggle_full_screen()
+            case Command.ADDRESS:
+                if not front.page:
+                    raise UsageError("no page is served; possible: --page, or --listen ADDRESS for others")
+                bulletin.hud.toggle_address(front.page, now)
             case Command.TAP:
                 self._performance.tap(now)
                 bulletin.read(self._tempo(""), now)

@@ -128,6 +128,11 @@ class Outputs(Resource):
         return self._preview.url if self._preview is not None and self._preview in self._sinks else None
 
     @property
+    def page(self) -> str:
+        """The address of the page with the token that it may need, "" while there is none."""
+        return "" if self._site is None else self._site.login_url
+
+    @property
     def size(self) -> Size:
         """(width, height) to composite to, upright."""
         return self._ask_window(lambda window: window.picture_size, self._options.size)

@@ -75,6 +75,10 @@ class Front(Protocol):
         """(width, height) to composite to, upright."""
 
     @property
+    def page(self) -> str:
+        """The address of the control page with its token, "" while there is none."""
+
+    @property
     def has_vsync(self) -> bool:
         """Whether :meth:`show` waits for the screen; if not, the loop paces itself."""
 

@@ -20,6 +20,8 @@ _READING_S = 1.2  # an audience sees it, too
 #: The opacity of a reading as it goes, and for how long each.
 _FADING, _FADING_S = (0.7, 0.4, 0.15), 0.08
 _ALARM_S = 15.0
+#: Long enough to scan and to type it; whoever reads it may control the mirror.
+_ADDRESS_S = 60.0
 _HELP_S = 60.0  # a forgotten help screen must not stay up in an exhibition
 _REDRAW_S = 0.5  # measured values that change faster cannot be read
 _UNKNOWN = "–"
@@ -180,7 +182,8 @@ class Hud:
         self.pinned = False
         self._help_rows = tuple(help_rows)
         self._until = now + _SHOWN_S
-        self._help_until = self._message_until = now
+        self._help_until = self._message_until = self._address_until = now
+        self._address = ""
         self._message, self._alarm = "", False
         self._reading: Reading | None = None
         self._reading_until = now
@@ -227,23 +230,31 @@ class Hud:
         """Show the help screen, or hide it."""
         self._help_until = now if now < self._help_until else now + _HELP_S
 
+    def toggle_address(self, address: str, now: float) -> None:
+        """Show the address of the control page and its code for a while, or hide it."""
+        self._address = address
+        self._address_until = now if now < self._address_until else now + _ADDRESS_S
+
     def overlay(self, state: HudState, size: Size, now: float) -> Array | None:
         """The overlay for a picture of ``size``: RGBA uint8 (H, W, 4), or None for nothing.
 
         Returns the same array until something changes.
         """
         help = now < self._help_until
+        address = self._address if now < self._address_until else ""
         plate = self.pinned or now < self._until
         message = self._message if now < self._message_until else ""
         caption = state.caption() if (state.captions or (plate and state.recognised)) and not message else ""
         reading = self.reading(now)
-        shown = (size, help, plate, message, bool(caption), self._alarm, state.clock(), reading)
+        shown = (size, help, address, plate, message, bool(caption), self._alarm, state.clock(), reading)
         values = (caption, *((state.lines(), state.cells(), state.fault_text) if plate else ()))
         if shown == self._shown and (values == self._values or now < self._values_until):
             return self._overlay
         self._shown, self._values, self._values_until = shown, values, now + _REDRAW_S
         if help:
             self._overlay = render_help(self._help_rows, size)
+        elif address:
+            self._overlay = render_address(address, size)
         elif plate or message or caption or state.clock() or reading[0]:
             alarm, text = self._alarm and bool(message), message or caption
             self._overlay = render_hud(state, size, plate=plate, message=text, alarm=alarm, reading=reading)
@@ -286,6 +297,17 @@ def render_hud(
         alphas = overlay[max(0, top) : bottom, max(0, left) : right, 3]
         alphas[:] = (alphas * opacity).astype(np.uint8)
     return overlay
+
+
+def render_address(address: str, size: Size) -> Array:
+    """The address of the control page, in type and as a code to scan: RGBA uint8 (H, W, 4)."""
+    from PIL import Image as Pillow
+
+    from livedream.stage.address import draw_address
+
+    canvas = Pillow.new("RGBA", size)
+    draw_address(canvas, address)
+    return np.asarray(canvas)
 
 
 def render_help(rows: Sequence[tuple[str, str]], size: Size) -> Array:

@@ -38,7 +38,7 @@ _FORM = """\
 <p id="wrong" role="alert">{wrong}</p>
 <button>Enter</button>
 </form>
-<p class="hint">The mirror's log says where it is kept.</p>
+<p class="hint">The mirror shows it, and a code to scan, when F2 is pressed on its keyboard.</p>
 """
 _ENTERING = '<p><a href="/">Entering …</a></p>'
 

@@ -96,6 +96,7 @@ class FakeFront:
     hud_size: tuple[int, int] | None = None
     recording_s: float | None = None
     renderer: str = "cpu"
+    page: str = ""
     events: list = field(default_factory=list)
     pictures: list = field(default_factory=list)
     shown_s: list[float] = field(default_factory=list)

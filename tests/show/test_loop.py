@@ -169,6 +169,30 @@ def test_what_needs_a_window_is_refused_without_one(rig):
     ]
 
 
+def test_the_pages_address_is_shown_where_there_is_a_page(rig):
+    show = rig()
+    show.run(0.2)
+    show.front.hud_size = (320, 180)
+    show.hand.actions = [Command.ADDRESS]
+    show.run(0.2)
+    assert "--page" in show.hand.heard[-1].reason
+    before = len(show.front.pictures)
+    show.front.page = "http://127.0.0.1:8400/"
+    show.hand.actions = [Command.ADDRESS]
+    show.run(0.2, level=None)
+    assert not [news for news in show.hand.heard[1:] if isinstance(news, Refusal)]
+    assert len(show.front.pictures) > before
+
+
+def test_who_is_told_of_a_change_finds_it_on_the_desk(rig):
+    show = rig()
+    found = []
+    show.hand.announce = lambda news: found.append(show.desk.view.settings.strength)
+    show.hand.actions = [Set("strength", 2.5)]
+    show.mirror.step(show.now)
+    assert found == [2.5]
+
+
 def test_a_resize_orders_another_crop_and_never_shows_a_dream_of_the_old_one(rig):
     show = rig()
     show.run(0.5, level=20.0)
