@@ -48,6 +48,7 @@ def add_controls(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="tell this OSC client of every change; may be repeated. Who sends OSC is told at port 9001",
     )
+    add("--mdns", action="store_true", help="announce OSC in the network, with --osc 0.0.0.0:9000")
     add(
         "--dmx",
         type=Path,
@@ -71,12 +72,15 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         raise UsageError("--token without --listen; possible: both")
     if found.no_osc and (found.osc or found.osc_feedback):
         raise UsageError("--no-osc with --osc or --osc-feedback; possible: one or the other")
+    if found.mdns:
+        _require_for_mdns(found.osc)
     return ControlOptions(
         listen=found.listen,
         token=found.token or "",
         osc=None if found.no_osc else found.osc or ControlOptions.osc,
         osc_required=found.osc is not None,
         osc_feedback=tuple(found.osc_feedback),
+        mdns=found.mdns,
         dmx=None if found.dmx is None else read_map(found.dmx),
         cues=found.cues,
         audio=_audio(found.audio),
@@ -131,6 +135,18 @@ def _osc_address(text: str) -> tuple[str, int]:
     if port is None:
         raise UsageError(f"{quoted(text)} has no port; expected [HOST:]PORT, such as 0.0.0.0:9000")
     return host, port
+
+
+def _require_for_mdns(osc: tuple[str, int] | None) -> None:
+    """Raise ``UsageError`` or ``MissingPackageError`` where OSC cannot be announced."""
+    if osc is None or osc[0] in ("localhost", "::1") or osc[0].startswith("127."):
+        raise UsageError(
+            "--mdns without --osc for the network: others could not reach it; possible: --osc 0.0.0.0:9000"
+        )
+    if not installed("zeroconf"):
+        raise MissingPackageError(
+            f"--mdns needs the package zeroconf, which is not installed; to add it: {extra_command('mdns')}"
+        )
 
 
 def _osc_client(text: str) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from typing import Any
 from livedream.controls.actions import Action, Cycle, Nudge, Set, SetUnit, Toggle
 from livedream.controls.desk import Desk, View
 from livedream.controls.osc_addresses import SCENE, Ask, understand, values_of
+from livedream.controls.osc_discovery import Announcement
 from livedream.controls.osc_feedback import CLIENT_PORT, Clients, Feedback, Peer
 from livedream.controls.osc_message import MalformedError, messages
 from livedream.controls.port import Change, Refusal
@@ -82,6 +83,7 @@ class Osc:
         self._due: dict[str, set[Peer]] = {}  # answered when what came before has been done
         self._logged_s, self._unlogged = -_LOG_S, 0
         self._closed = threading.Event()
+        self._announcement: Announcement | None = None
         self._clients = Clients(feedback, clock)
         self._feedback = Feedback(self._socket, self._sent)
         self._thread = threading.Thread(target=self._listen, name="osc", daemon=True)
@@ -131,9 +133,15 @@ class Osc:
         with self._lock:
             return tuple(self._monitor)
 
+    def publish(self, oscquery: int) -> None:
+        """Announce the port in the network, and that of OSCQuery unless it is 0."""
+        self._announcement = Announcement(self.address[1], oscquery)
+
     def close(self) -> None:
         """Stop listening. May be called twice."""
         self._closed.set()
+        if self._announcement is not None:
+            self._announcement.close()
         self._feedback.close()
         self._thread.join(1.0)
         self._socket.close()

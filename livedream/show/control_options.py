@@ -15,9 +15,9 @@ class ControlOptions:
     ``token`` is what they must know; empty, it is the one that this machine keeps.
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
-    start without; ``osc_feedback`` are (host, port) of clients that are told of every change. ``dmx`` is what
-    a lighting desk may do. ``cues`` is the file of a cue list; ``audio`` is what to listen to, empty for
-    nothing; ``link`` is whether to follow Ableton Link.
+    start without; ``osc_feedback`` are (host, port) of clients that are told of every change; ``mdns`` is
+    whether OSC is announced in the network. ``dmx`` is what a lighting desk may do. ``cues`` is the file of a
+    cue list; ``audio`` is what to listen to, empty for nothing; ``link`` is whether to follow Ableton Link.
     """
 
     listen: tuple[str, int | None] | None = None
@@ -25,6 +25,7 @@ class ControlOptions:
     osc: tuple[str, int] | None = ("127.0.0.1", 9000)
     osc_required: bool = False
     osc_feedback: tuple[tuple[str, int], ...] = ()
+    mdns: bool = False
     dmx: DmxMap | None = None
     cues: Path | None = None
     audio: str = ""

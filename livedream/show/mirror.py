@@ -54,6 +54,9 @@ _NAP_S = 0.008
 #: Looks after the other processes and the outputs.
 _WATCH_HZ = 4.0
 
+#: Controls whose values are not shown in large type: they have screens of their own, and move all the time.
+_HAVE_SCREENS = ("osc", "dmx")
+
 
 class Mirror:
     """The show's one loop. ``clock`` and ``sleep`` are the system's, but in tests."""
@@ -164,7 +167,7 @@ class Mirror:
         dreamt = Dreamt(dream.shown_layer, word, dream.guides)
         before = performance.wanted
         performance.act(action, now, dreamt, origin)
-        if performance.settings.show_values:
+        if performance.settings.show_values and origin not in _HAVE_SCREENS:
             self._bulletin.read(reading_of(action, before, performance.wanted, self._desk.view.lists), now)
 
     def _play(self, now: float) -> None:

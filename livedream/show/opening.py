@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from urllib.parse import urlsplit
 
 from livedream.controls.desk import Desk
 from livedream.controls.dmx_map import DmxMap
 from livedream.controls.keyboard import Keyboard
 from livedream.controls.port import Controls
-from livedream.errors import OutputError
+from livedream.errors import LivedreamError, OutputError
 from livedream.places import scenes_dir
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
@@ -26,13 +27,17 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
     Raises ``UsageError`` or ``OutputError`` for one that cannot be opened.
     """
     opened = Controls(keyboard, ControlPage(site, desk, options.scenes or scenes_dir()))
-    _open_osc(options.controls, desk, opened, site)
-    if options.controls.dmx is not None:
-        _open_dmx(options.controls.dmx, opened)
-    if options.controls.link:
-        from livedream.controls.link import Link
+    try:
+        _open_osc(options.controls, desk, opened, site)
+        if options.controls.dmx is not None:
+            _open_dmx(options.controls.dmx, opened)
+        if options.controls.link:
+            from livedream.controls.link import Link
 
-        opened.add(Link())
+            opened.add(Link())
+    except LivedreamError:
+        opened.close()
+        raise
     return opened
 
 
@@ -54,10 +59,25 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Sit
     add_oscquery(site, osc)
     host, port = osc.address
     log.info("OSC: listening on %s port %d; livedream osc lists the addresses", host, port)
-    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+    if options.mdns:
+        osc.publish(_port_for_others(site.url))
+    if not _is_loopback(host):
         text = f"OSC has no password: whoever reaches {host} port {port} can change this mirror"
         log.warning("%s", text)
         controls.report(text)
+
+
+def _port_for_others(url: str) -> int:
+    """The port of a server that others in the network reach, 0 for one that is only for this machine."""
+    found = urlsplit(url)
+    return 0 if found.port is None or _is_loopback(found.hostname or "") else found.port
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False  # a name
 
 
 def _open_dmx(map: DmxMap, controls: Controls) -> None:

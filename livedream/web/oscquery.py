@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from livedream.controls.osc_addresses import ROOT
@@ -18,12 +19,13 @@ TREE = "/oscquery"
 
 
 def add_oscquery(site: Site, osc: Osc) -> None:
-    """Let ``site`` tell the addresses of ``osc``."""
+    """Let ``site`` tell the addresses of ``osc``; without a token where OSC itself is for the network."""
+    is_local = ip_address(osc.address[0].partition("%")[0]).is_loopback
 
     async def answer(request: web.Request) -> web.Response:
         from aiohttp import web
 
-        path = "/" if request.path == TREE else request.path
+        path = request.path if request.path.startswith(ROOT) else "/"
         host, port = osc.address
         everywhere = host in ("0.0.0.0", "::")
         status, found = oscquery(osc.view, path, request.query_string, ("" if everywhere else host, port))
@@ -32,10 +34,12 @@ def add_oscquery(site: Site, osc: Osc) -> None:
         return web.json_response(found, headers=HEADERS)
 
     for path in (TREE, ROOT, f"{ROOT}/*"):
-        site.add(path, answer)
+        site.add(path, answer, public=not is_local)
 
 
 def asks_for_tree(request: web.Request) -> bool:
-    """Whether a request for ``/`` is OSCQuery's, and not a browser's for the page."""
+    """Whether a request is OSCQuery's for ``/``, and not a browser's for the page."""
+    if request.path != "/" or request.method != "GET":
+        return False
     asked = request.query_string in (*ATTRIBUTES, HOST_INFO)
     return asked or "text/html" not in request.headers.get("Accept", "text/html")

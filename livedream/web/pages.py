@@ -9,7 +9,6 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
-from livedream.web.oscquery import TREE, asks_for_tree
 from livedream.web.site import HEADERS, Site
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _POLICY = (
 
 def add_pages(site: Site) -> None:
     """Add the page as ``/`` and its files below ``/static/``. Its looks are no secret; its picture is."""
-    site.add("/", partial(_page, site))
+    site.add("/", _page)
     try:
         found = _below(files("livedream.web").joinpath("static"))
     except OSError as error:
@@ -48,12 +47,8 @@ def _below(folder: Traversable, prefix: str = "") -> dict[str, Traversable]:
     return found
 
 
-async def _page(site: Site, request: web.Request) -> web.StreamResponse:
+async def _page(request: web.Request) -> web.StreamResponse:
     from aiohttp import web
-
-    tree = site.find("GET", TREE)
-    if tree is not None and asks_for_tree(request):
-        return await tree.handler(request)
 
     try:
         page = files("livedream.web").joinpath("static", "index.html").read_text(encoding="utf-8")

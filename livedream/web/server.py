@@ -14,6 +14,7 @@ from livedream.errors import OutputError
 from livedream.resource import Resource
 from livedream.web.access import Access
 from livedream.web.login import ask, log_in
+from livedream.web.oscquery import TREE, asks_for_tree
 from livedream.web.site import HEADERS, Site
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class Server(Resource):
         access = self._access
         if objection := access.objection(request):
             raise web.HTTPForbidden(text=f"{objection}\n", headers=HEADERS)
-        route = self._site.find(request.method, request.path)
+        path = TREE if asks_for_tree(request) and self._site.find("GET", TREE) else request.path
+        route = self._site.find(request.method, path)
         if not (route and route.public) and not access.admits(request):
             return await log_in(access, request)
         if "token" in request.query:  # whoever is let in already follows the link once more
