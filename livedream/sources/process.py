@@ -243,6 +243,6 @@ class Feed:
         what = self._watch.fault.rpartition(" ")[2]
         if what in _WORDS:
             return f"{self._name()} {_WORDS[what]}"
-        if self._kind == "camera":
+        if self._kind == "camera" and (self._reader.absent or self._reader.error is None):
             return "no camera; showing clouds until one appears"
         return f"no image from {self._name()} yet; showing clouds until there is one"

@@ -98,7 +98,7 @@ def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
     stage = stage("auto")
     state, value = stage.step(START_S)
     assert value is None  # it may still open
-    stage.reader.error = "there is no /dev/video0"
+    stage.reader.error, stage.reader.absent = "there is no /dev/video0", True
     state, value = stage.step(START_S + 0.05)
     assert value.array.shape == (720, 1280, 3)
     assert (state.source, state.kind, state.fallback) == ("clouds", "clouds", True)
@@ -115,6 +115,13 @@ def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
     assert np.array_equal(value.array, stage.reader.frame.image)
     assert (state.source, state.kind, state.fallback) == ("camera 0", "camera", False)
     assert stage.indices == list(range(len(stage.indices)))
+
+
+def test_a_camera_that_cannot_be_opened_is_not_called_missing(stage):
+    stage = stage("0")
+    stage.reader.error = "camera '0' cannot be opened: in use, or permission denied"
+    state, _ = stage.step(START_S + 0.05)
+    assert state.message == "no image from camera 0 yet; showing clouds until there is one"
 
 
 @pytest.mark.parametrize(("opening", "patience_s"), [(False, 4.0), (True, 10.0)])
