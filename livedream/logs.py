@@ -165,17 +165,33 @@ class Outlet(logging.Handler):
 
     def _write(self, record: logging.LogRecord) -> None:
         for output in self._outputs:
-            output.handle(record)
+            output.emit(record)  # without its lock, for which the interpreter would wait at its end
         trouble = getattr(self._outputs[-1], "news", None)
         if trouble is not None and (text := trouble()):
-            self._outputs[0].handle(
+            self._outputs[0].emit(
                 logging.makeLogRecord({"levelno": logging.ERROR, "msg": text, "name": __name__})
             )
 
 
-class _Text(logging.StreamHandler[Any]):
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Nothing: the standard error is closed, or full."""
+class _Text(logging.Handler):
+    """Writes past Python's own buffer: a terminal that takes nothing would hold its lock, and the end."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{self.format(record)}\n"
+        with suppress(OSError, ValueError, AttributeError):  # closed, or there is none
+            try:
+                number = self._stream.fileno()
+            except (OSError, ValueError, AttributeError):  # a stream of Python's alone
+                self._stream.write(text)
+                self._stream.flush()
+            else:
+                data = text.encode("utf-8", "backslashreplace")
+                while data:
+                    data = data[os.write(number, data) :]
 
 
 class _TextFormatter(logging.Formatter):

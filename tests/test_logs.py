@@ -189,3 +189,17 @@ def test_lines_at_the_very_end_of_a_process_are_written(tmp_path):
     assert result.returncode == 3
     assert result.stderr.endswith("show: the last word\n")
     assert json.loads((tmp_path / "a.log").read_text())["text"] == "the last word"
+
+
+def test_a_terminal_that_takes_nothing_holds_up_neither_the_program_nor_its_end(tmp_path):
+    code = (
+        "import logging, sys; from livedream.logs import configure_logging; configure_logging('show', 20)\n"
+        "for n in range(1000): logging.getLogger('livedream').info('%s', chr(65 + n) * 500)\n"
+        "print('done', flush=True); sys.exit(3)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"done\n"
+    assert process.wait(60) == 3
+    process.communicate()

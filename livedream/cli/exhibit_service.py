@@ -62,8 +62,8 @@ def find_services(root: Path) -> list[Installed]:
             text = path.read_text("utf-8", "replace")
             (command,) = re.findall(r"^ExecStart=(.*)", text, re.M)[:1] or [""]
             user = re.search(r"^User=(\S+)", text, re.M)
-            # labwc gets the mirror's command line as one word, in quotes within quotes.
-            words = tuple(re.findall(r"[^\s\"'\\]+", command))
+            # The mirror's command line may be one word of a shell's or labwc's: quotes within quotes.
+            words = tuple(re.findall(r"[^\s\"'\\;]+", command))
             found.append(Installed(path, words, user and user[1], is_kiosk))
     return found
 
@@ -118,9 +118,9 @@ def _options(service: Installed) -> Iterator[Finding]:
 
 
 def _answers(service: Installed) -> Iterator[Finding]:
-    if not service.has("--preview", "--headless", "--listen"):
+    if not service.has("--page", "--preview", "--headless", "--listen"):
         found = "nobody can ask the mirror how it is: there is no page"
-        yield "--", "page", found, "add --preview; it is for this machine only"
+        yield "--", "page", found, "add --page; it is for this machine only"
         return
     port = service.value("--port", str(_DEFAULT_PORT))
     url = f"http://127.0.0.1:{port}/healthz"

@@ -18,8 +18,17 @@ from livedream.health.vitals import Condition, Vitals
 from livedream.hours import Hours
 from livedream.resource import Resource
 from livedream.timing import now_s
-from livedream.watch.alerts import DEGRADED, REPORT, Alarms, Hook, Notice, message
-from livedream.watch.beats import LAST_PICTURE_VARIABLE
+from livedream.watch.alerts import (
+    DEGRADED,
+    MANY_RESTARTS,
+    REPORT,
+    RESTARTS_S,
+    Alarms,
+    Hook,
+    Notice,
+    message,
+)
+from livedream.watch.beats import LAST_PICTURE_VARIABLE, WATCHER_VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +62,11 @@ class Attendant(Resource):
         last = os.environ.pop(LAST_PICTURE_VARIABLE, "")
         down_since = float(last) if last.replace(".", "", 1).isdecimal() else None
         self.days = Days(path, hours, wall(), down_since)
+        self._hours = hours
+        #: livedream watch tells of restarts itself; beside systemd nobody else does.
+        self._tells_restarts = WATCHER_VARIABLE not in os.environ
         self._clock, self._wall = clock, wall
-        self._alarms = Alarms(self.days.today.alarms)
+        self._alarms = Alarms(self.days.today.alarms, at_once=("restarts",))
         self._hooks = [Hook(target) for target in hooks]
         self._began_s = clock()
         self._ended = threading.Event()
@@ -75,13 +87,14 @@ class Attendant(Resource):
         now, wall, vitals, days = self._clock(), self._wall(), self.vitals, self.days
         condition = vitals.condition()
         days.count(vitals.facts, vitals.longest_gap_s, self.machine.reading.hottest_c, wall)
-        done = days.ended(condition.state != "closed", now, wall)
+        done = days.ended(self._hours is None or self._hours.is_open(wall), now, wall)
         if done is not None:
             vitals.longest_gap_s = 0.0
             log.info("report: %s", done.report())
             self._tell(Notice(REPORT, "day", done.report(), wall.timestamp()), report=as_mapping(done))
         if condition.state != "ending":
-            for notice in self._alarms.look(self._troubles(condition, now), now, wall.timestamp()):
+            troubles = self._troubles(condition, now, wall.timestamp())
+            for notice in self._alarms.look(troubles, now, wall.timestamp()):
                 log.log(
                     logging.WARNING if notice.event == DEGRADED else logging.INFO,
                     "%s: %s",
@@ -92,10 +105,13 @@ class Attendant(Resource):
         days.today.alarms = self._alarms.told
         days.keep(now)
 
-    def _troubles(self, condition: Condition, now: float) -> dict[str, str]:
+    def _troubles(self, condition: Condition, now: float, wall: float) -> dict[str, str]:
         found = {trouble.kind: trouble.text for trouble in condition.degraded}
         if not condition.ok and (condition.state != "starting" or now - self._began_s > _START_S):
             found["picture"] = "; ".join(condition.why)
+        restarts = self.days.restarts_since(wall - RESTARTS_S)
+        if self._tells_restarts and restarts >= MANY_RESTARTS:
+            found["restarts"] = f"restarted {restarts} times in 5 minutes"
         return found
 
     def _tell(self, notice: Notice, **more: object) -> None:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 _SOON_S, _LATE_S = 5.0, 60.0
 #: More is not a day.
 _LARGEST_BYTES = 64 * 1024
+#: Restarts whose times are kept.
+_REMEMBERED = 20
 #: A closed mirror that opens again within this time has a break, and not the end of its day.
 _BREAK_S = 6 * 3600
 #: Opening hours without an end: the day ends at midnight.
@@ -34,7 +36,8 @@ class Day(msgspec.Struct, kw_only=True):
     """What is counted. ``faults`` are by kind.
 
     ``open_at``: when it was open last, and ``alarms`` since when what was told to be wrong is (wall clock).
-    ``running``: a show runs; found so at a start, the last one did not end as it should.
+    ``running``: a show runs; found so at a start, the last one did not end as it should. ``restarted_at``:
+    the last starts after such an end (wall clock).
     """
 
     date: str
@@ -48,6 +51,7 @@ class Day(msgspec.Struct, kw_only=True):
     open_at: float = 0.0
     running: bool = False
     alarms: dict[str, float] = {}
+    restarted_at: list[float] = []
 
     def report(self) -> str:
         """The day in one line."""
@@ -80,7 +84,9 @@ class Days:
         self._trouble = ""
         found = None if path is None else _read(path)
         self.today = found or Day(date=wall.date().isoformat())
-        self.today.restarts += self.today.running
+        if self.today.running:
+            self.today.restarts += 1
+            self.today.restarted_at = [*self.today.restarted_at[-_REMEMBERED:], wall.timestamp()]
         self.today.running = True
 
     def count(self, facts: Facts, longest_gap_s: float, hottest_c: float | None, wall: datetime) -> None:
@@ -107,7 +113,12 @@ class Days:
         self._looked_s = now
         done = self.today if self._is_over(is_open, wall) else None
         if done is not None:
-            self.today = Day(date=wall.date().isoformat(), running=True, alarms=done.alarms)
+            self.today = Day(
+                date=wall.date().isoformat(),
+                running=True,
+                alarms=done.alarms,
+                restarted_at=done.restarted_at,
+            )
         today = self.today
         if is_open:
             today.date = today.date if today.open_s else wall.date().isoformat()
@@ -125,6 +136,10 @@ class Days:
         ahead = (wall + timedelta(seconds=s) for s in range(0, _BREAK_S + 1, 600))
         slept = wall.timestamp() - today.open_at > _BREAK_S  # it was switched off meanwhile
         return slept or (not is_open and not any(map(self._hours.is_open, ahead)))
+
+    def restarts_since(self, wall: float) -> int:
+        """How many starts after an unclean end there were since then (wall clock)."""
+        return sum(at >= wall for at in self.today.restarted_at)
 
     def keep(self, now: float, *, at_once: bool = False) -> None:
         """Write the file if it is time."""
@@ -178,4 +193,6 @@ def _read(path: Path) -> Day | None:
 def as_mapping(day: Day) -> Mapping[str, Any]:
     """The numbers of a day, for programs."""
     values: dict[str, Any] = msgspec.to_builtins(day)
-    return {name: values[name] for name in values if name not in ("open_at", "running", "alarms")}
+    return {
+        name: values[name] for name in values if name not in ("open_at", "running", "alarms", "restarted_at")
+    }

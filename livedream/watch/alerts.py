@@ -15,7 +15,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 #: Something is told when it has lasted this long, and is over when it was gone for as long: a camera that is
 #: plugged in anew is no alert. What comes and goes is told this often at most; what stays, again each hour.
 HOLD_S, INTERVAL_S, REMIND_S = 15.0, 600.0, 3600.0
+#: So many shows that failed within this time are too many. One alone is in the day's report.
+MANY_RESTARTS, RESTARTS_S = 3, 300.0
 #: For an answer, or a command's end. A message that could not be delivered is tried again for an hour.
 _TIMEOUT_S, _PATIENCE_S = 10.0, 3600.0
 _WAITING, _CLOSE_S = 50, 3.0
@@ -63,10 +65,11 @@ class Alarms:
     """Decides what is told, and when. Pure: ``now`` is monotonic, ``wall`` the clock on the wall, in seconds.
 
     ``told`` are the alarms of an earlier process that nobody has called off yet: kind to since when (wall).
+    Kinds ``at_once`` are told without waiting whether they last.
     """
 
-    def __init__(self, told: Mapping[str, float] | None = None, hold_s: float = HOLD_S) -> None:
-        self._hold_s = hold_s
+    def __init__(self, told: Mapping[str, float] | None = None, at_once: Collection[str] = ()) -> None:
+        self._at_once = at_once
         self._alarms = {kind: _Alarm(since, 0.0, None, 0.0) for kind, since in (told or {}).items()}
         self._last_s: dict[str, float] = {}  # when a kind was last told to be wrong
 
@@ -88,7 +91,7 @@ class Alarms:
         for kind in [kind for kind in self._alarms if kind not in troubles]:
             alarm = self._alarms[kind]
             alarm.gone_s = now if alarm.gone_s is None else alarm.gone_s
-            if now - alarm.gone_s >= self._hold_s:
+            if now - alarm.gone_s >= self._hold_of(kind):
                 del self._alarms[kind]
                 if alarm.told_s is not None:
                     lasted = _duration(wall - (now - alarm.gone_s) - alarm.since)
@@ -100,8 +103,11 @@ class Alarms:
     def _due(self, kind: str, alarm: _Alarm, now: float) -> str:
         if alarm.told_s is not None:
             return REMINDER if now - alarm.told_s >= REMIND_S else ""
-        lasted = now - alarm.seen_s >= self._hold_s
+        lasted = now - alarm.seen_s >= self._hold_of(kind)
         return DEGRADED if lasted and now - self._last_s.get(kind, -INTERVAL_S) >= INTERVAL_S else ""
+
+    def _hold_of(self, kind: str) -> float:
+        return 0.0 if kind in self._at_once else HOLD_S
 
 
 def _duration(seconds: float) -> str:

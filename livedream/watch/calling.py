@@ -7,10 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from livedream.resource import Resource
-from livedream.watch.alerts import Alarms, Hook, message
+from livedream.watch.alerts import MANY_RESTARTS, RESTARTS_S, Alarms, Hook, message
 
-#: So many shows that failed within this time are too many. A show that alone fails is in the day's report.
-_MANY, _WINDOW_S = 3, 300.0
 #: Without a picture from any show for this long something is wrong that restarts have not mended.
 _DARK_S = 45.0
 
@@ -20,7 +18,7 @@ class Calling(Resource):
 
     def __init__(self, hooks: Sequence[str], now: float) -> None:
         self._hooks = [Hook(target) for target in hooks]
-        self._alarms = Alarms(hold_s=0.0)
+        self._alarms = Alarms(at_once=("restarts", "show"))
         self._failed: deque[float] = deque(maxlen=1000)
         self._well_s = now
         self._why = ""
@@ -42,10 +40,10 @@ class Calling(Resource):
 
     def troubles(self, now: float) -> dict[str, str]:
         """What is wrong now: kind to text."""
-        while self._failed and now - self._failed[0] > _WINDOW_S:
+        while self._failed and now - self._failed[0] > RESTARTS_S:
             self._failed.popleft()
         found = {}
-        if len(self._failed) >= _MANY:
+        if len(self._failed) >= MANY_RESTARTS:
             found["restarts"] = f"restarted {len(self._failed)} times in 5 minutes; the show {self._why}"
         if now - self._well_s > _DARK_S:
             why = f"; the show {self._why}" if self._why else ""

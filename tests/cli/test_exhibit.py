@@ -31,7 +31,7 @@ CALM = {
     "gsettings get org.gnome.desktop.session idle-delay": "uint32 0",
     "journalctl --disk-usage": "Archived and active journals take up 48.0M in the file system.",
 }
-OPTIONS = ["--source", "/dev/v4l/by-id/usb-camera", "--hours", "10:00-18:00", "--preview", "--port", "8477"]
+OPTIONS = ["--source", "/dev/v4l/by-id/usb-camera", "--hours", "10:00-18:00", "--page", "--port", "8477"]
 OPTIONS += ["--camera-lock", "10", "--alert", "/home/mirror/ntfy.sh"]
 
 
@@ -170,7 +170,7 @@ def test_what_the_service_should_be_started_with_is_mentioned(machine):
         ("service", ["add", "--hours"]),
         ("camera", ["add", "--camera-lock"]),
         ("alert", ["add", "--alert;"]),
-        ("page", ["add", "--preview;"]),
+        ("page", ["add", "--page;"]),
     ]
 
 
@@ -181,7 +181,7 @@ def test_the_services_options_are_read_from_its_unit(machine, compositor):
     assert (service.user, service.is_kiosk) == ("mirror", True)
     assert service.value("--source", "") == "/dev/v4l/by-id/usb-camera"
     assert service.value("--port", "") == "8490"
-    assert service.has("--preview")
+    assert service.has("--page")
     assert not service.has("--alert")
 
 

@@ -10,7 +10,7 @@ from livedream.health import attendant as attendants
 from livedream.health.attendant import Attendant
 from livedream.health.vitals import Facts, Trouble
 from livedream.hours import parse_hours
-from livedream.watch.beats import CLOSED, ENDING, LAST_PICTURE_VARIABLE, PICTURE
+from livedream.watch.beats import CLOSED, ENDING, LAST_PICTURE_VARIABLE, PICTURE, WATCHER_VARIABLE
 
 MORNING = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 
@@ -129,6 +129,29 @@ def test_the_next_show_calls_off_what_the_last_one_told(monkeypatch, tmp_path):
     today = second.attendant.days.today
     assert today.restarts == 1
     assert 3 <= today.longest_gap_s <= 5
+
+
+@pytest.mark.parametrize("has_watcher", [False, True])
+def test_beside_systemd_the_show_itself_tells_of_many_restarts(monkeypatch, tmp_path, has_watcher):
+    if has_watcher:
+        monkeypatch.setenv(WATCHER_VARIABLE, "7")  # whose own telling it is
+    path = tmp_path / "x.day.json"
+    sent = []
+    for _ in range(4):  # each is killed
+        show = Scene(monkeypatch, path)
+        show.go(3)
+        sent += show.sent
+    assert [(event, kind) for event, kind, _ in sent] == ([] if has_watcher else [("degraded", "restarts")])
+    show.go(400)
+    assert len(show.sent) == (0 if has_watcher else 2)
+
+
+def test_a_mirror_that_starts_while_it_is_closed_has_no_day_to_report(monkeypatch):
+    scene = Scene(monkeypatch, hours="6:00-9:00 @UTC")
+    scene.go(3, beat=None)
+    scene.go(60, beat=CLOSED)
+    assert scene.sent == []
+    assert scene.attendant.days.today.open_s == 0
 
 
 def test_threads_end(tmp_path):

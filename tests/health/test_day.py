@@ -159,4 +159,5 @@ def test_only_numbers_are_kept(tmp_path):
         "open_at",
         "running",
         "alarms",
+        "restarted_at",
     }
