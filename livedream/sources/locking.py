@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 from livedream.errors import SourceError
 from livedream.sources.v4l2 import Controls
@@ -41,12 +41,22 @@ AUTOMATICS = {
 }
 
 
+class Opened(Protocol):
+    """A camera as it was opened: another time, it is another object."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+
+
 class Lock:
     """Holds the controls of a camera. Times are ``now``, in seconds of one clock.
 
     ``values`` are wanted as they are. With ``lock_s`` the automatics run for so many seconds after the camera
     was opened first; then they are switched off, and what they found is wanted, too: ``learnt``, to begin
-    with what an earlier process learnt. ``trouble`` is what is not possible, in one line, or "".
+    with what an earlier process learnt of the camera ``name``. Another camera is learnt anew. ``trouble`` is
+    what is not possible, in one line, or "".
     """
 
     def __init__(
@@ -54,17 +64,18 @@ class Lock:
         lock_s: float | None,
         values: Mapping[str, int],
         learnt: Mapping[str, int],
+        name: str = "",
         open_: Callable[[str], Controls] = Controls,
     ) -> None:
         self.learnt = dict(learnt)
         self.trouble = ""
         self._lock_s, self._values, self._open = lock_s, dict(values), open_
-        self._locked = bool(learnt)
-        self._opened: object = None
+        self._locked, self._name = bool(learnt), name
+        self._opened: Opened | None = None
         self._due_s = self._lock_at_s = float("inf")
         self._changed: dict[str, int] = {}  # how often somebody else changed a control
 
-    def run(self, opened: Callable[[], tuple[object, str] | None]) -> None:
+    def run(self, opened: Callable[[], Opened | None]) -> None:
         """Hold them for ever, on a thread: a driver may hang. ``opened`` is as for :meth:`step`."""
 
         def run() -> None:
@@ -74,19 +85,21 @@ class Lock:
 
         threading.Thread(target=run, name="camera controls", daemon=True).start()
 
-    def step(self, now: float, opened: tuple[object, str] | None) -> None:
-        """Do what is due. ``opened`` is what stands for the camera as it was opened last, and its device."""
+    def step(self, now: float, opened: Opened | None) -> None:
+        """Do what is due with the camera that is open, if one is."""
         if opened is None:
             return
-        again = opened[0] is not self._opened
+        again = opened is not self._opened
         if again:
-            self._opened, self._due_s, self._lock_at_s = opened[0], now, float("inf")
+            self._opened, self._due_s, self._lock_at_s = opened, now, float("inf")
+            if opened.name != self._name:
+                self.learnt, self._locked, self._name = {}, False, opened.name
         if now < min(self._due_s, self._lock_at_s):
             return
         self._due_s = now + _CHECK_S
         troubles: list[str] = []
         try:
-            with self._open(opened[1]) as controls:
+            with self._open(opened.node) as controls:
                 if self._lock_s is not None and not self._locked:
                     self._learn(controls, now, troubles)
                 self._hold(controls, again, troubles)

@@ -81,7 +81,8 @@ def run_source(job: SourceJob) -> None:
         if asked.kind == "camera":
             finder = Finder(asked.target, before.camera, before.twins)
             if job.lock_s is not None or job.controls:
-                lock = Lock(job.lock_s, dict(job.controls), before.controls)
+                name = before.camera.get("name", "")
+                lock = Lock(job.lock_s, dict(job.controls), before.controls, name)
         reader = Reader(partial(open_source, job.spec, finder=finder))
         feed = Feed(
             asked, reader, frame_slot, status_slot, finder, lock, now=time.monotonic(), patient=job.patient
@@ -100,10 +101,10 @@ def _said_before(status: Slot) -> SourceStatus:
     return Receiver(status, SourceStatus).newer() or SourceStatus()
 
 
-def _opened(reader: Reader) -> tuple[object, str] | None:
-    """The camera that is open, and its device."""
+def _opened(reader: Reader) -> Camera | None:
+    """The camera that is open."""
     camera = reader.opened
-    return (camera, camera.node) if isinstance(camera, Camera) and reader.error is None else None
+    return camera if isinstance(camera, Camera) and reader.error is None else None
 
 
 class Feed:

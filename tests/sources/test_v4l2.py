@@ -2,6 +2,8 @@
 
 import errno
 import logging
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,12 +103,17 @@ def locked(node, driver):
 
     class Held:
         def __init__(self, lock_s=None, learnt=(), **values):
-            self.lock = Lock(lock_s, values, dict(learnt), lambda path: Controls(path, ioctl=driver))
-            self.now, self.opened = 100.0, object()
+            open_ = partial(Controls, ioctl=driver)
+            self.lock = Lock(lock_s, values, dict(learnt), "C920" if learnt else "", open_)
+            self.now, self.opened = 100.0, None
+            self.open()
+
+        def open(self, name="C920"):
+            self.opened = SimpleNamespace(name=name, node=node)
 
         def run(self, seconds):
             for _ in range(round(seconds * 2)):
-                self.lock.step(self.now, self.opened and (self.opened, node))
+                self.lock.step(self.now, self.opened)
                 self.now += 0.5
 
     return Held
@@ -256,10 +263,22 @@ def test_after_it_was_opened_again_and_in_a_new_process_it_is_as_before(locked, 
         later.opened = None
         later.run(5)
         assert driver.named("Exposure") == 250
-        later.opened = object()
+        later.open()
         later.run(0.5)
         assert driver.all("Auto Exposure", "Exposure") == [1, 333]
     assert "was" not in caplog.text
+
+
+def test_another_camera_in_its_place_is_learnt_anew(locked, driver):
+    held = locked(lock_s=1.0)
+    driver.room(exposure=333, temperature=5100, focus=35)
+    held.run(3)
+    held.open("Other")
+    held.run(0.5)
+    assert driver.named("Auto Exposure") == 3
+    driver.room(exposure=80, temperature=4000, focus=5)
+    held.run(3)
+    assert driver.all("Auto Exposure", "Exposure") == [1, 80]
 
 
 def test_what_is_not_possible_is_said_once_and_the_rest_is_done(locked, driver, caplog):
@@ -287,7 +306,7 @@ def test_a_camera_that_goes_away_meanwhile_is_locked_when_it_is_back(locked, dri
     assert held.lock.learnt == {}
     driver.gone = False
     driver.room(exposure=333, temperature=5100, focus=35)
-    held.opened = object()
+    held.open()
     held.run(5)
     assert driver.named("Exposure") == 333
     assert held.lock.trouble == ""
