@@ -108,6 +108,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_place(_own_home: None) -> None:
+    """What one test sets for its place is not there for the next."""
+    (Path(os.environ["LIVEDREAM_HOME"]) / "settings" / "place.toml").unlink(missing_ok=True)
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's networks folder, empty, where nothing is shipped and nothing is in torchvision's cache."""

@@ -19,7 +19,7 @@ from livedream.cli.flags import (
 )
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
 from livedream.errors import UnreadableError, UsageError, quoted
-from livedream.files import require_different
+from livedream.files import require_different, require_writable
 from livedream.hours import parse_hours
 from livedream.settings import Settings
 from livedream.show.options import RENDERERS, MirrorOptions
@@ -165,6 +165,13 @@ def mirror_parser() -> Parser:
         help="after a crash or a power cut, go on with the scene and the settings of then; to begin anew,"
         " quit with Esc",
     )
+    add(
+        "--place",
+        type=Path,
+        metavar="FILE",
+        help="keep what is set for this place (screen, corners, visitors) in this file, not in the usual one;"
+        " two mirrors on one machine need two",
+    )
     add_controls(parser)
     add_common(parser)
     add_settings(parser, used_by("mirror"))
@@ -181,9 +188,18 @@ def mirror_command(words: list[str], started_s: float) -> None:
         )
     require_different(found.source, found.log, found.record, found.snapshot, found.stats)
     level = start_logging(found, found.log)
+    if found.place is not None:
+        require_writable(found.place)
+    from livedream.show.place import read_place, usual_place
     from livedream.show.resume import state_path
     from livedream.show.run import run_mirror
 
+    place = found.place or usual_place()
+    kept, notices = read_place(place)
+    for notice in notices:
+        log.error("%s", notice)
+    if kept:
+        log.info("as set for this place in %s: %s", place, ", ".join(kept))
     options = MirrorOptions(
         source=found.source,
         camera_lock_s=found.camera_lock,
@@ -208,16 +224,20 @@ def mirror_command(words: list[str], started_s: float) -> None:
         scenes=found.scenes,
         hours=found.hours,
         lock_keys=found.lock_keys,
+        place=place,
         alerts=tuple(found.alert),
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,
+        notices=notices,
     )
+    base = Settings().replace(**kept)
     try:
-        settings = settings_from(found, Settings())
+        settings = settings_from(found, base)
     except UnreadableError as error:  # the scene's; whoever starts a show with --resume may not be there
         if not found.resume:
             raise
         notice = f"beginning without the scene: {error}"
         log.error("%s", notice)
         found.scene = None
-        settings, options = settings_from(found, Settings()), replace(options, scene="", notices=(notice,))
+        settings = settings_from(found, base)
+        options = replace(options, scene="", notices=(*notices, notice))
     run_mirror(options, settings, started_s)

@@ -14,6 +14,7 @@ from livedream.errors import LivedreamError, OutputError
 from livedream.places import scenes_dir
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
+from livedream.show.place import Place
 from livedream.web.control import ControlPage
 from livedream.web.oscquery import add_oscquery
 from livedream.web.site import Site
@@ -28,6 +29,8 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
     """
     opened = Controls(keyboard, ControlPage(site, desk, options.scenes or scenes_dir()))
     try:
+        if options.place is not None:
+            opened.add(Place(options.place, opened.report))
         _open_osc(options.controls, desk, opened, site)
         if options.controls.dmx is not None:
             _open_dmx(options.controls.dmx, opened)

@@ -21,11 +21,11 @@ class MirrorOptions:
     :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
     from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
     scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
-    start after a crash; ``alerts`` are the addresses and commands that are told what is wrong. ``patient``: a
-    source that is missing at the start is waited for. With ``camera_lock_s`` the camera's automatics are
-    switched off after so many seconds, and ``camera_set`` are controls of it and their values. ``controls``
-    are about the page and other hands. ``notices`` were logged before the show began, and belong on the
-    screen.
+    start after a crash, ``place`` the one that keeps what was set for this place; ``alerts`` are the
+    addresses and commands that are told what is wrong. ``patient``: a source that is missing at the start is
+    waited for. With ``camera_lock_s`` the camera's automatics are switched off after so many seconds, and
+    ``camera_set`` are controls of it and their values. ``controls`` are about the page and other hands.
+    ``notices`` were logged before the show began, and belong on the screen.
     """
 
     source: str = "auto"
@@ -47,6 +47,7 @@ class MirrorOptions:
     scenes: Path | None = None
     hours: Hours | None = None
     resume: Path | None = None
+    place: Path | None = None
     alerts: tuple[str, ...] = ()
     patient: bool = False
     camera_lock_s: float | None = None
