@@ -205,13 +205,13 @@ class ExportedBackend:
     def _ready_graph(self, key: Key) -> OpenedGraph | None:
         """The graph, if it is opened or will be in a moment; None when PyTorch runs instead."""
         opened = self._store.use(key)
-        if key in self._too_large:
-            raise OutOfMemoryError(f"no room for {key[0].layer} at {key[1][0]}×{key[1][1]}")
         if opened is None and not self._settled(key):
             self._preparer.request(key, "open")
             if self._wait or self._quick(key[0]):
                 self._preparer.wait_until(lambda: self._settled(key))
                 opened = self._store.use(key)
+        if opened is None and key in self._too_large:
+            raise OutOfMemoryError(f"no room for {key[0].layer} at {key[1][0]}×{key[1][1]}")
         return opened
 
     def _second_input(self, layer: str, objective: Objective) -> Array:
@@ -295,8 +295,8 @@ class ExportedBackend:
             return
         if isinstance(error, OutOfMemoryError):
             self._too_large.add(key)
-        else:
-            self._given_up[key[0]] = str(error)
+            return  # whoever wants it is told
+        self._given_up[key[0]] = str(error)
         runs = f"{key[0].layer} runs in PyTorch" if installed("torch") else f"{key[0].layer} cannot be dreamt"
         self._report(f"{runs}: {error}", logging.WARNING)
 

@@ -17,7 +17,7 @@ from livedream.dream.device_dreamer import DeviceDreamer
 from livedream.dream.device_motion import Motion
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.graphics import Graphics
-from livedream.errors import BackendError
+from livedream.errors import BackendError, OutOfMemoryError
 from livedream.runtimes import device_errors
 from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import Recorded
@@ -333,6 +333,21 @@ def test_a_tick_that_does_not_fit_is_taken_over_by_the_host(dreamers, caplog):
     assert device.graphics.message.endswith("; the tick runs on the CPU")
     assert "the host takes over" in caplog.text
     assert np.isfinite(device.tick(frame, SETTINGS, time_s=5 / 50)).all()
+
+
+def test_a_tick_that_does_not_fit_is_tried_smaller_where_nobody_waits(dreamers):
+    device, backend = dreamers(True, wait=False)
+    frame = next(film())
+    for n in range(4):
+        before = device.tick(frame, SETTINGS, time_s=n / 50)
+    backend.fails = torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(OutOfMemoryError, match="CUDA out of memory"):
+        device.tick(frame, SETTINGS, time_s=4 / 50)
+    backend.fails = None
+    assert device.graphics.enabled
+    smaller = device.tick(frame, SETTINGS.replace(working_px=192), time_s=5 / 50)
+    assert smaller.shape[1] == 192
+    assert np.abs(smaller).mean() > 0.5 * np.abs(before).mean()  # it goes on
 
 
 def test_a_device_that_fails_for_good_ends_the_dream(dreamers, monkeypatch):

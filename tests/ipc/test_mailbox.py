@@ -68,3 +68,16 @@ def test_what_the_process_before_said_is_no_sign_of_the_new_ones_life(slot):
     board.update(102.0)
     assert board.heard
     assert board.silent_s(104.0, since_s=101.0) == 2.0
+
+
+def test_how_long_a_process_has_made_progress_counts_within_its_phase(slot):
+    board, sender = StatusBoard(slot, DreamStatus()), Sender(slot)
+    assert board.well_s == 0.0
+    for now, phase, progress in ((100.0, "loading", 0), (130.0, "dreaming", 1), (142.0, "dreaming", 2)):
+        sender.send(DreamStatus(phase=phase, progress=progress))
+        board.update(now)
+    assert board.well_s == 12.0
+    board.update(200.0)
+    assert board.well_s == 12.0  # it only lived since then
+    board.restarted()
+    assert board.well_s == 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livedream import extras
-from livedream.errors import BackendError, MissingPackageError, UsageError
+from livedream.errors import BackendError, MissingPackageError, OutOfMemoryError, UsageError
 from livedream.networks.graphs import GraphSpec
 from livedream.networks.objective import LAYER_L2, Guide, Objective
 from livedream.runtimes import exported, exporter, opening, registry
@@ -426,3 +426,41 @@ def test_a_runtime_of_graphics_cards_needs_the_full_install(monkeypatch, runtime
     monkeypatch.setattr(extras, "installed", lambda package: package != "torch")
     with pytest.raises(MissingPackageError, match=f"the backend {runtime} needs PyTorch"):
         open_backend("dreamnet", None, device="cpu", runtime=runtime)
+
+
+def test_a_graph_that_finds_no_room_is_no_fault_of_its_runtime(backend, fakes, image):
+    found, options = fakes
+    room = []
+
+    def open_fast(path):
+        if not room:
+            raise BackendError("fast cannot run it: Failed to allocate memory for requested buffer")
+        return FakeSession("Fast")
+
+    found["fast"] = open_fast
+    made = backend(**options, wait=True)
+    for _ in range(2):
+        with pytest.raises(OutOfMemoryError, match=f"no room for {LAYER} at 51×37"):
+            made.gradient(image, LAYER, LAYER_L2)
+    room.append(1)
+    made.make_room()
+    assert made.gradient(image, LAYER, LAYER_L2).gradient.min() == 1.0
+    assert made.name == "Fast"
+
+
+def test_a_step_that_finds_no_room_is_no_fault_of_its_runtime(backend, fakes, image, monkeypatch):
+    found, options = fakes
+    session = FakeSession("Fast")
+    found["fast"] = lambda path: session
+    made = backend(**options, wait=True)
+    made.gradient(image, LAYER, LAYER_L2)
+
+    def full(*args):
+        raise RuntimeError("std::bad_alloc")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeSession, "__call__", full)
+        with pytest.raises(RuntimeError, match="bad_alloc"):
+            made.gradient(image, LAYER, LAYER_L2)
+    assert made.gradient(image, LAYER, LAYER_L2).gradient.min() == 1.0
+    assert made.name == "Fast"

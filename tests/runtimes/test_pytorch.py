@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from livedream.errors import BackendError, DeviceLostError
+from livedream.errors import BackendError, DeviceLostError, OutOfMemoryError
 from livedream.networks.objective import LAYER_L2, Guide, HeldWeights, Objective
 from livedream.runtimes import pytorch as backend
 from livedream.runtimes.devices import choose_device
@@ -183,15 +183,24 @@ def test_features_are_the_layers_own():
     np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_graphics_card_that_fails_is_lost_to_the_process(monkeypatch):
+@pytest.mark.parametrize(
+    ("reason", "error", "said"),
+    [
+        ("CUDA error: launch failure", DeviceLostError, "cuda failed: CUDA error: launch failure"),
+        ("CUDA out of memory. Tried 2 GiB", OutOfMemoryError, "cuda: CUDA out of memory. Tried 2 GiB"),
+    ],
+)
+def test_a_graphics_card_that_fails_is_lost_to_the_process_and_one_that_is_full_is_not(
+    monkeypatch, reason, error, said
+):
     def fail(*args):
-        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nSee the documentation.")
+        raise RuntimeError(f"{reason}\nSee the documentation.")
 
     card, image = TorchBackend(Tiny(), CPU, torch.float32), np.zeros((8, 8, 3), np.float32)
     monkeypatch.setattr(card, "gradient_tensors", fail)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match=reason):
         card.gradient(image, "layer", LAYER_L2)
     monkeypatch.setattr(card, "_tensor", lambda image: None)
     card.device = torch.device("cuda")
-    with pytest.raises(DeviceLostError, match=r"^cuda failed: CUDA out of memory\. Tried to allocate 2 GiB"):
+    with pytest.raises(error, match=f"^{said}$"):
         card.gradient(image, "layer", LAYER_L2)
