@@ -36,6 +36,11 @@ def guides_dir() -> Path:
     return _folder(platformdirs.user_data_path("livedream", False), "guides")
 
 
+def midi_dir() -> Path:
+    """The user's own MIDI maps, and what was learnt."""
+    return _folder(platformdirs.user_config_path("livedream", False, roaming=True), "midi")
+
+
 def networks_dir() -> Path:
     """Imported and downloaded networks."""
     return _folder(platformdirs.user_data_path("livedream", False), "networks")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from livedream.cli.parser import Parser, checked
 from livedream.controls.dmx_map import read_map
+from livedream.controls.midi_ports import require_midi
 from livedream.errors import MissingPackageError, UsageError, quoted
 from livedream.extras import extra_command, installed
 from livedream.show.control_options import ControlOptions
@@ -56,6 +57,12 @@ def add_controls(parser: Parser) -> None:
         help="let a lighting desk play it, by Art-Net and sACN, from the whole network; livedream dmx --map"
         " prints a map to begin with",
     )
+    add(
+        "--midi",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let MIDI controllers play it; see livedream midi (default: those that are there)",
+    )
     add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")
     add(
         "--audio",
@@ -82,10 +89,18 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         osc_feedback=tuple(found.osc_feedback),
         mdns=found.mdns,
         dmx=None if found.dmx is None else read_map(found.dmx),
+        midi=_midi(found.midi),
         cues=found.cues,
         audio=_audio(found.audio),
         link=_link(found.link),
     )
+
+
+def _midi(wanted: bool | None) -> bool | None:
+    """Whether ``--midi`` asks for it, None: if it is there. Raises ``MissingPackageError``."""
+    if wanted:
+        require_midi("--midi")
+    return wanted
 
 
 def _link(wanted: bool) -> bool:

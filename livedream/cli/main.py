@@ -22,6 +22,7 @@ _COMMANDS = {
     "latency": "latency_command",
     "osc": "osc_command",
     "dmx": "dmx_command",
+    "midi": "midi_command",
     "bench": "bench_command",
     "watch": "watch_command",
     "service": "service_command",

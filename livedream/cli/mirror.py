@@ -43,6 +43,7 @@ other commands, each with its own --help:
                              a layer's gradient as an ONNX file
   livedream latency          milliseconds from the screen through the camera into the program
   livedream dmx --map        a map for a lighting desk, to begin with; with MAP.toml, what is in it
+  livedream midi list        the MIDI controllers that are there, with their maps
   livedream osc              the addresses for OSC, with what each takes
   livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
   livedream bench            how fast this machine is: each runtime, the mirror, other loops

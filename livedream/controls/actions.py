@@ -120,6 +120,17 @@ class Beat:
 
 
 @dataclass(frozen=True)
+class Learn:
+    """Let the next knob or button that moves on a MIDI controller play this setting.
+
+    Without a name it is the setting that was changed last. With a ``source`` it has been learnt: from there.
+    """
+
+    setting: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class GoTo:
     """Play a cue of the cue list: its number, from 1."""
 
@@ -187,6 +198,7 @@ Action = (
     | Clock
     | Beat
     | GoTo
+    | Learn
     | SetModulation
     | RemoveModulation
     | SetLfo

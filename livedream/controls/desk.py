@@ -72,3 +72,6 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self.view = View(settings)
+        #: Whether there is a control that can learn, and the setting that it is to learn now.
+        self.can_learn = False
+        self.learning = ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from livedream.controls.actions import Action, Command, Cycle, Nudge, RecallKey, Set, Store, Toggle
+from livedream.controls.actions import Action, Command, Cycle, Learn, Nudge, RecallKey, Set, Store, Toggle
 from livedream.controls.corner_keys import corner_actions
 from livedream.controls.port import Change, Inbox, Refusal
 from livedream.timing import now_s
@@ -55,7 +55,11 @@ KEYS: tuple[Key, ...] = (
         "next channel, most active first; Shift: previous",
         (("c", Cycle("channels", 1)), ("shift+c", Cycle("channels", -1))),
     ),
-    Key("L", "the whole layer: all channels, no words", (("l", Set("channels", "")),)),
+    Key(
+        "L",
+        "the whole layer, no words; Shift: MIDI learn",
+        (("l", Set("channels", "")), ("shift+l", Learn())),
+    ),
     Key(
         "[ ] D",
         "previous or next word; D: next, Shift: previous",

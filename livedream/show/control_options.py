@@ -16,8 +16,9 @@ class ControlOptions:
 
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
     start without; ``osc_feedback`` are (host, port) of clients that are told of every change; ``mdns`` is
-    whether OSC is announced in the network. ``dmx`` is what a lighting desk may do. ``cues`` is the file of a
-    cue list; ``audio`` is what to listen to, empty for nothing; ``link`` is whether to follow Ableton Link.
+    whether OSC is announced in the network. ``dmx`` is what a lighting desk may do. ``midi`` is whether MIDI
+    controllers play, None: those that are there. ``cues`` is the file of a cue list; ``audio`` is what to
+    listen to, empty for nothing; ``link`` is whether to follow Ableton Link.
     """
 
     listen: tuple[str, int | None] | None = None
@@ -27,6 +28,7 @@ class ControlOptions:
     osc_feedback: tuple[tuple[str, int], ...] = ()
     mdns: bool = False
     dmx: DmxMap | None = None
+    midi: bool | None = None
     cues: Path | None = None
     audio: str = ""
     link: bool = False

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from livedream.controls.actions import Action, Command
+from livedream.controls.actions import Action, Command, Learn
 from livedream.controls.corner_keys import KEYS_HELP
 from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
@@ -26,6 +26,7 @@ from livedream.performance.state import Dreamt
 from livedream.performance.store import Performance
 from livedream.show.bulletin import Bulletin
 from livedream.show.commands import Commands
+from livedream.show.learning import Learning
 from livedream.show.options import MirrorOptions
 from livedream.show.orders import Orders, instead_of
 from livedream.show.picture import Picture
@@ -91,6 +92,7 @@ class Mirror:
         for text in options.notices:
             self._bulletin.say(text, clock(), alarm=True, logged=True)
         self._commands = Commands(front, self._bulletin, stop, self._picture, performance, keyboard)
+        self._learning = Learning(desk)
         self._late = 0.0  # the fraction of late pictures, as the dream was told
         self._overlay: Array | None = None
         self._blackout = False
@@ -162,11 +164,15 @@ class Mirror:
         if isinstance(action, Command):
             self._exposed = self._commands.do(action, now, origin) or self._exposed
             return
+        if isinstance(action, Learn):
+            self._bulletin.read(self._learning.do(action), now)
+            return
         performance, dream = self._performance, self._feeds.dream
         word = dream.shown_words[0][0] if dream.shown_words else ""
         dreamt = Dreamt(dream.shown_layer, word, dream.guides)
         before = performance.wanted
         performance.act(action, now, dreamt, origin)
+        self._learning.touched(action)
         if performance.settings.show_values and origin not in _HAVE_SCREENS:
             self._bulletin.read(reading_of(action, before, performance.wanted, self._desk.view.lists), now)
 

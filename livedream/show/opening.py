@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from livedream.controls.desk import Desk
 from livedream.controls.dmx_map import DmxMap
 from livedream.controls.keyboard import Keyboard
+from livedream.controls.midi_ports import midi_expected
 from livedream.controls.port import Controls
 from livedream.errors import LivedreamError, OutputError
-from livedream.places import scenes_dir
+from livedream.places import midi_dir, scenes_dir
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
 from livedream.show.place import Place
@@ -34,6 +35,8 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
         _open_osc(options.controls, desk, opened, site)
         if options.controls.dmx is not None:
             _open_dmx(options.controls.dmx, opened)
+        if options.controls.midi is not False:
+            _open_midi(options.controls, desk, opened)
         if options.controls.link:
             from livedream.controls.link import Link
 
@@ -81,6 +84,24 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False  # a name
+
+
+def _open_midi(options: ControlOptions, desk: Desk, controls: Controls) -> None:
+    """Every MIDI controller. Raises ``OutputError`` where there is no MIDI, and somebody has asked for it."""
+    if options.midi is None and not midi_expected():
+        return
+    from livedream.controls.midi import Midi
+
+    try:
+        midi = Midi(desk, midi_dir())
+    except OSError as error:
+        if options.midi:
+            raise OutputError(f"no MIDI: {error}") from error
+        log.info("no MIDI: %s", error)
+        return
+    for problem in midi.problems:
+        controls.report(problem)
+    controls.add(midi)
 
 
 def _open_dmx(map: DmxMap, controls: Controls) -> None:
