@@ -55,7 +55,9 @@ class Day(msgspec.Struct, kw_only=True):
 
     def report(self) -> str:
         """The day in one line."""
-        parts = [f"open {self.open_s / 3600:.1f} h", f"{self.pictures:,} pictures"]
+        hours, minutes = self.open_s / 3600, self.open_s / 60
+        parts = [f"open {hours:.1f} h" if hours >= 1 else f"open {minutes:.0f} min"]
+        parts += [f"{self.pictures:,} pictures"]
         parts += [_counted(self.visitors, "visitor"), _counted(self.restarts, "restart")]
         parts += [f"{kind} {count}×" for kind, count in sorted(self.faults.items())]
         parts += ["" if self.faults else "no faults", f"longest gap {self.longest_gap_s:.1f} s"]
