@@ -51,6 +51,11 @@ class Hours:
         )
 
 
+def wall_clock() -> datetime:
+    """The time, with the machine's time zone."""
+    return datetime.now().astimezone()
+
+
 def parse_hours(text: str) -> Hours:
     """The opening hours in a text. Raises ``UsageError``."""
     times, at, zone = text.partition("@")

@@ -15,7 +15,7 @@ from pathlib import Path
 from livedream.health.day import Days, as_mapping
 from livedream.health.machine import Machine
 from livedream.health.vitals import Condition, Vitals
-from livedream.hours import Hours
+from livedream.hours import Hours, wall_clock
 from livedream.resource import Resource
 from livedream.timing import now_s
 from livedream.watch.alerts import (
@@ -35,11 +35,6 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 #: A show that starts may take this long to its first picture before it counts as an alarm.
 _START_S = 60.0
-
-
-def wall_clock() -> datetime:
-    """The time, with the machine's time zone."""
-    return datetime.now().astimezone()
 
 
 class Attendant(Resource):
@@ -68,7 +63,7 @@ class Attendant(Resource):
         self._clock, self._wall = clock, wall
         self._alarms = Alarms(self.days.today.alarms, at_once=("restarts",))
         self._hooks = [Hook(target) for target in hooks]
-        self._began_s = clock()
+        self._quit_at: float | None = None  # wall clock
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="attendant", daemon=True)
 
@@ -107,7 +102,7 @@ class Attendant(Resource):
 
     def _troubles(self, condition: Condition, now: float, wall: float) -> dict[str, str]:
         found = {trouble.kind: trouble.text for trouble in condition.degraded}
-        if not condition.ok and (condition.state != "starting" or now - self._began_s > _START_S):
+        if not condition.ok and (condition.state != "starting" or now - self.vitals.since_s > _START_S):
             found["picture"] = "; ".join(condition.why)
         restarts = self.days.restarts_since(wall - RESTARTS_S)
         if self._tells_restarts and restarts >= MANY_RESTARTS:
@@ -121,9 +116,8 @@ class Attendant(Resource):
     def quit(self) -> None:
         """Somebody ended the show: whoever is responsible may not know."""
         if self._hooks:
-            wall = self._wall().timestamp()
-            self.days.today.alarms = {**self._alarms.told, "ended": wall}
-            self._tell(Notice(DEGRADED, "ended", "somebody ended the mirror", wall))
+            self._quit_at = self._wall().timestamp()
+            self._tell(Notice(DEGRADED, "ended", "somebody ended the mirror", self._quit_at))
 
     def close(self) -> None:
         """End as a show ends that was told to. May be called twice."""
@@ -133,6 +127,8 @@ class Attendant(Resource):
         if self._thread.is_alive():
             self._thread.join(_LOOK_S)
         self.machine.close()
+        if self._quit_at is not None:  # for the next show to call off
+            self.days.today.alarms = {**self._alarms.told, "ended": self._quit_at}
         self.days.end(self._clock())
         for hook in self._hooks:
             hook.close()

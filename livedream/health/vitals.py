@@ -78,7 +78,7 @@ class Vitals:
     def __init__(self, clock: Callable[[], float] = now_s) -> None:
         self._clock = clock
         self._beat, self._beat_s = STARTING, clock()
-        self._since_s = self._beat_s  # the start, or the opening
+        self.since_s = self._beat_s  # the start, or the opening
         self._picture_s: float | None = None
         self._frame_s: float | None = None
         self._tick_s: float | None = None
@@ -95,7 +95,7 @@ class Vitals:
             self._picture_s = now
         elif beat == CLOSED:
             self._picture_s = self._frame_s = self._tick_s = None
-            self._since_s, self._troubles = now, {}
+            self.since_s, self._troubles = now, {}
         self._beat, self._beat_s = beat, now
 
     def framed(self, now: float) -> None:
@@ -131,7 +131,7 @@ class Vitals:
 
     def _why(self, picture_s: float | None, frame_age_s: float | None, now: float) -> tuple[str, ...]:
         if picture_s is None:
-            return (f"no picture yet, {now - self._since_s:.0f} s after the start",)
+            return (f"no picture yet, {now - self.since_s:.0f} s after the start",)
         if now - picture_s <= _HANG_S:
             return ()
         if now - self._beat_s > _HANG_S:
@@ -146,8 +146,8 @@ class Vitals:
             found.append(Trouble("frames", f"no new frame for {frame_age_s:.0f} s"))
         if tick_age_s is not None and tick_age_s > _OLD_S:
             found.append(Trouble("dream", f"no new dream for {tick_age_s:.0f} s"))
-        elif tick_age_s is None and now - self._since_s > _LOADING_S:
-            found.append(Trouble("dream", f"no dream yet, {now - self._since_s:.0f} s after the start"))
+        elif tick_age_s is None and now - self.since_s > _LOADING_S:
+            found.append(Trouble("dream", f"no dream yet, {now - self.since_s:.0f} s after the start"))
         return tuple({trouble.kind: trouble for trouble in reversed(found)}.values())[::-1]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from livedream.hours import Hours
+from livedream.hours import Hours, wall_clock
 from livedream.show.schedule import StopFlag
 from livedream.timing import Pacer, now_s
 from livedream.watch.beats import CLOSED, Beats
@@ -23,11 +23,6 @@ _LOOK_HZ = 1.0
 #: How often a closed mirror looks after its window and its watchers. The picture is given to the screen again
 #: now and then, as somebody may have switched it on.
 _NAP_S, _AGAIN_HZ = 0.2, 0.2
-
-
-def wall_clock() -> datetime:
-    """The time, with the machine's time zone."""
-    return datetime.now().astimezone()
 
 
 class Doors:

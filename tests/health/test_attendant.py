@@ -116,6 +116,17 @@ def test_an_end_is_no_alarm_but_somebody_who_ends_it_is_told(scene):
     assert scene.sent == [("degraded", "ended", "somebody ended the mirror")]
 
 
+def test_the_next_show_calls_off_that_the_last_one_was_ended(monkeypatch, tmp_path):
+    first = Scene(monkeypatch, tmp_path / "x.day.json")
+    first.attendant.quit()
+    first.go(3)  # it goes on for a moment
+    first.attendant.close()
+    second = Scene(monkeypatch, tmp_path / "x.day.json")
+    second.go(30)
+    assert [(event, kind) for event, kind, _ in second.sent] == [("recovered", "ended")]
+    assert second.attendant.days.today.restarts == 0
+
+
 def test_the_next_show_calls_off_what_the_last_one_told(monkeypatch, tmp_path):
     path = tmp_path / "x.day.json"
     first = Scene(monkeypatch, path)
