@@ -42,7 +42,7 @@ class Phases:
         self.over()
         return replace(state, settings=state.settings.replace(layer="textures")), scene
 
-    def wait(self, *_):
+    def wait(self, *_, **__):
         self.seen.append("closed")
         self.over()
 
