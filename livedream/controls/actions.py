@@ -163,6 +163,13 @@ class SetLfo:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class SetSource:
+    """Show another source, as ``--source`` names it, until the mirror ends."""
+
+    source: str
+
+
 class Command(Enum):
     """What is neither a setting nor a scene."""
 
@@ -202,6 +209,7 @@ Action = (
     | SetModulation
     | RemoveModulation
     | SetLfo
+    | SetSource
     | Command
 )
 

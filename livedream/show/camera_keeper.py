@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from msgspec import structs
@@ -25,7 +26,7 @@ class CameraKeeper:
     """The camera process and its newest frame. Times are ``now``, in seconds of one clock."""
 
     def __init__(self, job: SourceJob, frames: Slot, status: Slot, faults: Faults) -> None:
-        self._frames, self._faults = frames, faults
+        self._frames, self._faults, self._job = frames, faults, job
         self._board = StatusBoard(status, SourceStatus())
         self._process = Supervised(
             "camera",
@@ -64,6 +65,11 @@ class CameraKeeper:
     def start(self, now: float) -> None:
         """Start the process. Raises ``LivedreamError``."""
         self._process.start(now)
+
+    def change(self, spec: str, now: float) -> None:
+        """Show another source from now on. One that is not there is waited for."""
+        self._job = replace(self._job, spec=spec, patient=True)
+        self._process.renew(now, (self._job,))
 
     def frame(self) -> Value | None:
         """The newest frame, None when there is none since the last call."""

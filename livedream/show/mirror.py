@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from livedream.controls.actions import Action, Command, Learn
+from livedream.controls.actions import Action, Command, Learn, SetSource
 from livedream.controls.corner_keys import KEYS_HELP
 from livedream.controls.desk import Desk, View
 from livedream.controls.keyboard import Keyboard, help_rows
@@ -166,6 +166,10 @@ class Mirror:
             return
         if isinstance(action, Learn):
             self._bulletin.read(self._learning.do(action), now)
+            return
+        if isinstance(action, SetSource):
+            self._feeds.change_source(action.source, now)
+            self._bulletin.say(f"source: {action.source}", now)
             return
         performance, dream = self._performance, self._feeds.dream
         word = dream.shown_words[0][0] if dream.shown_words else ""

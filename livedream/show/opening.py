@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from functools import partial
 from urllib.parse import urlsplit
 
 from livedream.controls.desk import Desk
@@ -16,7 +17,9 @@ from livedream.places import midi_dir, scenes_dir
 from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
 from livedream.show.place import Place
+from livedream.sources.devices import list_cameras, spec_of
 from livedream.web.control import ControlPage
+from livedream.web.osc_monitor import add_osc_monitor
 from livedream.web.oscquery import add_oscquery
 from livedream.web.site import Site
 
@@ -28,7 +31,8 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
 
     Raises ``UsageError`` or ``OutputError`` for one that cannot be opened.
     """
-    opened = Controls(keyboard, ControlPage(site, desk, options.scenes or scenes_dir()))
+    page = ControlPage(site, desk, options.scenes or scenes_dir(), partial(source_choices, options.source))
+    opened = Controls(keyboard, page)
     try:
         if options.place is not None:
             opened.add(Place(options.place, opened.report))
@@ -63,6 +67,7 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Sit
         return
     controls.add(osc)
     add_oscquery(site, osc)
+    add_osc_monitor(site, osc)
     host, port = osc.address
     log.info("OSC: listening on %s port %d; livedream osc lists the addresses", host, port)
     if options.mdns:
@@ -115,3 +120,10 @@ def _open_dmx(map: DmxMap, controls: Controls) -> None:
     log.info("DMX: listening on port %s for universe %s", ports, universes)
     if not map.listen.startswith("127."):
         log.warning("DMX has no password: whoever reaches port %s can change this mirror", ports)
+
+
+def source_choices(started_with: str) -> dict[str, str]:
+    """What the page offers as sources, each with a name: that of the start, the cameras, and clouds."""
+    cameras = list_cameras()
+    found = {spec_of(camera, cameras): camera.name for camera in cameras}
+    return {started_with: "as at the start"} | found | {"clouds": "clouds, without a camera"}

@@ -54,6 +54,9 @@ class Feeds(Protocol):
     def residual(self) -> Value | None:
         """The newest residual, None when there is none since the last call."""
 
+    def change_source(self, spec: str, now: float) -> None:
+        """Show another source. Raises ``SourceError``."""
+
     def order(self, order: Order) -> None:
         """Give the dream process its newest order."""
 

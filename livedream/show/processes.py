@@ -26,6 +26,7 @@ from livedream.show.faults import Fault, Faults
 from livedream.show.options import MirrorOptions
 from livedream.show.shared_memory import frame_capacity
 from livedream.sources.process import SourceJob
+from livedream.sources.spec import parse_spec
 from livedream.timing import now_s
 
 if TYPE_CHECKING:
@@ -139,6 +140,11 @@ class Processes(Resource):
         """Give the dream process its newest order."""
         self._aspect = order.aspect
         self._orders.send(order)
+
+    def change_source(self, spec: str, now: float) -> None:
+        """Show another source. Raises ``SourceError`` for a file that is missing."""
+        parse_spec(spec)
+        self._camera.change(spec, now)
 
     def frame(self) -> Value | None:
         """The newest frame, None when there is none since the last call."""

@@ -1,6 +1,7 @@
 """The control page: all settings, scenes and commands in a browser, on as many pages as there are hands.
 
-    /control    a WebSocket: parts of the state out, actions in, both as JSON
+    /control         a WebSocket: parts of the state out, actions in, both as JSON
+    /sources.json    the sources that may be chosen
 
 A page is told each part of the state that has changed; see :mod:`livedream.web.wire` for what it may ask.
 """
@@ -12,6 +13,8 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,15 +52,23 @@ _STATUS = (
 class ControlPage:
     """A control that answers to pages in browsers; see :class:`livedream.controls.port.Control`.
 
-    ``scenes`` is the folder of the user's own scenes.
+    ``scenes`` is the folder of the user's own scenes. ``sources`` looks which sources may be chosen, and
+    gives each a name; it may take a moment.
     """
 
     name = "page"
 
-    def __init__(self, site: Site, desk: Desk, scenes: Path) -> None:
+    def __init__(
+        self,
+        site: Site,
+        desk: Desk,
+        scenes: Path,
+        sources: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._desk, self._closed = desk, False
         self._inbox = Inbox()
         self._guides = guides_dir()
+        self._look_for_sources, self._sources = sources, dict[str, str]()
         self._uploads = Uploads(site, self._guides, scenes, self._give)
         self._log = LogTail(site)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -69,6 +80,7 @@ class ControlPage:
         self._looked_s = self._status_s = -_STATUS_S
         self._refusals: list[Refusal] = []
         site.add("/control", self._socket)
+        site.add("/sources.json", self._list_sources)
 
     def poll(self) -> list[Action]:
         """See :class:`livedream.controls.port.Control`."""
@@ -106,6 +118,7 @@ class ControlPage:
         for refusal in refusals:
             new |= state.put("refusal", refusal.reason, again=True)
         new |= state.put("patch", patch_state(view))
+        new |= state.put("cue", asdict(view.cue))
         now = self._looked_s = time.monotonic()
         if now - self._status_s >= _STATUS_S:
             self._status_s = now
@@ -141,6 +154,13 @@ class ControlPage:
             await asyncio.gather(*tasks, return_exceptions=True)
         return socket
 
+    async def _list_sources(self, request: web.Request) -> web.StreamResponse:
+        """The sources that there are now; only these may be chosen."""
+        from aiohttp import web
+
+        self._sources = dict(await asyncio.to_thread(self._look_for_sources))
+        return web.json_response(list(self._sources.items()), headers=HEADERS)
+
     async def _watch(self) -> None:
         while True:
             if not self._pending and time.monotonic() - self._looked_s > 0.9 * _LOOK_S:
@@ -173,7 +193,7 @@ class ControlPage:
                     break
                 continue
             try:
-                action = action_of(json.loads(message.data), self._desk.view, self._guides)
+                action = action_of(json.loads(message.data), self._desk.view, self._guides, self._sources)
             except (UsageError, ValueError, RecursionError) as error:
                 text = str(error) if isinstance(error, UsageError) else "a message is not JSON"
                 data = {"part": "refusal", "revision": 0, "data": text}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from livedream.controls.actions import (
     Set,
     SetLfo,
     SetModulation,
+    SetSource,
     SetUnit,
     Store,
     Toggle,
@@ -72,11 +73,11 @@ def patch_state(view: View) -> dict[str, Any]:
     }
 
 
-def action_of(message: Any, view: View, guides: Path) -> Action:
+def action_of(message: Any, view: View, guides: Path, sources: Collection[str] = ()) -> Action:
     """The action that a page asks for by ``message``, as it came out of JSON.
 
-    Of paths the page may only name those that it was told: guides in the list or in the folder ``guides``.
-    Raises ``UsageError``.
+    Of paths the page may only name those that it was told: guides in the list or in the folder ``guides``,
+    and ``sources``. Raises ``UsageError``.
     """
     if not isinstance(message, dict):
         raise UsageError("a message is no object; expected one such as {'do': 'set', 'name': …, 'value': …}")
@@ -87,6 +88,8 @@ def action_of(message: Any, view: View, guides: Path) -> Action:
     action = _KINDS[kind](asked)
     if isinstance(action, Set) and action.name == "guide":
         _require_known(action.value, view, guides)
+    if isinstance(action, SetSource) and action.source not in sources:
+        raise UsageError(f"source {quoted(action.source)} was not offered; possible: {', '.join(sources)}")
     return action
 
 
@@ -169,5 +172,6 @@ _KINDS: dict[str, Callable[[_Asked], Action]] = {
     "cue": lambda asked: GoTo(asked.whole("cue", 1, _MOST_CUES)),
     "modulation": lambda asked: SetModulation(asked.whole("number", 1, MOST_MODULATIONS), asked.values()),
     "unmodulate": lambda asked: RemoveModulation(asked.whole("number", 1, MOST_MODULATIONS)),
+    "source": lambda asked: SetSource(asked.text("source")),
     "lfo": lambda asked: SetLfo(asked.text("name"), asked.values()),
 }

@@ -76,6 +76,9 @@ class FakeFeeds:
     def order(self, order: Order) -> None:
         self.orders.append(order)
 
+    def change_source(self, spec: str, now: float) -> None:
+        self.source = SourceStatus(phase="running", source=spec, kind="camera", size=SIZE)
+
     def listen(self, now: float) -> None:
         pass
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from livedream.controls.actions import Command, Nudge, Set, SetUnit
+from livedream.controls.actions import Command, Nudge, Set, SetSource, SetUnit
 from livedream.controls.port import Change, Refusal
 from livedream.errors import LivedreamError, OutputError, SourceError
 from livedream.ipc.protocol import DreamStatus, SourceStatus
@@ -182,6 +182,13 @@ def test_the_pages_address_is_shown_where_there_is_a_page(rig):
     show.run(0.2, level=None)
     assert not [news for news in show.hand.heard[1:] if isinstance(news, Refusal)]
     assert len(show.front.pictures) > before
+
+
+def test_another_source_is_shown_and_said(rig):
+    show = rig()
+    show.hand.actions = [SetSource("clouds")]
+    show.mirror.step(show.now)
+    assert show.feeds.source.source == "clouds"
 
 
 def test_who_is_told_of_a_change_finds_it_on_the_desk(rig):

@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import os
+import socket
 import urllib.parse
 from pathlib import Path
 
@@ -18,13 +19,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livedream.controls.actions import Command, Cycle, Nudge, Recall, Set, SetModulation, Store, Toggle
+from livedream.controls.actions import (
+    Command,
+    Cycle,
+    Nudge,
+    Recall,
+    Set,
+    SetModulation,
+    SetSource,
+    Store,
+    Toggle,
+)
 from livedream.controls.desk import Desk, SceneTitle, View
+from livedream.controls.osc import Osc
 from livedream.controls.port import Change, Refusal
 from livedream.errors import UsageError
 from livedream.settings import SPECS, Settings
 from livedream.web.control import ControlPage
 from livedream.web.images import cleaned
+from livedream.web.osc_monitor import add_osc_monitor
 from livedream.web.preview import Preview
 from livedream.web.site import Site
 from livedream.web.state import Allowance, State
@@ -34,9 +47,9 @@ from livedream.web.wire import action_of, schema
 class Room:
     """A control page on a server, and the desk that it reads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sources=dict) -> None:
         self.site, self.desk, self.scenes = Site(), Desk(Settings()), folder / "scenes"
-        self.page = ControlPage(self.site, self.desk, self.scenes)
+        self.page = ControlPage(self.site, self.desk, self.scenes, sources)
         self.preview = Preview(port=0, site=self.site)
         self.url = self.preview.url
 
@@ -198,6 +211,37 @@ def test_the_pages_are_limited_and_a_free_place_is_given_again(room):
 def test_a_closed_mirror_has_no_controls(room):
     room.page.close()
     assert room.send("GET", "/control")[0] == 503
+
+
+def test_only_sources_that_were_offered_may_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    room = Room(tmp_path, lambda: {"0": "a camera", "clouds": "clouds"})
+
+    async def use(hand):
+        await hand.ask(do="source", source="clouds")
+        await hand.until(lambda parts: "not offered" in parts.get("refusal", ""))
+        async with aiohttp.ClientSession() as session, session.get(room.url + "sources.json") as answer:
+            assert await answer.json() == [["0", "a camera"], ["clouds", "clouds"]]
+        await hand.ask(do="source", source="http://192.168.0.9/secret")
+        await hand.ask(do="source", source="clouds")
+        assert await acted(room) == [SetSource("clouds")]
+
+    pages(room, use)
+    room.preview.close()
+    room.page.close()
+
+
+def test_the_osc_monitor_tells_what_is_heard_and_understood(room):
+    with contextlib.closing(Osc(room.desk, port=0)) as osc, socket.socket(type=socket.SOCK_DGRAM) as sender:
+        add_osc_monitor(room.site, osc)
+        sender.sendto(b"/dream/nothing\0\0,f\0\0\0\0\0\0", osc.address)
+        heard = []
+        while not heard:  # the test's own time limit ends this
+            heard = json.loads(room.send("GET", "/osc.json")[1])["heard"]
+        assert heard[0]["address"] == "/dream/nothing"
+        assert "unknown OSC address" in heard[0]["verdict"]
+        listed = json.loads(room.send("GET", "/osc/addresses.json")[1])
+        assert "/dream/strength" in [line[0] for line in listed]
 
 
 VIEW = View(Settings(), lists={"guide": ("", "/pictures/a.png")})

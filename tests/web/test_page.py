@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -99,9 +100,11 @@ def visit(browser):
 def mirror():
     """The address of a mirror of clouds, as small as there can be."""
     words = ["--source", "clouds", "--headless", "--port", "0", "--working-px", "96", "--size", "320x180"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "live.py"), *words, "--layer", "edges"], stderr=subprocess.DEVNULL
-    )
+    with socket.socket(type=socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        words += ["--layer", "edges", "--osc", str(free.getsockname()[1])]
+    command = [sys.executable, str(ROOT / "live.py"), *words]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
     while True:
         assert process.poll() is None
@@ -246,6 +249,23 @@ def test_the_health_tab_says_that_the_mirror_is_well_and_shows_the_log(mirror, v
     page = visit(f"{mirror}#health")
     page.locator("#verdict", has_text="The mirror is well").wait_for()
     page.locator("#log li", has_text="first picture after").wait_for(state="attached")
+    assert not visit.complaints
+
+
+@driving
+def test_another_source_is_chosen_and_the_picture_goes_on(mirror, visit):
+    page = visit(f"{mirror}#setup")
+    live(page)
+    faults = status(mirror)["faults"]
+    ticks = status(mirror)["ticks"]
+    page.locator("#sources summary").click()
+    page.locator(".source", has_text="clouds, without a camera").click()
+    until(lambda: status(mirror)["ticks"] > ticks + 5)
+    assert status(mirror)["faults"] == faults
+    page.locator("#osc summary").click()
+    page.locator("#osc-filter").fill("strength/value")
+    page.locator(".address:visible").first.click()
+    page.locator("#messages", has_text="copied /dream/strength/value").wait_for()
     assert not visit.complaints
 
 

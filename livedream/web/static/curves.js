@@ -36,6 +36,6 @@ export function words(spec, value) {
 
 /** A setting's name for people. */
 export function title(name) {
-  const text = name.replace(/_(s|hz)$/, "").replaceAll("_", " ");
+  const text = name.replace(/_(s|hz)$/, "").replace(/\bbpm$|_bpm$/, " BPM").replaceAll("_", " ").trim();
   return text[0].toUpperCase() + text.slice(1);
 }

@@ -1,12 +1,14 @@
 // The control page: puts its parts together.
 
 import { startCorners } from "./corners.js";
+import { startCues } from "./cues.js";
 import { byId, text } from "./dom.js";
 import { startHealth, watchHealth } from "./health.js";
 import { startLayers } from "./layers.js";
 import { act, connect, on, state } from "./link.js";
 import { startMessages } from "./messages.js";
 import { startMotion } from "./motion.js";
+import { watchOsc } from "./osc.js";
 import { caption, startPreview } from "./preview.js";
 import { startScenes } from "./scenes.js";
 import { startSettings } from "./settings.js";
@@ -25,6 +27,7 @@ function show(name) {
     tab.tabIndex = chosen ? 0 : -1;
   }
   watchHealth(view === "health");
+  watchOsc(view === "setup");
 }
 
 function startTabs() {
@@ -88,16 +91,17 @@ function startFigures() {
 }
 
 startMessages();
-startTabs();
 startTransport();
 startFigures();
 startSettings(["blackout", "freeze", "journey", "corners"]);
 startLayers();
 startScenes();
+startCues();
 startSetup();
 startMotion();
 startCorners();
 startHealth();
+startTabs();
 startPreview();
 connect();
 // For whoever looks with a browser's tools: what the page knows.

@@ -3,11 +3,15 @@
 import { byId, icon, make } from "./dom.js";
 import { on, post, set, state } from "./link.js";
 import { say } from "./messages.js";
+import { startOsc } from "./osc.js";
+import { startSources } from "./sources.js";
 
+const LARGEST_BYTES = 20_000_000;
 let list, busy;
 
 async function give(files) {
   for (const file of files) {
+    if (file.size > LARGEST_BYTES) { say(`${file.name}: too large: up to 20 MB are possible`, true); continue; }
     busy.textContent = `sending ${file.name} …`;
     try {
       const { name } = await post(`/guides?name=${encodeURIComponent(file.name)}`, file);
@@ -46,10 +50,13 @@ export function startSetup() {
     drop.classList.remove("over");
     give([...event.dataTransfer.files]);
   });
+  const places = make("div", { class: "rows folds" });
+  startSources(places);
+  startOsc(places);
   byId("view-setup").append(make("div", { class: "head" }, make("h2", {}, "Guide images")), input, drop, busy, list,
-    make("div", { class: "head" }, make("h2", {}, "For other programs")),
+    places, make("div", { class: "head" }, make("h2", {}, "For other programs")),
     make("ul", { class: "links" }, ...[["/stream.mjpeg", "the live picture (MJPEG)"], ["/snapshot.jpg", "the newest picture"],
-      ["/status.json", "all figures and settings"], ["/healthz", "is it well?"]].map(([path, words]) =>
+      ["/status.json", "all figures and settings"], ["/oscquery", "all OSC addresses"], ["/metrics", "figures for Prometheus"], ["/healthz", "is it well?"]].map(([path, words]) =>
       make("li", {}, make("a", { href: path, target: "_blank", rel: "noopener" }, path), ` ${words}`))));
   let before = "";
   const changed = () => {
