@@ -234,6 +234,21 @@ def test_a_window_that_fills_its_screen_follows_the_screens(desk, monitors, full
             assert outputs.faults() == ["the picture is on screen 0 (HDMI-1, 128x72)"]
 
 
+def test_what_concerns_the_screen_has_the_picture_shown_again_even_if_it_is_frozen(desk, monitors):
+    with Outputs(OPTIONS, Settings()) as outputs:
+        outputs.follow(Settings(strength=2.0))
+        assert Resized() not in outputs.poll()
+        for settings in (
+            {"corners": "2,0 98,3 100,100 0,100"},
+            {"flip": "horizontal"},
+            {"test_pattern": "grid"},
+        ):
+            outputs.follow(Settings(**settings))
+            assert Resized() in outputs.poll()
+        outputs.follow(Settings(flip="both", rotate=90))
+        assert desk.windows[0].turn == Turn(90, flip_x=True, flip_y=True)
+
+
 def test_another_screen_is_chosen_while_the_show_runs(desk, monitors):
     with Outputs(OPTIONS, Settings()) as outputs:
         outputs.follow(Settings(display="1"))

@@ -197,6 +197,29 @@ def test_the_picture_turns_clockwise(degrees, expected, flip):
 
 @pytest.mark.screen
 @pytest.mark.usefixtures("screen", "drawing")
+def test_a_projector_changes_the_picture_for_this_screen_but_not_the_overlay():
+    class Swapped:
+        """Shows the left half of every picture at the right."""
+
+        size = (0, 0)
+
+        def project(self, picture, size):
+            self.size = size
+            return np.ascontiguousarray(picture[:, ::-1])
+
+    projector = Swapped()
+    with Window(full_screen=True, projector=projector) as window:
+        width, height = window.output_size
+        overlay = np.zeros((height, width, 4), np.uint8)
+        overlay[: height // 2, : width // 2] = (0, 0, 0, 255)
+        image = quarters(*window.picture_size)
+        shown = lambda: corners(screenshot()) == [BLACK, RED, WHITE, BLUE]  # noqa: E731
+        assert eventually(shown, lambda: (window.poll(), window.show(image, overlay))), corners(screenshot())
+        assert projector.size == window.picture_size
+
+
+@pytest.mark.screen
+@pytest.mark.usefixtures("screen", "drawing")
 @pytest.mark.parametrize(
     ("degrees", "expected"),
     [
