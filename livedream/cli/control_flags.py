@@ -8,6 +8,7 @@ from pathlib import Path
 
 from livedream.cli.parser import Parser, checked
 from livedream.controls.dmx_map import read_map
+from livedream.controls.gamepad_map import DEFAULT, read_gamepad_map
 from livedream.controls.midi_ports import require_midi
 from livedream.errors import MissingPackageError, UsageError, quoted
 from livedream.extras import extra_command, installed
@@ -63,6 +64,13 @@ def add_controls(parser: Parser) -> None:
         default=None,
         help="let MIDI controllers play it; see livedream midi (default: those that are there)",
     )
+    add(
+        "--gamepad",
+        type=Path,
+        metavar="MAP.toml",
+        help="play gamepads by this map, not by the usual one; see docs/gamepad.md",
+    )
+    add("--no-gamepad", action="store_true", help="ignore gamepads")
     add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")
     add(
         "--audio",
@@ -90,6 +98,7 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         mdns=found.mdns,
         dmx=None if found.dmx is None else read_map(found.dmx),
         midi=_midi(found.midi),
+        gamepad=None if found.no_gamepad else read_gamepad_map(found.gamepad or DEFAULT),
         cues=found.cues,
         audio=_audio(found.audio),
         link=_link(found.link),

@@ -27,12 +27,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livedream.controls.actions import COMMANDS, Command
-from livedream.controls.dmx_map import possible_settings
+from livedream.controls.actions import Command
+from livedream.controls.targets import invalid, require_mode, switch, target_of, whole
 from livedream.data import shipped
 from livedream.errors import LivedreamError, UsageError, quoted
 from livedream.files import replace_file
-from livedream.settings import SPECS, spec_of
+from livedream.settings import SPECS
 from livedream.toml_files import read_toml, some, toml
 
 #: What a control does with its setting. ``pickup`` moves it once the knob has reached the present value,
@@ -142,41 +142,41 @@ def read_map(path: Path) -> MidiMap:
         raise UsageError(f"{where}: {some(unknown)}: unknown; possible: device, control, programs")
     device = content.get("device", "")
     if not isinstance(device, str):
-        raise _invalid(where, "device", device, "a part of the port's name")
+        raise invalid(where, "device", device, "a part of the port's name")
     tables = content.get("control", [])
     if not isinstance(tables, list) or len(tables) > _MOST_CONTROLS:
-        raise _invalid(where, "control", tables, f"at most {_MOST_CONTROLS} tables [[control]]")
+        raise invalid(where, "control", tables, f"at most {_MOST_CONTROLS} tables [[control]]")
     controls = tuple(_binding(f"{where}: control {n}", table) for n, table in enumerate(tables, 1))
     return MidiMap(device, controls, _programs(where, content.get("programs", {})))
 
 
 def _programs(where: str, table: Any) -> dict[int, str]:
     if not isinstance(table, dict):
-        raise _invalid(where, "programs", table, 'lines such as 0 = "fur"')
+        raise invalid(where, "programs", table, 'lines such as 0 = "fur"')
     found = {}
     for number, scene in table.items():
         if not number.isdecimal() or not 0 <= int(number[:4]) <= 127 or not isinstance(scene, str):
-            raise _invalid(where, f"programs: {quoted(number)}", scene, "0–127 and the name of a scene")
+            raise invalid(where, f"programs: {quoted(number)}", scene, "0–127 and the name of a scene")
         found[int(number)] = scene
     return found
 
 
 def _binding(where: str, table: Any) -> Binding:
     if not isinstance(table, dict):
-        raise _invalid(where, "control", table, "a table [[control]]")
+        raise invalid(where, "control", table, "a table [[control]]")
     if unknown := [name for name in table if name not in _KEYS]:
         raise UsageError(f"{where}: {some(unknown)}: unknown; possible: {', '.join(_KEYS)}")
     kind, number = _source(where, table)
-    setting, scene, command = _target(where, table)
-    fine, light = (_switch(where, name, table.get(name, False)) for name in ("fine", "light"))
+    setting, scene, command = target_of(where, table)
+    fine, light = (switch(where, name, table.get(name, False)) for name in ("fine", "light"))
     if fine and (kind != "cc" or number >= _FINE_CCS or not setting):
         raise UsageError(f"{where}: fine = true is for the setting of a cc from 0 to {_FINE_CCS - 1}")
     mode = table.get("mode", default_mode(setting, kind) if setting else "toggle")
     if mode not in MODES:
-        raise _invalid(where, "mode", mode, ", ".join(MODES))
+        raise invalid(where, "mode", mode, ", ".join(MODES))
     if setting:
-        _require_mode(where, setting, mode)
-    channel = _whole(where, "channel", table.get("channel", 0), 0, 16)
+        require_mode(where, setting, mode)
+    channel = whole(where, "channel", table.get("channel", 0), 0, 16)
     return Binding(kind, number, channel, setting, scene, command, mode, fine, light)
 
 
@@ -188,57 +188,9 @@ def _source(where: str, table: dict[str, Any]) -> tuple[str, int]:
     (source,) = sources
     if source == "pitch_bend":
         if table[source] is not True:
-            raise _invalid(where, source, table[source], "true")
+            raise invalid(where, source, table[source], "true")
         return "pitch", 0
-    return source, _whole(where, source, table[source], 0, 127)
-
-
-def _target(where: str, table: dict[str, Any]) -> tuple[str, str, Command | None]:
-    targets = [name for name in ("setting", "scene", "command") if name in table]
-    if len(targets) != 1:
-        found = " and ".join(targets) or "none"
-        raise UsageError(f"{where}: found {found}, expected one of setting, scene, command")
-    (target,) = targets
-    value = table[target]
-    if target == "setting" and value not in possible_settings():
-        raise _invalid(where, target, value, ", ".join(possible_settings()))
-    if target == "command" and (not isinstance(value, str) or value not in COMMANDS):
-        raise _invalid(where, target, value, ", ".join(COMMANDS))
-    if target == "scene" and (not isinstance(value, str) or not value):
-        raise _invalid(where, target, value, "the name of a scene")
-    return (
-        value if target == "setting" else "",
-        value if target == "scene" else "",
-        COMMANDS[value] if target == "command" else None,
-    )
-
-
-def _require_mode(where: str, setting: str, mode: str) -> None:
-    spec = spec_of(setting)
-    if mode in ("toggle", "hold") and spec.kind is not bool:
-        raise UsageError(f"{where}: mode {mode} is for a switch, and {setting} is none")
-    if mode in ("up", "down") and spec.minimum is None:
-        raise UsageError(f"{where}: mode {mode} is for a number, and {setting} is none; possible: next")
-    if mode in ("next", "previous") and spec.minimum is not None and not spec.choices:
-        raise UsageError(
-            f"{where}: mode {mode} is for a list of values, and {setting} is a number; possible: up"
-        )
-
-
-def _switch(where: str, name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _invalid(where, name, value, "true or false")
-    return value
-
-
-def _whole(where: str, name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _invalid(where, name, value, f"{low}–{high}")
-    return value
-
-
-def _invalid(where: str, name: str, value: Any, expected: str) -> UsageError:
-    return UsageError(f"{where}: {name}: invalid value {quoted(value)}: expected {expected}")
+    return source, whole(where, source, table[source], 0, 127)
 
 
 def read_maps(own: Path) -> tuple[list[MidiMap], list[str]]:

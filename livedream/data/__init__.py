@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 
-def shipped(kind: Literal["scenes", "cues", "midi", "models"]) -> Path:
-    """The folder of the shipped scenes, cue lists or models, which is only ever read.
+def shipped(kind: Literal["scenes", "cues", "midi", "gamepad", "models"]) -> Path:
+    """The folder of the shipped scenes, cue lists, maps of controllers or models, which is only ever read.
 
     An installed package has all in this folder; in a checkout the models are at the top level.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livedream.controls.dmx_map import DmxMap
+from livedream.controls.gamepad_map import PadBinding
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class ControlOptions:
     ``osc`` is (host, port) to listen for OSC, None: not at all; ``osc_required`` is whether the show may not
     start without; ``osc_feedback`` are (host, port) of clients that are told of every change; ``mdns`` is
     whether OSC is announced in the network. ``dmx`` is what a lighting desk may do. ``midi`` is whether MIDI
-    controllers play, None: those that are there. ``cues`` is the file of a cue list; ``audio`` is what to
+    controllers play, None: those that are there; ``gamepad`` is the map of
+    gamepads, None to ignore them. ``cues`` is the file of a cue list; ``audio`` is what to
     listen to, empty for nothing; ``link`` is whether to follow Ableton Link.
     """
 
@@ -29,6 +31,7 @@ class ControlOptions:
     mdns: bool = False
     dmx: DmxMap | None = None
     midi: bool | None = None
+    gamepad: tuple[PadBinding, ...] | None = None
     cues: Path | None = None
     audio: str = ""
     link: bool = False

@@ -39,6 +39,10 @@ def open_controls(options: MirrorOptions, desk: Desk, keyboard: Keyboard, site: 
         _open_osc(options.controls, desk, opened, site)
         if options.controls.dmx is not None:
             _open_dmx(options.controls.dmx, opened)
+        if options.controls.gamepad is not None:
+            from livedream.controls.gamepad import Gamepads
+
+            opened.add(Gamepads(desk, options.controls.gamepad))
         if options.controls.midi is not False:
             _open_midi(options.controls, desk, opened)
         if options.controls.link:
