@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from livedream.dream import dreamer as dreamer_module
+from livedream.dream import gradients as gradients_module
 from livedream.dream.care import Care, HopelessError
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.gradients import Gradients
 from livedream.dream.targets import Target
 from livedream.errors import BackendError, DeviceLostError, OutOfMemoryError
+from livedream.ipc.heartbeat import LEAST_S, UNKNOWN_S, Heartbeat
 from livedream.networks.objective import Objective
 from livedream.runtimes import device_errors
 from livedream.runtimes.base import Step
@@ -216,4 +219,33 @@ def test_a_real_dreamer_survives_nan_in_its_state(picture):
     dreamer.make_room()
     assert np.ptp(tick(3)) > 0
     assert not dreamer.find_dead()
+    dreamer.close()
+
+
+def test_each_step_of_a_tick_is_a_sign_of_life_and_a_new_size_has_time(picture, monkeypatch):
+    now, told = [0.0], []
+    heart = Heartbeat(lambda: now[0])
+    heart.listen(lambda beats, patience_s: told.append(patience_s))
+    for module in (gradients_module, dreamer_module):
+        monkeypatch.setattr(module, "heartbeat", heart)
+    dreamer = Dreamer("dreamnet", device="cpu", backend="openvino", wait=True)
+    step = Gradients.step
+
+    def slow(self, target, image):
+        found = step(self, target, image)
+        now[0] += 3.0  # on a slow core
+        return found
+
+    monkeypatch.setattr(Gradients, "step", slow)
+    settings = Settings(layer="edges", working_px=128, octaves=1, steps=5)
+    for n in range(3):
+        dreamer.tick(picture, settings, time_s=n / 20)
+    beats = heart.beats
+    dreamer.tick(picture, settings, time_s=3 / 20)
+    assert heart.beats - beats >= 5
+    assert told[0] == UNKNOWN_S
+    assert heart.patience_s == LEAST_S  # what comes after the last step is quick
+    assert 12.0 in told  # a step may take four times as long as the slowest so far
+    dreamer.tick(picture, settings.replace(working_px=160), time_s=4 / 20)
+    assert told.count(UNKNOWN_S) > 1
     dreamer.close()
