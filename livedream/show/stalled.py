@@ -48,5 +48,6 @@ def _silence(
 ) -> str:
     silent_s = board.silent_s(now, started_s)
     if not board.heard:
-        return f"did not start within {_STARTING_S:.0f} s" if silent_s > _STARTING_S else ""
+        late = silent_s > _STARTING_S * slowness()
+        return f"did not start within {silent_s:.0f} s" if late else ""
     return "stopped responding" if silent_s > patience_s * slowness() else ""
