@@ -270,10 +270,12 @@ def test_a_performance_plays_its_cues_and_begins_where_it_was_cut_off(show):
     show.act(GoTo(1), 7.0)
     play(show, 7.0)
     assert show.cue.number == 1
-    show.act(RecallKey(3), 8.0, origin="keyboard")
+    show.act(GoTo(2), 8.0)
     play(show, 8.0)
+    show.act(RecallKey(3), 9.0, origin="keyboard")
+    play(show, 9.0)
     assert show.scene == "sun"
-    assert show.cue.words() == "cue 1/5 fog; next: Morning on GO"
+    assert show.cue.words() == "cue 2/5 Morning; next: fog on GO"
 
 
 def test_no_attract_dream_interrupts_a_cue_list(show):

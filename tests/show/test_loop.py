@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from livedream.controls.actions import Command, Nudge, Set, SetSource, SetUnit
+from livedream.controls.actions import Command, Nudge, Set, SetLfo, SetModulation, SetSource, SetUnit
 from livedream.controls.port import Change, Refusal
 from livedream.errors import LivedreamError, OutputError, SourceError
 from livedream.ipc.protocol import DreamStatus, SourceStatus
@@ -397,3 +397,40 @@ def test_clouds_in_place_of_a_camera_are_not_learnt_as_its_room(rig):
     before = show.mirror._picture.presence.learnt_s
     show.run(1.0)
     assert show.mirror._picture.presence.learnt_s == before
+
+
+def test_what_only_the_dream_uses_composes_no_picture(rig):
+    show = rig()
+    show.run(0.5)
+    wait(show, 0.3)
+    before = show.mirror._statistics.recomposed
+    show.hand.actions = [Set("zoom", 3.0)]
+    wait(show, 0.3)
+    assert show.feeds.orders[-1].settings.zoom == 3.0
+    assert show.mirror._statistics.recomposed == before
+    show.hand.actions = [Set("strength", 2.0)]
+    wait(show, 0.3)
+    assert show.mirror._statistics.recomposed == before + 1
+
+
+def test_modulation_moves_the_picture_between_frames_and_orders_thirty_times_a_second(rig):
+    show = rig(mix="over")
+    show.run(0.5, level=20.0)
+    show.hand.actions = [
+        SetModulation(1, {"source": "lfo1", "setting": "strength", "amount": 0.3}),
+        SetLfo("lfo1", {"period_s": 1.0}),
+    ]
+    show.run(0.5, level=20.0)
+    pictures, orders = len(show.front.pictures), len(show.feeds.orders)
+    wait(show, 1.0)
+    shown = [float(picture.mean()) for picture in show.front.pictures[pictures:]]
+    assert len(shown) > 40
+    assert min(shown) < 106
+    assert max(shown) > 134
+    assert 25 <= len(show.feeds.orders) - orders <= 33
+    show.hand.actions = [Set("modulation", False)]
+    show.run(0.5, level=20.0)
+    wait(show, 0.1)
+    pictures, orders = len(show.front.pictures), len(show.feeds.orders)
+    wait(show, 1.0)
+    assert (len(show.front.pictures), len(show.feeds.orders)) == (pictures, orders)

@@ -170,7 +170,7 @@ def test_modulation_alone_makes_an_order_thirty_times_a_second_and_is_not_taken_
         made.append(orders.make(Played(moved, centre=GOOD), None, now=n / 120))
     assert sum(order is not None for order in made) in (29, 30, 31)
     knob = GOOD.replace(strength=2.0)
-    assert orders.make(Played(knob, centre=knob), None, now=119 / 120) is not None
+    assert orders.make(Played(knob.replace(zoom=9.0), centre=knob), None, now=119 / 120) is not None
     dreaming(orders, 2.0, 11.0)
     orders.make(Played(BAD, centre=BAD), None, now=20.0)
     orders.died()
