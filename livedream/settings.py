@@ -236,7 +236,7 @@ class Settings(ProjectionSettings):
         "beats/min",
         "tempo of the music, as tapped, told by MIDI clock or set; 0: none",
         "show",
-        scope="place",
+        scope="person",
         used_by=LIVE,
     )
     modulation: bool = choice(

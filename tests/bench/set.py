@@ -15,20 +15,22 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-OSC, PAGE, ARTNET = 9077, 8477, 6454
+OSC, PAGE, ARTNET, MIDI = 9077, 8477, 6454, 9078
 BPM = 120.0
 CUES = """title = "The set"
 
@@ -124,7 +126,7 @@ class Stage:
     def __init__(self, out: Path) -> None:
         self.began_s = 0.0
         self.log = (out / "log.txt").open("w", buffering=1)
-        self._dmx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sequence = 0
         self.page: Any = None
         self.shot = out / "page.png"
@@ -162,7 +164,21 @@ class Stage:
         self._sequence = self._sequence % 255 + 1
         data = bytes(levels) + bytes(len(levels) % 2)
         head = b"Art-Net\0\x00\x50\x00\x0e" + bytes([self._sequence, 0, 0, 0]) + len(data).to_bytes(2, "big")
-        self._dmx.sendto(head + data, ("127.0.0.1", ARTNET))
+        self._wire.sendto(head + data, ("127.0.0.1", ARTNET))
+
+    def midi(self, *message: int) -> None:
+        """Send a message of a controller; see :func:`mirror`."""
+        self._wire.sendto(bytes(message), ("127.0.0.1", MIDI))
+
+    def midi_clock(self, bpm: float, seconds: float, levels: Sequence[int]) -> None:
+        """A sequencer's clock from its start on, while the first fader goes through ``levels``."""
+        self.midi(0xFA)
+        began, ticks = time.monotonic(), int(seconds * bpm / 60 * 24)
+        for n in range(ticks):
+            time.sleep(max(0.0, began + n * 2.5 / bpm - time.monotonic()))
+            self.midi(0xF8)
+            if n % 4 == 0:
+                self.midi(0xB0, 0, levels[n * len(levels) // ticks])
 
     def status(self) -> dict[str, Any]:
         """What the mirror says of itself."""
@@ -190,8 +206,9 @@ def play(stage: Stage) -> None:
     until(42)
     say(f"by itself: {stage.status()['cue']}")
     until(48)
-    say("OSC spins")
-    stage.osc("/dream/spin/value", 12.0)
+    say("a MIDI controller: its clock plays 128 beats a minute, its first fader the strength")
+    stage.midi_clock(128.0, 12.0, [*range(20, 110), *range(110, 60, -1)])
+    say(f"the tempo is {stage.status()['settings']['bpm']}")
     until(63)
     say(f"by itself: {stage.status()['cue']}")
     until(68)
@@ -210,8 +227,9 @@ def play(stage: Stage) -> None:
     until(88)
     stage.osc("/dream/freeze", 0.0)
     until(95)
-    say("PageDown: GO to what the page plays")
-    stage.key("Next")
+    say("the controller's play button: GO to what the page plays")
+    stage.midi(0xB0, 41, 127)
+    stage.midi(0xB0, 41, 0)
     until(98)
     page(stage)
     until(122)
@@ -223,8 +241,8 @@ def play(stage: Stage) -> None:
     until(147)
     stage.osc("/dream/blackout", 0.0)
     until(150)
-    say("OSC: GO to the ending")
-    stage.osc("/dream/go")
+    say("PageDown, a foot switch: GO to the ending")
+    stage.key("Next")
     until(170)
     say("OSC fades the dream away")
     stage.osc_fade("/dream/strength", 0.33, 0.0, 6.0)
@@ -303,6 +321,44 @@ def sheets(video: Path, out: Path, each_s: float = 2.0, columns: int = 6, rows: 
     return count
 
 
+class Wire:
+    """In place of the system's MIDI ports: a controller whose messages come as datagrams."""
+
+    name = "wire"
+
+    def inputs(self) -> list[str]:
+        """The controller."""
+        return ["nanoKONTROL2"]
+
+    def outputs(self) -> list[str]:
+        """It has no lamps."""
+        return []
+
+    def listen(self, name: str, receive: Callable[[bytes], None]) -> Wire:
+        """Give every datagram to ``receive``."""
+        wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        wire.bind(("127.0.0.1", MIDI))
+
+        def run() -> None:
+            while True:
+                receive(wire.recv(64))
+
+        threading.Thread(target=run, daemon=True).start()
+        return self
+
+    def close(self) -> None:
+        """The process ends soon."""
+
+
+def mirror() -> int:
+    """Run the mirror as the command line says, with :class:`Wire` for MIDI."""
+    from livedream.cli.main import main as livedream
+    from livedream.controls import midi_ports
+
+    with patch.multiple(midi_ports, RtmidiPorts=Wire, PygamePorts=Wire):
+        return livedream()
+
+
 def main() -> None:
     """Run the set."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -319,25 +375,23 @@ def main() -> None:
     (out / "set.toml").write_text(CUES)
     (out / "desk.toml").write_text(DMX)
     drums(out / "drums.wav", 60.0)
-    command = [
-        sys.executable,
-        "live.py",
-        "--windowed",
-        "--preview",
-        "--size",
-        found.size,
-        "--port",
-        str(PAGE),
-    ]
-    command += [
-        "--source",
-        str(found.data / "video" / "webcam_signing.mp4"),
-        "--working-px",
-        found.working_px,
-    ]
-    command += ["--scenes", str(scenes), "--cues", str(out / "set.toml"), "--dmx", str(out / "desk.toml")]
-    command += ["--osc", str(OSC), "--audio", str(out / "drums.wav"), "--record", str(out / "set.mp4")]
-    command += ["--stats", str(out / "stats.json"), "--duration", "180"]
+    run = "import sys; from tests.bench.set import mirror; sys.exit(mirror())"
+    options: dict[str, object] = {
+        "--size": found.size,
+        "--port": PAGE,
+        "--source": found.data / "video" / "webcam_signing.mp4",
+        "--working-px": found.working_px,
+        "--scenes": scenes,
+        "--cues": out / "set.toml",
+        "--dmx": out / "desk.toml",
+        "--osc": OSC,
+        "--audio": out / "drums.wav",
+        "--record": out / "set.mp4",
+        "--stats": out / "stats.json",
+        "--duration": 180,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    command = [sys.executable, "-c", run, "--windowed", "--preview", "--midi", *words]
     stage = Stage(out)
     with ExitStack() as stack:
         stack.enter_context(chromium(stage))
