@@ -119,6 +119,7 @@ class ControlPage:
             new |= state.put("refusal", refusal.reason, again=True)
         new |= state.put("patch", patch_state(view))
         new |= state.put("cue", asdict(view.cue))
+        new |= state.put("learn", {"can": self._desk.can_learn, "setting": self._desk.learning})
         now = self._looked_s = time.monotonic()
         if now - self._status_s >= _STATUS_S:
             self._status_s = now

@@ -13,6 +13,7 @@ from livedream.controls.actions import (
     Cycle,
     Delete,
     GoTo,
+    Learn,
     Nudge,
     Recall,
     RemoveModulation,
@@ -172,6 +173,7 @@ _KINDS: dict[str, Callable[[_Asked], Action]] = {
     "cue": lambda asked: GoTo(asked.whole("cue", 1, _MOST_CUES)),
     "modulation": lambda asked: SetModulation(asked.whole("number", 1, MOST_MODULATIONS), asked.values()),
     "unmodulate": lambda asked: RemoveModulation(asked.whole("number", 1, MOST_MODULATIONS)),
+    "learn": lambda asked: Learn(asked.setting()),
     "source": lambda asked: SetSource(asked.text("source")),
     "lfo": lambda asked: SetLfo(asked.text("name"), asked.values()),
 }

@@ -22,6 +22,7 @@ from PIL import Image
 from livedream.controls.actions import (
     Command,
     Cycle,
+    Learn,
     Nudge,
     Recall,
     Set,
@@ -229,6 +230,17 @@ def test_only_sources_that_were_offered_may_be_chosen(tmp_path, monkeypatch):
     pages(room, use)
     room.preview.close()
     room.page.close()
+
+
+def test_a_page_lets_a_knob_learn_a_setting(room):
+    async def use(hand):
+        await hand.until(lambda parts: parts.get("learn") == {"can": False, "setting": ""})
+        await hand.ask(do="learn", name="zoom")
+        assert await acted(room) == [Learn("zoom")]
+        room.desk.can_learn, room.desk.learning = True, "zoom"
+        await hand.until(lambda parts: parts["learn"] == {"can": True, "setting": "zoom"})
+
+    pages(room, use)
 
 
 def test_the_osc_monitor_tells_what_is_heard_and_understood(room):

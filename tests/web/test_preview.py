@@ -222,6 +222,56 @@ def test_only_so_many_may_watch_at_once_and_a_free_place_is_given_again(preview)
         assert streaming(preview, use)
 
 
+def test_a_page_gets_one_picture_for_each_that_it_asks_for(preview):
+    async def main():
+        async with aiohttp.ClientSession() as session, session.ws_connect(preview.url + "preview") as socket:
+            for _ in range(3):
+                await socket.send_str("next")
+                assert (await socket.receive_bytes()).startswith(b"\xff\xd8")
+            with pytest.raises(TimeoutError):  # nothing comes unasked
+                await socket.receive(timeout=0.3)
+        while preview.viewers:
+            await asyncio.sleep(0.01)
+
+    with Feed(preview):
+        asyncio.run(main())
+
+
+def test_of_200_pages_that_read_nothing_most_are_refused_and_the_others_served(preview):
+    async def main():
+        async with AsyncExitStack() as stack:
+            connector = aiohttp.TCPConnector(limit=0)
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            refusals = []
+            for _ in range(200):
+                try:
+                    socket = await stack.enter_async_context(session.ws_connect(preview.url + "preview"))
+                    await socket.send_str("next")
+                except aiohttp.WSServerHandshakeError as error:
+                    refusals.append(error.status)
+            assert refusals == [503] * 168
+            async with session.get(preview.url + "status.json") as answer:
+                assert (await answer.json())["viewers"] == 32
+
+    with Feed(preview):
+        asyncio.run(main())
+
+
+def test_a_page_gets_pictures_no_larger_than_it_shows_them_and_a_program_all_of_them(preview):
+    def shape(jpeg):
+        return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape
+
+    async def main():
+        preview.show(np.zeros((720, 1280, 3), np.uint8))
+        async with aiohttp.ClientSession() as session, session.ws_connect(preview.url + "preview") as socket:
+            await socket.send_str("next")
+            assert shape(await socket.receive_bytes()) == (540, 960, 3)
+            async with session.get(preview.url + "snapshot.jpg") as answer:
+                assert shape(await answer.read()) == (720, 1280, 3)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [b"GET / HTTP/9.9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\nHo st: \x00\r\n\r\n"],

@@ -27,6 +27,7 @@ export function startSettings(elsewhere) {
     showPins();
   });
   on("settings", values => rows.forEach(row => row.show(values[row.spec.name])));
+  on("learn", learn => rows.forEach(row => row.learns(learn)));
   on("lists", lists => rows.forEach(row => row.offer && row.offer(lists[row.spec.name] || [])));
   byId("filter").addEventListener("input", event => filter(event.target.value));
 }
@@ -35,7 +36,8 @@ function add(place, spec) {
   const row = makeRow(spec);
   rows.push(row);
   place.append(row.element);
-  const values = state("settings"), lists = state("lists");
+  const values = state("settings"), lists = state("lists"), learn = state("learn");
+  if (learn) row.learns(learn);
   if (row.offer && lists) row.offer(lists[spec.name] || []);
   if (values) row.show(values[spec.name]);
 }
@@ -67,7 +69,8 @@ function makeRow(spec) {
   const help = make("div", { class: "help", id: `${id}-help`, hidden: "" }, make("p", {}, `${spec.help[0].toUpperCase()}${spec.help.slice(1)}.`),
     make("p", { class: "possible" }, `${spec.name}: ${spec.possible}; default ${words(spec, spec.default) || "nothing"}`));
   const keep = make("button", { class: "small", onclick: () => pin(spec.name) });
-  help.append(keep);
+  const learn = make("button", { class: "small learn", hidden: "", onclick: () => act({ do: "learn", name: spec.name }) }, "Learn a MIDI knob");
+  help.append(make("div", { class: "buttons" }, keep, learn));
   const name = make("button", { class: "name", id, "aria-expanded": "false", "aria-controls": help.id, onclick: () => {
     help.hidden = !help.hidden;
     name.setAttribute("aria-expanded", String(!help.hidden));
@@ -86,6 +89,11 @@ function makeRow(spec) {
       reset.classList.toggle("idle", value === spec.default);
       reset.tabIndex = value === spec.default ? -1 : 0;
       control.show(value);
+    },
+    learns({ can, setting }) {
+      learn.hidden = !can;
+      element.classList.toggle("learning", can && setting === spec.name);
+      text(learn, setting === spec.name ? "Move a knob or press a button …" : "Learn a MIDI knob");
     },
     pinned(yes) { text(keep, yes ? "Not at hand any more" : "Keep at hand"); },
   };
