@@ -61,6 +61,7 @@ class Outputs(Resource):
         self._options, self._vitals, self._site = options, vitals, site
         self._full_screen, self._display = options.full_screen, settings.display
         self._monitors: MonitorWatch | None = None
+        self._outdated = False  # what the window knows of the screens
         self._turn, self._projector = _turn(settings), Projector()
         self._projector.projection = Projection.of(settings)
         self._renderer = options.renderer
@@ -212,18 +213,17 @@ class Outputs(Resource):
         """Open again what had failed; whether the last scene must be shown again, as nobody has seen it."""
         self._now = now
         opened = self._sinks.open_due(now)
-        if (
-            self._monitors is not None
-            and self._monitors.changed(now)
-            and (self._full_screen or self._display)
-        ):
+        if self._monitors is not None and self._monitors.changed(now):
             log.info("the screens have changed")
+            self._outdated = True
+        if self._outdated and (self._full_screen or self._display):  # a small window may stay where it is
             self._move()
             return True
         return opened
 
     def _move(self) -> None:
         """Open the window anew, on the screen that is wanted or the first, by what there is now."""
+        self._outdated = False
         if self._sinks.reopen(Window.name, self._now) and self._window is not None:
             self._notices.append(f"the picture is on screen {self._window.screen}")
         self._window_changed = True
