@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 _FLAT_S, _FLAT_TICKS = 0.5, 3
 #: Where nothing but failing ticks has come for this long, the dream is begun anew, or the process.
 _RESET_S, _HOPELESS_S = 1.0, 10.0
+#: A fault that happens again after this long is logged again; so many are remembered.
+_QUIET_S, _MOST_TEXTS = 60.0, 100
 #: Of a flat residual, in levels of 255; and only every so many pixels are looked at.
 _FLAT_LEVELS, _EVERY_PX = 1e-6, 3
 
@@ -65,7 +67,8 @@ class Care:
         self._dreamer = dreamer
         self.ceiling = Ceiling(limit_px)
         self.faults: Counter[str] = Counter()
-        self._message = self._said = ""
+        self._message = ""
+        self._happened_s: dict[str, float] = {}  # when each fault last happened
         self._failing_s: float | None = None  # since when there are only failing ticks
         self._reset = False
         self._flat: tuple[float, int] | None = None  # since when nothing comes of it, in so many ticks
@@ -92,14 +95,14 @@ class Care:
             self._failed(error, now, working_px)
             return None
         if not np.isfinite(residual.sum()):
-            self._count("dream NaN", "the dream became NaN; it begins anew")
+            self._count("dream NaN", "the dream became NaN; it begins anew", now)
             self._dreamer.reset()
             self._hope(now)
             return None
         flat = bool(np.ptp(residual[::_EVERY_PX, ::_EVERY_PX]) <= _FLAT_LEVELS)
         if self._is_dead(flat, now) and flat:
             return None
-        self._failing_s, self._reset, self._said = None, False, ""
+        self._failing_s, self._reset = None, False
         return residual
 
     def _failed(self, error: Exception, now: float, working_px: int) -> None:
@@ -111,14 +114,12 @@ class Care:
             trim()
             if self.ceiling.lower(working_px, now):
                 text = f"out of memory at {working_px} px; dreaming at {self.ceiling.px} px for a while"
-                self._count("dream out of memory", text)
+                self._count("dream out of memory", text, now)
                 return
         gone = lost(self._dreamer.device_name, error)
         if gone is not None:
             raise gone from error
-        if self._said != reason:  # a thousand ticks may fail in the same way
-            log.error("a tick failed", exc_info=error)
-        self._count("dream tick failed", f"a tick failed: {reason}", reason)
+        self._count("dream tick failed", f"a tick failed: {reason}", now, error)
         self._hope(now)
         if self._failing_s is not None and now - self._failing_s > _RESET_S and not self._reset:
             self._reset = True
@@ -130,11 +131,14 @@ class Care:
         if now - self._failing_s > _HOPELESS_S:
             raise HopelessError(f"nothing but failing ticks for {_HOPELESS_S:.0f} s: {self._message}")
 
-    def _count(self, kind: str, text: str, key: str = "") -> None:
+    def _count(self, kind: str, text: str, now: float, error: Exception | None = None) -> None:
+        """Count a fault, and log it unless it goes on happening: a thousand ticks may fail in one way."""
         self.faults[kind] += 1
-        if self._said != (key or text):
-            self._said = key or text
-            log.error("%s", text)
+        if now - self._happened_s.get(text, -_QUIET_S) >= _QUIET_S:
+            log.error("%s", text, exc_info=error)
+        if len(self._happened_s) > _MOST_TEXTS:
+            self._happened_s.clear()
+        self._happened_s[text] = now
         self._message = text
 
     def _is_dead(self, flat: bool, now: float) -> bool:
@@ -151,6 +155,6 @@ class Care:
         self._flat = None
         self._dark = not self._dreamer.find_dead()  # a dark picture excites no cell of some channels
         if not self._dark:
-            self._count("dream flat", "nothing came of the dream; it begins anew")
+            self._count("dream flat", "nothing came of the dream; it begins anew", now)
             self._dreamer.reset()
         return not self._dark

@@ -78,11 +78,22 @@ def test_a_good_tick_is_shown(ticks):
 def test_an_exception_is_survived_said_once_and_counted(ticks, caplog):
     assert ticks.run(ValueError("wrong"), 15) == [None] * 15
     assert ticks.care.message == "a tick failed: ValueError: wrong"
-    assert caplog.text.count("a tick failed") == 2  # with where it happened, and for the operator
-    assert dict(ticks.care.faults) == {"dream tick failed": 15}
+    ticks.run(GOOD)
+    ticks.run(ValueError("wrong"))
+    assert caplog.text.count("a tick failed: ValueError: wrong") == 1
+    assert "Traceback" in caplog.text  # where it happened
+    assert dict(ticks.care.faults) == {"dream tick failed": 16}
     assert ticks.dreamer.resets == 0
     assert ticks.run(GOOD)[0] is GOOD
     assert ticks.care.message == ""
+
+
+def test_a_fault_that_comes_back_after_a_quiet_minute_is_said_again(ticks, caplog):
+    for _ in range(2):
+        ticks.run(ValueError("wrong"))
+        ticks.now += 61.0
+        ticks.run(GOOD)
+    assert caplog.text.count("a tick failed: ValueError: wrong") == 2
 
 
 def test_ticks_that_go_on_failing_begin_the_dream_anew_and_then_the_process(ticks):
