@@ -51,6 +51,24 @@ class Heard:
     verdict: str = ""
 
 
+class Ration:
+    """How many datagrams are read at a time: 60 in 20 ms. In a flood the system drops the others.
+
+    A thread that wakes for each of 10,000 a second would take the interpreter from the show's loop as often.
+    """
+
+    def __init__(self, most: int = 60, period_s: float = 0.02) -> None:
+        self._most, self._period_s = most, period_s
+        self._began_s, self._read = 0.0, 0
+
+    def pause_s(self, now: float) -> float:
+        """How long to read nothing after a datagram that was read at ``now``, in seconds."""
+        if now - self._began_s >= self._period_s:
+            self._began_s, self._read = now, 0
+        self._read += 1
+        return self._began_s + self._period_s - now if self._read >= self._most else 0.0
+
+
 class Osc:
     """Listens for OSC on a UDP port.
 
@@ -156,6 +174,7 @@ class Osc:
         return values_of(name, view.settings, view.lists, view.scene)
 
     def _listen(self) -> None:
+        ration = Ration()
         while not self._closed.is_set():
             try:
                 data, peer = self._socket.recvfrom(65535)
@@ -166,6 +185,8 @@ class Osc:
                 continue
             self._receive(data, peer[:2])
             self.counts["received"] += 1
+            if pause_s := ration.pause_s(time.monotonic()):
+                self._closed.wait(pause_s)
 
     def _receive(self, data: bytes, peer: Peer) -> None:
         sender = f"{peer[0]}:{peer[1]}"

@@ -20,7 +20,7 @@ from pythonosc.udp_client import SimpleUDPClient
 
 from livedream.controls.actions import Action, Command, Set, SetUnit, Toggle
 from livedream.controls.desk import Desk, SceneTitle
-from livedream.controls.osc import Osc
+from livedream.controls.osc import Osc, Ration
 from livedream.controls.osc_feedback import CLIENT_PORT, Clients
 from livedream.controls.osc_message import messages
 from livedream.controls.port import Change, Refusal
@@ -180,6 +180,18 @@ def test_values_reach_the_show_sixty_times_a_second_and_buttons_at_once(show):
     show.client.send_message("/dream/record", 1)
     show.received(4)
     assert show.osc.poll() == [SetUnit("strength", pytest.approx(0.3)), Command.RECORD]
+
+
+def test_sixty_datagrams_are_read_in_twenty_milliseconds():
+    ration = Ration()
+    assert [ration.pause_s(10.001) for _ in range(59)] == [0.0] * 59
+    assert ration.pause_s(10.006) == pytest.approx(0.015)
+    assert ration.pause_s(10.021) == 0.0
+
+
+def test_a_thousand_datagrams_a_second_are_read_without_a_pause():
+    ration = Ration()
+    assert not any(ration.pause_s(n / 1000) for n in range(5000))
 
 
 def test_a_flood_of_buttons_is_bounded_and_counted(show):
