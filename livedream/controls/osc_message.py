@@ -60,7 +60,7 @@ def _read_bundle(data: bytes, found: list[Message], depth: int) -> None:
     while index < len(data):
         size = int.from_bytes(data[index : index + 4], "big")
         index += 4
-        if size == 0 or size % 4 or index + size > len(data):
+        if index + size > len(data):
             raise MalformedError("a bundle whose elements have impossible lengths")
         _read(data[index : index + size], found, depth + 1)
         index += size

@@ -18,7 +18,7 @@ from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import build_msg
 from pythonosc.udp_client import SimpleUDPClient
 
-from livedream.controls.actions import Action, Command, Set, SetUnit, Toggle
+from livedream.controls.actions import Action, Command, Cycle, Set, SetUnit, Toggle
 from livedream.controls.desk import Desk, SceneTitle
 from livedream.controls.osc import Osc, Ration
 from livedream.controls.osc_feedback import CLIENT_PORT, Clients
@@ -159,11 +159,15 @@ def test_of_a_moving_fader_the_newest_value_counts_and_the_order_is_kept(show):
     for n in range(50):
         show.client.send_message("/dream/zoom", n / 100)
         show.client.send_message("/dream/strength", n / 50)
+    show.client.send_message("/dream/zoom", 0.5)
     show.client.send_message("/dream/layer/next", [])
-    show.received(101)
+    show.received(102)
     actions = show.osc.poll()
-    assert actions[:2] == [SetUnit("zoom", pytest.approx(0.49)), SetUnit("strength", pytest.approx(0.98))]
-    assert len(actions) == 3
+    assert actions == [
+        SetUnit("strength", pytest.approx(0.98)),
+        SetUnit("zoom", 0.5),
+        Cycle("layer", 1),
+    ]
     assert show.osc.poll() == []
 
 
@@ -313,6 +317,17 @@ def test_an_address_is_told_at_most_thirty_times_a_second_and_last_of_the_last_v
             pass
         took = time.monotonic() - began
         assert show.osc.counts["sent"] <= 2 * (2 + took * 30)
+
+
+def test_feedback_rests_between_two_values_of_an_address(listener, monkeypatch):
+    monkeypatch.setattr("livedream.controls.osc_feedback._PAUSE_S", 3600.0)
+    with running(listener) as show:
+        show.change("midi", zoom=1.0)
+        assert listener.hear("/dream/zoom/value") == 1.0
+        show.change("midi", zoom=2.0)
+        listener.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.socket.recv(100)
 
 
 def test_a_bundle_in_the_future_neither_waits_nor_breaks_anything(show):

@@ -159,6 +159,19 @@ def test_what_is_not_possible_is_told_to_whoever_asked_and_changes_nothing(rig):
     assert len(show.front.saved) == 1
 
 
+def test_a_stream_of_impossible_actions_is_logged_once_a_second(rig, caplog):
+    show = rig()
+    for _ in range(130):
+        show.hand.actions = [Set("steps", 99)]
+        show.mirror.step(show.now)
+        show.now += 1 / 60
+    said = [record.message for record in caplog.records if "expected 0–20" in record.message]
+    assert len(said) == 3
+    assert "more)" not in said[0]
+    assert said[1].endswith(" more)")
+    assert len([news for news in show.hand.heard if isinstance(news, Refusal)]) == 130
+
+
 def test_what_needs_a_window_is_refused_without_one(rig):
     show = rig()
     show.hand.actions = [Command.HELP, Command.FULL_SCREEN]
@@ -282,6 +295,13 @@ def test_what_a_control_sets_is_read_in_large_type_for_a_moment(rig):
     show.now += 2.0
     show.mirror.step(show.now)
     assert show.mirror._overlay is None
+    show.now += 0.1
+    show.hand.name = "osc"  # its own screen shows it
+    show.hand.actions = [Set("steps", 9)]
+    show.mirror.step(show.now)
+    assert show.mirror._overlay is None
+    show.now += 0.1
+    show.hand.name = "hand"
     show.hand.actions = [Set("show_values", False), Set("steps", 8)]
     show.mirror.step(show.now)
     assert show.mirror._overlay is None

@@ -60,6 +60,25 @@ def test_the_host_info_names_the_port(ask, osc):
     assert info["OSC_PORT"] == osc.address[1]
 
 
+def test_it_needs_the_token_unless_osc_itself_is_for_the_network(osc):
+    everywhere = Osc(Desk(Settings()), "0.0.0.0", 0)
+    try:
+        for control, wanted in ((osc, 401), (everywhere, 200)):
+            site = Site()
+            add_oscquery(site, control)
+            with Preview(port=0, site=site, token="k7mq-2xtp-9fhd-w3zs") as preview:
+                for path in ("/", "/?HOST_INFO", "/dream/strength"):
+                    connection = HTTPConnection(urlsplit(preview.url).netloc, timeout=20)
+                    connection.request("GET", path, headers={"Accept": "*/*"})
+                    answer = connection.getresponse()
+                    assert answer.status == wanted, path
+                    if path == "/?HOST_INFO" and wanted == 200:
+                        assert "OSC_IP" not in json.loads(answer.read())  # at the address that was asked
+                    connection.close()
+    finally:
+        everywhere.close()
+
+
 @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", None])
 def test_a_browser_gets_the_page(ask, accept):
     assert b"<html" in ask("/", accept)[1].lower()
