@@ -152,6 +152,13 @@ def mirror_parser() -> Parser:
         help="tell this address (POST, JSON) or command when something is wrong, when it is well again, and"
         " each day; may be repeated",
     )
+    add(
+        "--hud-display",
+        default="",
+        metavar="SCREEN",
+        help="show information, values and help on another screen than the picture: its number, or a part of"
+        " its name",
+    )
     add("--lock-keys", action="store_true", help="no key does anything until Esc has been held for 3 seconds")
     add(
         "--hours",
@@ -225,6 +232,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         scenes=found.scenes,
         hours=found.hours,
         lock_keys=found.lock_keys,
+        hud_display=found.hud_display,
         place=place,
         alerts=tuple(found.alert),
         resume=state_path([word for word in words if word != "--resume"]) if found.resume else None,

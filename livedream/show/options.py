@@ -54,5 +54,6 @@ class MirrorOptions:
     camera_set: tuple[tuple[str, int], ...] = ()
     controls: ControlOptions = field(default_factory=ControlOptions)
     lock_keys: bool = False
+    hud_display: str = ""
     log_level: int = 20
     notices: tuple[str, ...] = ()

@@ -14,20 +14,21 @@ from typing import TypeVar
 import msgspec
 
 from livedream.files import require_different, require_writable
-from livedream.frame import Array, Image, Turn
+from livedream.frame import Array, Image
 from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
 from livedream.show.saving import Saving, requested_recorder
 from livedream.show.snapshot import Size, Stats
+from livedream.sinks.hud_window import HudWindow
 from livedream.sinks.monitors import MonitorWatch
 from livedream.sinks.port import Sinks, Stamp
 from livedream.sinks.recorder import Recorder
 from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
-from livedream.stage.projection import Projection
+from livedream.stage.projection import Projection, turn_of
 from livedream.stage.projector import Projector
 from livedream.stage.renderer import Renderer
 from livedream.stage.scene import Scene
@@ -62,19 +63,20 @@ class Outputs(Resource):
         self._full_screen, self._display = options.full_screen, settings.display
         self._monitors: MonitorWatch | None = None
         self._outdated = False  # what the window knows of the screens
-        self._turn, self._projector = _turn(settings), Projector()
+        self._turn, self._projector = turn_of(settings), Projector()
         self._projector.projection = Projection.of(settings)
         self._renderer = options.renderer
         self._now = 0.0
         self._sinks = Sinks()
         self._window: Window | None = None
         self._window_changed = False
+        self._hud: HudWindow | None = None
         self._preview: Preview | None = None
         self._has_preview = False
         self._notices: list[str] = []
-        self._requested = None
-        if options.record is not None:
-            self._requested = requested_recorder(options.record, options.resume is not None)
+        self._requested = (
+            requested_recorder(options.record, options.resume is not None) if options.record else None
+        )
         self._recorder = self._requested  # the recording that runs, or is about to
         self._recording_since_s: float | None = None
         self._ending: list[tuple[Recorder, threading.Thread]] = []
@@ -96,6 +98,8 @@ class Outputs(Resource):
                 self._sinks.add_later(Window.name, self._open_window)
         if not headless:
             self._sinks.add(self._open_window(), self._open_window)
+            if self._options.hud_display:
+                self._sinks.add_later(HudWindow.name, self._open_hud)
         if headless or self._options.preview or self._options.controls.listen:
             self._has_preview = True
             self._sinks.add(self._open_preview(), self._open_preview)
@@ -114,6 +118,11 @@ class Outputs(Resource):
         )
         self._window_changed = True
         return self._window
+
+    def _open_hud(self) -> HudWindow:
+        beside = self._ask_window(lambda window: window.screen.index, None)
+        self._hud, self._window_changed = HudWindow(self._options.hud_display, beside), True
+        return self._hud
 
     def _open_preview(self) -> Preview:
         options = self._options
@@ -146,7 +155,13 @@ class Outputs(Resource):
     @property
     def hud_size(self) -> Size | None:
         """(width, height) of the overlay, upright; None without a window to draw it on."""
+        if (hud := self._shown_hud) is not None:
+            return hud.size
         return self._ask_window(lambda window: window.output_size, None)
+
+    @property
+    def _shown_hud(self) -> HudWindow | None:
+        return self._hud if self._hud in self._sinks else None
 
     def poll(self) -> list[Event]:
         """Window events since the last call; also ``Resized`` after the window went or came back."""
@@ -199,6 +214,10 @@ class Outputs(Resource):
         self._now = now
         if self._recorder in self._sinks and self._recording_since_s is None:
             self._recording_since_s = now
+        if (hud := self._shown_hud) is not None:
+            with self._sinks.guarded(hud, now):
+                hud.tell(overlay)
+            overlay = None
         window = self._window if self.renderer == "gl" else None
         if window is not None:
             with self._sinks.guarded(window, now):
@@ -216,7 +235,7 @@ class Outputs(Resource):
         if self._monitors is not None and self._monitors.changed(now):
             log.info("the screens have changed")
             self._outdated = True
-        if self._outdated and (self._full_screen or self._display):  # a small window may stay where it is
+        if self._outdated and (self._full_screen or self._display or self._options.hud_display):
             self._move()
             return True
         return opened
@@ -226,6 +245,7 @@ class Outputs(Resource):
         self._outdated = False
         if self._sinks.reopen(Window.name, self._now) and self._window is not None:
             self._notices.append(f"the picture is on screen {self._window.screen}")
+        self._sinks.reopen(HudWindow.name, self._now)
         self._window_changed = True
 
     def follow(self, settings: Settings) -> None:
@@ -233,7 +253,7 @@ class Outputs(Resource):
         if settings.display != self._display:
             self._display = settings.display
             self._move()
-        turn, projection = _turn(settings), Projection.of(settings)
+        turn, projection = turn_of(settings), Projection.of(settings)
         if (turn, projection) == (self._turn, self._projector.projection):
             return
         self._turn, self._projector.projection = turn, projection
@@ -280,7 +300,7 @@ class Outputs(Resource):
 
     def tell(self, values: Callable[[], Stats]) -> None:
         """Give the preview page the newest statistics, if there is one."""
-        if self._preview is not None and self._preview in self._sinks:
+        if self._preview in self._sinks and self._preview is not None:
             self._preview.set_status(msgspec.to_builtins(values()))
 
     @property
@@ -290,8 +310,7 @@ class Outputs(Resource):
 
     def faults(self) -> list[str]:
         """What has failed or recovered since the last call, one line each; logged already."""
-        nothing: list[str] = []
-        notices = self._notices + self._ask_window(lambda window: window.notices(), nothing)
+        notices = self._notices + self._ask_window(lambda window: window.notices(), list[str]())
         self._notices = []
         ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
         self._ending = [item for item in self._ending if item[1].is_alive()]
@@ -329,9 +348,3 @@ class Outputs(Resource):
         wait(self._snapshots)
         self.faults()  # logs what has failed at the very end
         self._window = self._preview = None
-
-
-def _turn(settings: Settings) -> Turn:
-    """How the settings say that the screen hangs."""
-    flip = settings.flip
-    return Turn(settings.rotate, flip in ("horizontal", "both"), flip in ("vertical", "both"))

@@ -54,8 +54,8 @@ def value_text(settings: Settings, spec: Spec) -> str:
     if spec.kind is bool or spec.choices or (spec.zero and value == 0):
         return spec.word(value)
     number = f"{value:g}"
-    tight = spec.unit in ("%/s", "°/s", "×")
-    return number + (spec.unit if tight else f" {spec.unit}" if spec.unit else "")
+    unit = "x" if spec.unit == "×" else spec.unit  # the typeface has no such sign
+    return f"{number}{unit}" if unit in ("x", "%/s", "°/s", "") else f"{number} {unit}"
 
 
 def layer_words(network: str, layer: str) -> str:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from livedream.corners import MESH_SIDE, corners_of, cubic_slopes, cubics, mesh_of
-from livedream.frame import Array
+from livedream.frame import Array, Turn
 from livedream.settings import Settings
 
 #: The inverse of the mesh is a table of so many points a side, over the area below: 1/64 of a screen apart,
@@ -204,3 +204,9 @@ def _nearby(points: Array, wanted: Array) -> Array:
     inside = ((cells >= 0) & (cells < _TABLE)).all(-1)
     at[cells[inside, 1], cells[inside, 0]] = samples[inside]
     return at
+
+
+def turn_of(settings: Settings) -> Turn:
+    """How the settings say that the screen hangs."""
+    flip = settings.flip
+    return Turn(settings.rotate, flip in ("horizontal", "both"), flip in ("vertical", "both"))

@@ -13,7 +13,7 @@ from livedream.show.readings import reading_of, scene_reading, value_text
     [
         (Nudge("step_size", 1), {"step_size": 2.5}, ("step size", "2.5 levels", "")),
         (Nudge("persistence_s", 1), {"persistence_s": 1.0}, ("persistence", "1 s", "")),
-        (Nudge("strength", 1), {"strength": 1.1}, ("strength", "1.1×", "")),
+        (Nudge("strength", 1), {"strength": 1.1}, ("strength", "1.1x", "")),
         (Toggle("mirror"), {"mirror": False}, ("mirror", "off", "")),
         (Toggle("journey"), {"journey": True}, ("journey", "on", "")),
         (Cycle("layer", 1), {"network": "bvlc_googlenet", "layer": "inception_4c"}, ("layer", "parts", "")),
