@@ -188,7 +188,9 @@ class Mirror:
         for text, alarm in self._performance.step(now, *seen, blind=self._feeds.source.lost):
             self._bulletin.say(text, now, alarm=alarm)
         if self._performance.scene != scene and self._performance.settings.show_values:
-            self._bulletin.read(scene_reading(self._performance.scene, self._performance.scenes), now)
+            reading = scene_reading(self._performance.scene, self._performance.scenes)
+            self._bulletin.read(reading, now)
+            self._bulletin.hud.unsay(f"scene: {reading.value}", now)  # once is enough
         self._order(now)
 
     def _order(self, now: float) -> None:
