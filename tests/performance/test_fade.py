@@ -22,6 +22,13 @@ def test_numbers_move_smoothly_from_one_end_to_the_other():
     assert seen[-1] == B
 
 
+def test_what_is_set_for_the_place_meanwhile_is_there_at_once():
+    goal = B.replace(blend_left=20.0, gamma=1.5)
+    seen = Fade(A, B, 10.0, 4.0).towards(goal).at(11.0)
+    assert (seen.blend_left, seen.gamma) == (20.0, 1.5)
+    assert 0.5 < seen.strength < 2.5
+
+
 def test_auto_is_no_number_to_fade_from():
     fade = Fade(Settings(), Settings(working_px=640, strength=2.0), 10.0, 4.0)
     assert [fade.at(now).working_px for now in (10.0, 12.0, 14.0)] == [640, 640, 640]
