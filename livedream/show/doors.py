@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 #: Looks at the clock on the wall.
 _LOOK_HZ = 1.0
+#: A clock on the wall that goes so much differently from the machine's has been set, and may be set again at
+#: once: it has to go evenly for this long.
+_JUMP_S, _SETTLED_S = 5.0, 60.0
 #: How often a closed mirror looks after its window and its watchers. The picture is given to the screen again
 #: now and then, as somebody may have switched it on.
 _NAP_S, _AGAIN_HZ = 0.2, 0.2
@@ -41,12 +44,22 @@ class Doors:
         self._hours, self._stop, self._clock, self._wall = hours, stop, clock, wall
         self._look = Pacer(_LOOK_HZ)
         self._open = True
+        self._looked: tuple[float, datetime] | None = None  # at the last look: by the clock, and by the wall
+        self._jumped_s = -_SETTLED_S
 
     @property
     def open(self) -> bool:
-        """Whether it is open by the clock on the wall."""
-        if self._hours is not None and self._look.due(self._clock()):
-            self._open = self._hours.is_open(self._wall())
+        """Whether it is open by the clock on the wall. One that jumps is believed after a minute."""
+        now = self._clock()
+        if self._hours is not None and self._look.due(now):
+            wall = self._wall()
+            if self._looked is not None:
+                before_s, before = self._looked
+                if abs((wall - before).total_seconds() - (now - before_s)) > _JUMP_S:
+                    self._jumped_s = now
+            self._looked = now, wall
+            if now - self._jumped_s >= _SETTLED_S:
+                self._open = self._hours.is_open(wall)
         return self._open
 
     @property

@@ -131,7 +131,12 @@ class Resume(Resource):
         self._disk.shutdown()
         self._newest.clear()
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                pass  # nothing could be kept there
+            except OSError as error:
+                log.error("the next show goes on from here: %s: %s", self._path, error.strerror)
 
     def close(self) -> None:
         """Finish writing. May be called twice."""

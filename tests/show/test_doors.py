@@ -89,19 +89,32 @@ def test_a_show_ends_at_closing_time_and_not_because_of_a_picture(tmp_path):
     show.mirror.run()  # ends at once
 
 
-@pytest.mark.parametrize("hours", [1, -1])
-def test_a_wall_clock_that_jumps_counts_at_once(hours):
-    night = Night("10:00-18:00", "2026-11-26 12:00")
+def looks(night: Night, seconds: int) -> list[bool]:
+    """Whether it is open, each second of so many."""
+    found = []
+    for _ in range(seconds):
+        night.now += 1.0
+        found.append(night.doors.open)
+    return found
+
+
+@pytest.mark.parametrize(("begins", "was"), [("2026-11-26 17:30", True), ("2026-11-26 09:30", False)])
+def test_a_wall_clock_that_jumps_and_is_set_back_opens_and_closes_nothing(begins, was):
+    night = Night("10:00-18:00", begins)
+    assert night.doors.open is was
+    for hours in (1, 0, -1, 0, 14, 0):
+        night.jump = timedelta(hours=hours)
+        assert set(looks(night, 50)) == {was}
+
+
+def test_a_wall_clock_that_was_set_counts_after_a_minute():
+    night = Night("10:00-18:00", "2026-11-26 17:30")
     assert night.doors.open
-    night.jump = timedelta(hours=hours)
-    night.now += 2.0
-    assert night.doors.open
-    night.jump = timedelta(hours=7)
-    night.now += 2.0
-    assert not night.doors.open
+    night.jump = timedelta(hours=1)
+    found = looks(night, 70)
+    assert (found[55], found[65]) == (True, False)
     night.jump = timedelta(0)
-    night.now += 2.0
-    assert night.doors.open
+    assert [looks(night, 70)[n] for n in (55, 65)] == [False, True]
 
 
 def test_without_hours_it_is_always_open():
