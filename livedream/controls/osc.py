@@ -52,7 +52,7 @@ class Heard:
 
 
 class Ration:
-    """How many datagrams are read at a time: 60 in 20 ms. In a flood the system drops the others.
+    """How many messages are read at a time: 60 in 20 ms. In a flood the system drops the others.
 
     A thread that wakes for each of 10,000 a second would take the interpreter from the show's loop as often.
     """
@@ -61,12 +61,14 @@ class Ration:
         self._most, self._period_s = most, period_s
         self._began_s, self._read = 0.0, 0
 
-    def pause_s(self, now: float) -> float:
-        """How long to read nothing after a datagram that was read at ``now``, in seconds."""
+    def pause_s(self, now: float, count: int = 1) -> float:
+        """How long to read nothing after a datagram with so many messages at ``now``, in seconds."""
         if now - self._began_s >= self._period_s:
             self._began_s, self._read = now, 0
-        self._read += 1
-        return self._began_s + self._period_s - now if self._read >= self._most else 0.0
+        self._read += count
+        if self._read < self._most:
+            return 0.0
+        return max(0.0, self._began_s + self._period_s * self._read / self._most - now)
 
 
 class Osc:
@@ -183,19 +185,25 @@ class Osc:
             except OSError:  # on Windows: a client that is not there any more
                 self._closed.wait(0.01)
                 continue
-            self._receive(data, peer[:2])
+            try:
+                count = self._receive(data, peer[:2])
+            except Exception as error:  # whatever comes, it listens on
+                count = 1
+                heard = Heard(time.time(), "in", f"{peer[0]}:{peer[1]}", "", (len(data),))
+                self._refuse(heard, f"{type(error).__name__}: {error}")
             self.counts["received"] += 1
-            if pause_s := ration.pause_s(time.monotonic()):
+            if pause_s := ration.pause_s(time.monotonic(), count):
                 self._closed.wait(pause_s)
 
-    def _receive(self, data: bytes, peer: Peer) -> None:
+    def _receive(self, data: bytes, peer: Peer) -> int:
+        """Do what a datagram asks for; how many messages it had."""
         sender = f"{peer[0]}:{peer[1]}"
         try:
             found = messages(data)
         except MalformedError as error:
             self.counts["malformed"] += 1
             self._refuse(Heard(time.time(), "in", sender, "", (len(data),)), f"not OSC: {error}")
-            return
+            return 1
         self._clients.sent(peer[0])
         for address, arguments in found:
             heard = Heard(time.time(), "in", sender, address[:200], _short(arguments))
@@ -212,6 +220,7 @@ class Osc:
                         self._asked.setdefault(name, set()).update(self._answers_go_to(name, peer))
                 elif asked is not None:
                     self._put(asked, heard)
+        return len(found)
 
     def _answers_go_to(self, name: str, peer: Peer) -> Iterable[Peer]:
         """To where it was asked from, and to where this client listens; to eight clients at a time."""

@@ -18,6 +18,8 @@ _PAUSE_S = 1 / 30
 _FORGET_S = 300.0
 _MOST_CLIENTS = 32
 _LONGEST_TEXT = 1000
+#: So many messages go out at once, or all that one client is told.
+_AT_ONCE = 300
 
 
 class Clients:
@@ -71,16 +73,24 @@ class Feedback:
         while not self._closed.is_set():
             with self._news:
                 self._news.wait_for(lambda: self._waiting or self._closed.is_set())
-                waiting, self._waiting = self._waiting, {}
+                waiting = self._take()
             made: dict[tuple[str, Any], bytes] = {}
-            for peer, values in waiting.items():
-                for address, value in values.items():
-                    data = made.get((address, value)) or _datagram(address, value)
-                    made[address, value] = data
-                    with suppress(OSError):  # a host that is gone, a network that is down
-                        self._socket.sendto(data, peer)
-                        self._sent(peer, address, value)
+            for peer, address, value in waiting:
+                data = made.get((address, value)) or _datagram(address, value)
+                made[address, value] = data
+                with suppress(OSError):  # a host that is gone, a network that is down
+                    self._socket.sendto(data, peer)
+                    self._sent(peer, address, value)
             self._closed.wait(_PAUSE_S)
+
+    def _take(self) -> list[tuple[Peer, str, Any]]:
+        """What is sent now, of what waits: all of it, but for a flood of questions."""
+        taken: list[tuple[Peer, str, Any]] = []
+        while self._waiting and len(taken) < _AT_ONCE:
+            peer, values = next(iter(self._waiting.items()))
+            taken += [(peer, address, value) for address, value in values.items()]
+            del self._waiting[peer]
+        return taken
 
 
 def _datagram(address: str, value: Any) -> bytes:

@@ -191,6 +191,7 @@ def test_sixty_datagrams_are_read_in_twenty_milliseconds():
     assert [ration.pause_s(10.001) for _ in range(59)] == [0.0] * 59
     assert ration.pause_s(10.006) == pytest.approx(0.015)
     assert ration.pause_s(10.021) == 0.0
+    assert ration.pause_s(10.03, 3000) == pytest.approx(0.991, abs=1e-3)  # an enormous bundle
 
 
 def test_a_thousand_datagrams_a_second_are_read_without_a_pause():
@@ -330,6 +331,20 @@ def test_feedback_rests_between_two_values_of_an_address(listener, monkeypatch):
             listener.socket.recv(100)
 
 
+def test_a_flood_of_questions_is_answered_in_portions():
+    clients = [Listener() for _ in range(6)]
+    with running(*clients) as show:
+        for client in clients:
+            client.socket.sendto(build_msg("/dream", ["?"]).dgram, show.osc.address)
+        show.received(6)
+        show.osc.poll()
+        with show.osc._feedback._news:
+            show.osc.poll()
+            first = show.osc._feedback._take()
+            assert 300 <= len(first) < 600
+            assert show.osc._feedback._waiting
+
+
 def test_a_bundle_in_the_future_neither_waits_nor_breaks_anything(show):
     future = OscBundleBuilder(time.time() + 3600)
     future.add_content(build_msg("/dream/strength", [0.75]))
@@ -356,6 +371,19 @@ def test_it_listens_on_after_anything(show, caplog):
     assert show.asked() == [SetUnit("strength", 0.5)]
     assert show.osc.counts["malformed"] == len(nonsense)
     assert show.osc.counts["refused"] == len(nonsense) + 1
+
+
+def test_it_listens_on_after_a_mistake_of_its_own(show, monkeypatch):
+    def broken(*_: object) -> None:
+        raise TypeError("nobody thought of that")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("livedream.controls.osc.understand", broken)
+        show.client.send_message("/dream/strength", 0.5)
+        show.received(1)
+    assert show.osc.monitor()[-1].verdict == "TypeError: nobody thought of that"
+    show.client.send_message("/dream/strength", 0.5)
+    assert show.asked() == [SetUnit("strength", 0.5)]
 
 
 def test_refusals_are_logged_once_a_second_and_counted(show, caplog):
