@@ -137,8 +137,6 @@ class Performance:
         """
         match action:
             case Recall() | RecallKey():
-                if self.cues is not None and origin != CUE:
-                    self.cues.player.hold()
                 self._files.read(action, origin)
             case GoTo(number) if self.cues is not None:
                 self.cues.player.go_to(number)
@@ -336,6 +334,8 @@ class Performance:
             self._moods.begin(moods)
             self.scene = scene.name
             if origin != CUE:  # which has said more
+                if self.cues is not None:
+                    self.cues.player.hold()
                 news.append((f"scene: {scene.title}", False))
         self._matrix.begin(scene.patch, now, fade_s)
         self._fade_to(goal, now, fade_s, origin)

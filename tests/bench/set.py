@@ -15,22 +15,22 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-OSC, PAGE, ARTNET, MIDI = 9077, 8477, 6454, 9078
+from tests.bench.wired import MIDI, PAD
+
+OSC, PAGE, ARTNET = 9077, 8477, 6454
 BPM = 120.0
 CUES = """title = "The set"
 
@@ -167,8 +167,12 @@ class Stage:
         self._wire.sendto(head + data, ("127.0.0.1", ARTNET))
 
     def midi(self, *message: int) -> None:
-        """Send a message of a controller; see :func:`mirror`."""
+        """Send a message of a controller; see :mod:`tests.bench.wired`."""
         self._wire.sendto(bytes(message), ("127.0.0.1", MIDI))
+
+    def pad(self, *axes: float) -> None:
+        """Push a gamepad's sticks: left x, left y, right x, right y, -1 to 1."""
+        self._wire.sendto(json.dumps(axes).encode(), ("127.0.0.1", PAD))
 
     def midi_clock(self, bpm: float, seconds: float, levels: Sequence[int]) -> None:
         """A sequencer's clock from its start on, while the first fader goes through ``levels``."""
@@ -235,6 +239,13 @@ def play(stage: Stage) -> None:
     until(122)
     say("OSC: GO to the journey")
     stage.osc("/dream/go")
+    until(128)
+    say("a gamepad: zoom and pan by the left stick, spin by the right one")
+    for n in range(240):
+        angle = n / 20
+        stage.pad(0.5 * np.sin(angle), -0.8 * np.sin(angle / 2), 0.6 * np.cos(angle / 3), 0.0)
+        time.sleep(1 / 20)
+    stage.pad(0.0, 0.0, 0.0, 0.0)
     until(146)
     say("OSC: blackout for two beats")
     stage.osc("/dream/blackout", 1.0)
@@ -321,44 +332,6 @@ def sheets(video: Path, out: Path, each_s: float = 2.0, columns: int = 6, rows: 
     return count
 
 
-class Wire:
-    """In place of the system's MIDI ports: a controller whose messages come as datagrams."""
-
-    name = "wire"
-
-    def inputs(self) -> list[str]:
-        """The controller."""
-        return ["nanoKONTROL2"]
-
-    def outputs(self) -> list[str]:
-        """It has no lamps."""
-        return []
-
-    def listen(self, name: str, receive: Callable[[bytes], None]) -> Wire:
-        """Give every datagram to ``receive``."""
-        wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        wire.bind(("127.0.0.1", MIDI))
-
-        def run() -> None:
-            while True:
-                receive(wire.recv(64))
-
-        threading.Thread(target=run, daemon=True).start()
-        return self
-
-    def close(self) -> None:
-        """The process ends soon."""
-
-
-def mirror() -> int:
-    """Run the mirror as the command line says, with :class:`Wire` for MIDI."""
-    from livedream.cli.main import main as livedream
-    from livedream.controls import midi_ports
-
-    with patch.multiple(midi_ports, RtmidiPorts=Wire, PygamePorts=Wire):
-        return livedream()
-
-
 def main() -> None:
     """Run the set."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -375,7 +348,7 @@ def main() -> None:
     (out / "set.toml").write_text(CUES)
     (out / "desk.toml").write_text(DMX)
     drums(out / "drums.wav", 60.0)
-    run = "import sys; from tests.bench.set import mirror; sys.exit(mirror())"
+    run = "import sys; from tests.bench.wired import mirror; sys.exit(mirror())"
     options: dict[str, object] = {
         "--size": found.size,
         "--port": PAGE,

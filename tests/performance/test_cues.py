@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -276,6 +278,11 @@ def test_a_performance_plays_its_cues_and_begins_where_it_was_cut_off(show):
     play(show, 9.0)
     assert show.scene == "sun"
     assert show.cue.words() == "cue 2/5 Morning; next: fog on GO"
+    show.act(GoTo(2), 10.0)
+    play(show, 10.0)
+    show.act(Recall("nowhere"), 11.0, origin="osc")
+    assert "unknown scene" in play(show, 11.0)[0][0]
+    assert show.cue.words() == "cue 2/5 Morning; next: fog after 5 s"
 
 
 def test_no_attract_dream_interrupts_a_cue_list(show):
@@ -291,3 +298,17 @@ def test_the_shipped_sets_have_no_mistakes():
     assert paths
     for path in paths:
         assert check_cues(path, Scenes().paths())[1] == ()
+
+
+def test_the_documentations_example_is_a_cue_list(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "cues.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    (tmp_path / "friday.toml").write_text(example)
+    cues, problems = check_cues(tmp_path / "friday.toml", Scenes(tmp_path).paths())
+    assert problems == ()
+    assert [one.follow for one in cues.cues] == [
+        "on GO",
+        "after 20 s",
+        "after 32 beats",
+        "after 10 s and when nobody is left",
+    ]

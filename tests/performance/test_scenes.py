@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from livedream.controls.patch import LFOS, SENSES, SHAPES
 from livedream.errors import OutputError, UsageError
 from livedream.files import replace_file
 from livedream.performance.scenes import SCENE_SETTINGS, SHIPPED_DIR, Scenes, read_scene, scene_of
@@ -314,3 +315,15 @@ def test_a_mistake_in_a_scenes_modulation_is_said_and_the_rest_is_used(tmp_path,
     scene = read_scene(tmp_path / "bad.toml")
     assert scene.title == "Bad"
     assert any(said in problem for problem in scene.problems), scene.problems
+
+
+def test_the_documentations_example_of_modulation_is_a_scene_and_its_table_has_every_source(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "modulation.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    (tmp_path / "pulse.toml").write_text(example)
+    scene = read_scene(tmp_path / "pulse.toml")
+    assert scene.problems == ()
+    assert len(scene.patch.modulations) == 3
+    table = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", page, re.M))))
+    assert {*SENSES, LFOS[0], LFOS[-1]} <= table
+    assert all(shape in page for shape in SHAPES)
