@@ -32,6 +32,7 @@ from livedream.networks.provenance import require_undamaged
 from livedream.performance.scenes import Scenes
 from livedream.runtimes.devices import choose_device
 from livedream.runtimes.registry import candidates, slow_candidates
+from livedream.sinks.encoders import usable
 from livedream.sinks.screens import displays
 from livedream.version import version
 from livedream.watch.alerts import TEST, Notice, deliver, hook_name, message, parse_hook
@@ -117,6 +118,7 @@ def report() -> Iterator[str]:
     yield from _packages()
     yield from (_line(*finding) for finding in camera_report())
     yield from _screens()
+    yield from _encoders()
     yield from _dream()
     yield from _gpu()
     yield from _networks()
@@ -173,6 +175,15 @@ def _install() -> Iterator[str]:
             f"{' and '.join(both)} write the same files; only one of them may be installed",
             f"pip uninstall -y {' '.join(both)}, then {lean_command() if missing else full_command()}",
         )
+
+
+def _encoders() -> Iterator[str]:
+    """What can write a recording, the one that is taken first."""
+    works = [f"{encoder.name} ({encoder.about})" for encoder, problem in usable() if not problem]
+    if works:
+        yield _line("ok", "encoders", f"{', '.join(works)}: the first writes recordings, or --encoder NAME")
+    else:
+        yield _line("!!", "encoders", "none: nothing can be recorded", "pip install --force-reinstall av")
 
 
 def _dream() -> Iterator[str]:

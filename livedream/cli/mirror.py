@@ -17,6 +17,7 @@ from livedream.cli.flags import (
     start_logging,
     used_by,
 )
+from livedream.cli.output_flags import add_outputs, output_options
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
 from livedream.errors import UnreadableError, UsageError, quoted
 from livedream.files import require_different, require_writable
@@ -180,6 +181,7 @@ def mirror_parser() -> Parser:
         help="keep what is set for this place (screen, corners, visitors) in this file, not in the usual one;"
         " two mirrors on one machine need two",
     )
+    add_outputs(parser)
     add_controls(parser)
     add_common(parser)
     add_settings(parser, used_by("mirror"))
@@ -227,6 +229,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         duration_s=found.duration,
         stats=found.stats,
         controls=control_options(found),
+        outputs=output_options(found),
         log_level=level,
         scene=found.scene or "",
         scenes=found.scenes,

@@ -13,6 +13,7 @@ from livedream.cli.flags import (
     start_logging,
     used_by,
 )
+from livedream.cli.output_flags import add_encoding, encoding_from
 from livedream.cli.parser import Parser, whole
 from livedream.settings import Settings
 
@@ -32,6 +33,7 @@ def render_command(words: list[str]) -> None:
     parser.add_argument(
         "--classic", action="store_true", help="the original algorithm: 4 octaves, 10 iterations"
     )
+    add_encoding(parser)
     add_common(parser)
     add_settings(parser, used_by("render"))
     found = parser.parse_args(words)
@@ -49,4 +51,5 @@ def render_command(words: list[str]) -> None:
         backend=found.backend,
         frames=found.frames,
         classic=found.classic,
+        encoding=encoding_from(found),
     )

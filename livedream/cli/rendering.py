@@ -21,6 +21,7 @@ from livedream.files import require_different, require_writable
 from livedream.frame import Frame, Image
 from livedream.performance.state import PlayState
 from livedream.settings import Settings
+from livedream.sinks.encoders import Encoding
 from livedream.sinks.recorder import Recorder
 from livedream.sinks.snapshot import save_snapshot
 from livedream.sources import open_source
@@ -29,6 +30,7 @@ from livedream.vision.presence import PresenceDetector
 
 log = logging.getLogger(__name__)
 
+_BY_ITSELF = Encoding()
 _PHOTOS = (".png", ".jpg", ".jpeg")
 #: Ticks on a photograph: the dream on a still picture has settled by then.
 _STILL_TICKS = 90
@@ -46,12 +48,13 @@ def render(
     backend: str = "auto",
     frames: int | None = None,
     classic: bool = False,
+    encoding: Encoding = _BY_ITSELF,
 ) -> None:
     """Dream ``source`` (a video, a photograph, or clouds) into ``output``, in the input's own size.
 
     A photograph is treated as a still camera for ``frames`` ticks, or dreamt once with ``classic``; written
-    to a video, each tick is a picture. Raises ``UsageError``, ``SourceError``, ``NetworkError``,
-    ``OutputError``.
+    to a video, each tick is a picture, written by ``encoding``. Raises ``UsageError``, ``SourceError``,
+    ``NetworkError``, ``OutputError``.
     """
     to_photo = output.suffix.lower() in _PHOTOS
     settings = PlayState.begin(settings, weights).settings
@@ -66,7 +69,10 @@ def render(
             )
         if not still and opened.kind != "video" and frames is None:
             raise UsageError(f"{source} never ends: say how many with --frames N")
-        recorder = None if to_photo else stack.enter_context(Recorder(output, fps=opened.fps or _STILL_FPS))
+        recorder = None
+        if not to_photo:
+            fps = opened.fps or _STILL_FPS
+            recorder = stack.enter_context(Recorder(output, fps=fps, encoding=encoding))
         if (classic or to_photo) and installed(
             "torch"
         ):  # full precision, which a single picture has time for

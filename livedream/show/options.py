@@ -7,6 +7,7 @@ from pathlib import Path
 
 from livedream.hours import Hours
 from livedream.show.control_options import ControlOptions
+from livedream.show.output_options import OutputOptions
 
 #: What may composite: ``gl`` is OpenGL, on whatever there is; ``auto`` is ``gl`` on a graphics card only.
 RENDERERS = ("auto", "cpu", "gl")
@@ -24,7 +25,8 @@ class MirrorOptions:
     start after a crash, ``place`` the one that keeps what was set for this place; ``alerts`` are the
     addresses and commands that are told what is wrong. ``patient``: a source that is missing at the start is
     waited for. With ``camera_lock_s`` the camera's automatics are switched off after so many seconds, and
-    ``camera_set`` are controls of it and their values. ``controls`` are about the page and other hands.
+    ``camera_set`` are controls of it and their values. ``controls`` are about the page and other hands,
+    ``outputs`` about recordings and other programs that get the picture.
     ``notices`` were logged before the show began, and belong on the screen.
     """
 
@@ -53,6 +55,7 @@ class MirrorOptions:
     camera_lock_s: float | None = None
     camera_set: tuple[tuple[str, int], ...] = ()
     controls: ControlOptions = field(default_factory=ControlOptions)
+    outputs: OutputOptions = field(default_factory=OutputOptions)
     lock_keys: bool = False
     hud_display: str = ""
     log_level: int = 20

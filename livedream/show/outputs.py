@@ -19,12 +19,12 @@ from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
-from livedream.show.saving import Saving, requested_recorder
+from livedream.show.recording import Recordings
+from livedream.show.saving import Saving
 from livedream.show.snapshot import Size, Stats
 from livedream.sinks.hud_window import HudWindow
 from livedream.sinks.monitors import MonitorWatch
 from livedream.sinks.port import Sinks, Stamp
-from livedream.sinks.recorder import Recorder
 from livedream.sinks.screens import screen_available, screen_expected
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
@@ -74,14 +74,11 @@ class Outputs(Resource):
         self._preview: Preview | None = None
         self._has_preview = False
         self._notices: list[str] = []
-        self._requested = (
-            requested_recorder(options.record, options.resume is not None) if options.record else None
-        )
-        self._recorder = self._requested  # the recording that runs, or is about to
-        self._recording_since_s: float | None = None
-        self._ending: list[tuple[Recorder, threading.Thread]] = []
         self._snapshots: list[Future[Path]] = []
         self._saving = Saving()
+        self._recordings = Recordings(
+            self._sinks, self._saving, options.record, options.resume is not None, options.outputs.encoding
+        )
         try:
             self._open()
         except BaseException:
@@ -196,8 +193,7 @@ class Outputs(Resource):
 
     def begin(self) -> None:
         """The show begins, and with it the recording that the options asked for."""
-        if self._requested is not None and self._requested is self._recorder:
-            self._sinks.add(self._requested)
+        self._recordings.begin()
         # Loaded now for the key R: importing it later would cost the show some frames.
         threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
@@ -212,8 +208,7 @@ class Outputs(Resource):
         A window on a graphics card draws it there; the other outputs get the processor's picture.
         """
         self._now = now
-        if self._recorder in self._sinks and self._recording_since_s is None:
-            self._recording_since_s = now
+        self._recordings.shown(now)
         if (hud := self._shown_hud) is not None:
             with self._sinks.guarded(hud, now):
                 hud.tell(overlay)
@@ -270,27 +265,12 @@ class Outputs(Resource):
 
         Raises ``OutputError`` if the file cannot be written.
         """
-        if self._recorder is not None and self._recorder.error is None:
-            return self._end_recording(self._recorder)
-        self._recorder, self._recording_since_s = self._saving.recorder(), None
-        self._sinks.add(self._recorder)
-        return f"recording to {self._recorder.path}"
-
-    def _end_recording(self, recorder: Recorder) -> str:
-        self._recorder = self._recording_since_s = None
-        self._sinks.remove(recorder)
-        # Writing the last pictures and finishing the file takes as long as the disk takes.
-        closing = threading.Thread(target=recorder.close, name="end of recording")
-        closing.start()
-        self._ending.append((recorder, closing))
-        return f"recorded {recorder.path}"
+        return self._recordings.toggle()
 
     @property
     def recording_s(self) -> float | None:
         """How long the recording has been running, or None."""
-        if self._recorder not in self._sinks:
-            return None
-        return self._now - (self._now if self._recording_since_s is None else self._recording_since_s)
+        return self._recordings.running_s(self._now)
 
     def snapshot(self, picture: Image, settings: Settings) -> Path:
         """Start saving a picture with an automatic name. Raises ``OutputError``."""
@@ -312,11 +292,9 @@ class Outputs(Resource):
         """What has failed or recovered since the last call, one line each; logged already."""
         notices = self._notices + self._ask_window(lambda window: window.notices(), list[str]())
         self._notices = []
-        ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
-        self._ending = [item for item in self._ending if item[1].is_alive()]
         saved = [snapshot for snapshot in self._snapshots if snapshot.done()]
         self._snapshots = [snapshot for snapshot in self._snapshots if not snapshot.done()]
-        unwritten = [recorder.error for recorder in ended if recorder.error]
+        unwritten = self._recordings.errors()
         unwritten += [str(error) for snapshot in saved if (error := snapshot.exception()) is not None]
         for text in unwritten:
             log.error("%s", text)
@@ -324,27 +302,15 @@ class Outputs(Resource):
 
     def finish(self) -> None:
         """Finish the recording that the options asked for. Raises ``OutputError`` if it failed."""
-        requested = self._requested
-        if requested is not None:
-            self._sinks.remove(requested)
-            requested.finish()
-            if requested is self._recorder and self._recording_since_s is not None:
-                log.info("recorded %s", requested.path)
+        self._recordings.finish()
 
     def close(self) -> None:
         """Finish the recording and close everything. May be called twice."""
-        if self._recorder is not None and self._recorder in self._sinks:
-            recorder = self._recorder
-            text = self._end_recording(recorder)
-            if recorder.error is None:
-                log.info("%s", text)
-        if self._requested is not None:
-            self._requested.close()
+        self._recordings.stop()
         self._sinks.close()
         if self._monitors is not None:
             self._monitors.close()
-        for _, closing in self._ending:
-            closing.join()
+        self._recordings.close()
         wait(self._snapshots)
         self.faults()  # logs what has failed at the very end
         self._window = self._preview = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from livedream.errors import OutputError
 from livedream.files import require_room
+from livedream.sinks.encoders import Encoding
 from livedream.sinks.recorder import Recorder, automatic_path, unused_path
 
 #: Where the keys S and R save their files, in the current folder.
@@ -21,9 +22,9 @@ class Saving:
     def __init__(self) -> None:
         self._used: set[Path] = set()
 
-    def recorder(self) -> Recorder:
+    def recorder(self, encoding: Encoding) -> Recorder:
         """A recorder with an automatic name. Raises ``OutputError``."""
-        return Recorder(self._new_path(_RECORDINGS, "mp4"), leave_bytes=_LEAVE_BYTES)
+        return Recorder(self._new_path(_RECORDINGS, "mp4"), leave_bytes=_LEAVE_BYTES, encoding=encoding)
 
     def snapshot_path(self) -> Path:
         """An automatic name for a snapshot. Raises ``OutputError``."""
@@ -44,6 +45,7 @@ class Saving:
         return path
 
 
-def requested_recorder(path: Path, resuming: bool) -> Recorder:
+def requested_recorder(path: Path, resuming: bool, encoding: Encoding) -> Recorder:
     """The recorder of ``--record``. A show that goes on after a crash leaves what was recorded before it."""
-    return Recorder(unused_path(path) if resuming else path, leave_bytes=_LEAVE_BYTES)
+    free = unused_path(path) if resuming else path
+    return Recorder(free, leave_bytes=_LEAVE_BYTES, encoding=encoding)

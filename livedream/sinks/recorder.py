@@ -18,14 +18,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import cv2
-import numpy as np
-
 from livedream.errors import OutputError, UsageError
 from livedream.files import require_room, require_writable
-from livedream.frame import Array, Image, resize
+from livedream.frame import Array, Image
 from livedream.resource import Resource
+from livedream.sinks.encoders import (
+    ENCODERS,
+    KEY_S,
+    TIME_BASE,
+    Encoder,
+    Encoding,
+    choose,
+    set_up,
+    video_frame,
+)
 from livedream.sinks.port import Stamp
+from livedream.sinks.yuv import Standard, fitted
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -33,29 +41,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FRAGMENT_MS = 1000  # how much a crash may cost
+_FRAGMENT_MS = round(KEY_S * 1000)  # how much a crash may cost
 _MP4 = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": str(_FRAGMENT_MS * 1000)}
 _MKV = {"cluster_time_limit": str(_FRAGMENT_MS)}
 # FFmpeg's muxer for each file extension, and its options.
 _FORMATS = {".mp4": ("mp4", _MP4), ".mov": ("mov", _MP4), ".mkv": ("matroska", _MKV)}
-# libx264 is in PyAV's wheels; a distribution's own FFmpeg may have one of the others instead.
-_ENCODERS = (
-    "libx264",
-    "libopenh264",
-    "h264_v4l2m2m",
-    "h264_videotoolbox",
-    "h264_mf",
-    "h264_nvenc",
-    "h264_qsv",
-)
-# Per frame at 720p on one thread: ultrafast 3.3 ms, superfast 5.6, veryfast 7.8, at nearly the same size.
-_X264 = {"preset": "superfast", "tune": "zerolatency", "crf": "20"}
-_OTHER_BIT_RATE = 12_000_000  # for encoders without a constant-quality mode
-_BT601 = 6  # AVCOL_SPC_SMPTE170M: the matrix of OpenCV's conversion; for HD, players would assume another
-_LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
-_MS = Fraction(1, 1000)
 _QUEUE = 8  # a quarter of a second: longer stalls drop pictures instead of filling memory
 _CLOSE_S, _CLOSE_AFTER_ERROR_S = 10.0, 0.5
+_BY_ITSELF = Encoding()
 
 
 def automatic_path(folder: Path, kind: str, now: datetime, taken: Collection[Path] = ()) -> Path:
@@ -83,6 +76,8 @@ class _Video:
     file: BinaryIO
     container: OutputContainer
     stream: VideoStream
+    encoder: Encoder
+    standard: Standard
 
 
 class Recorder(Resource):
@@ -91,13 +86,21 @@ class Recorder(Resource):
     The extension of ``path`` chooses the container: .mp4, .mov or .mkv. The file is created with the first
     picture, which also sets the video's size (rounded down to even); until then an existing file is left
     alone. Pictures of another shape are scaled to fit, with black borders. ``fps`` is nominal: every picture
-    keeps its own time. It stops before less than ``leave_bytes`` of the disk are free. Raises ``UsageError``
-    for another extension, ``OutputError`` if the file cannot be written.
+    keeps its own time. ``encoding`` says which encoder, and how many bits; .mov takes H.264 only. It stops
+    before less than ``leave_bytes`` of the disk are free. Raises ``UsageError`` for another extension,
+    ``OutputError`` if the file cannot be written.
     """
 
     name = "recording"
 
-    def __init__(self, path: Path | str, *, fps: float = 30.0, leave_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        fps: float = 30.0,
+        leave_bytes: int = 0,
+        encoding: Encoding = _BY_ITSELF,
+    ) -> None:
         self.path = Path(path)
         self.dropped = 0
         self.error: str | None = None
@@ -105,9 +108,12 @@ class Recorder(Resource):
             raise UsageError(
                 f"cannot record to {self.path.name!r}; possible extensions: {', '.join(_FORMATS)}"
             )
+        self._encoders = [e for e in ENCODERS if e.is_h264 or self.path.suffix.lower() != ".mov"]
+        if encoding.encoder not in ("auto", *(encoder.name for encoder in self._encoders)):
+            raise UsageError(f"{self.path.name!r} cannot hold {encoding.encoder}; possible: .mp4 or .mkv")
         require_writable(self.path)
         require_room(self.path, leave_bytes)
-        self._fps, self._leave_bytes = fps, leave_bytes
+        self._fps, self._leave_bytes, self._encoding = fps, leave_bytes, encoding
         self._video: _Video | None = None
         self._start_s = 0.0
         self._last_ms = self._looked_ms = -1
@@ -196,19 +202,16 @@ class Recorder(Resource):
             )
 
     def _encode(self, image: Image, time_s: float) -> None:
-        import av
-
         if self._video is None:
             height, width = (max(2, side // 2 * 2) for side in image.shape[:2])
-            self._video = _begin(self.path, width, height, self._fps)
+            encoder = choose(self._encoding, width, height, self._encoders)
+            self._video = _begin(self.path, encoder, self._encoding, width, height, self._fps)
             self._start_s = time_s
         video = self._video
-        image = _fitted(image, video.stream.width, video.stream.height)
-        # OpenCV does it in 0.3 ms at 720p, FFmpeg's scaler in 2.
-        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        image = fitted(image, video.stream.width, video.stream.height)
+        frame = video_frame(image, video.encoder, video.standard)
         self._last_ms = max(self._last_ms + 1, round((time_s - self._start_s) * 1000))
-        frame.pts, frame.time_base = self._last_ms, _MS
+        frame.pts, frame.time_base = self._last_ms, TIME_BASE
         video.container.mux(video.stream.encode(frame))
         video.file.flush()
         self._whole_bytes = video.file.tell()
@@ -217,59 +220,16 @@ class Recorder(Resource):
             require_room(self.path, self._leave_bytes)
 
 
-def _begin(path: Path, width: int, height: int, fps: float) -> _Video:
-    """A new file with a stream of this size, for the first H.264 encoder that works here."""
+def _begin(path: Path, encoder: Encoder, encoding: Encoding, width: int, height: int, fps: float) -> _Video:
+    """A new file with a stream of this size."""
     import av
     from av.video.stream import VideoStream
 
-    encoder = _encoder_for(width, height)
-    if encoder != _ENCODERS[0]:
-        _log.warning("recording with %s: this FFmpeg has no %s", encoder, _ENCODERS[0])
     muxer, options = _FORMATS[path.suffix.lower()]
     file = open(path, "wb")  # noqa: SIM115 - closed with the video
     container = av.open(file, "w", format=muxer, container_options={**options, "flush_packets": "1"})
-    stream = container.add_stream(encoder, rate=Fraction(fps).limit_denominator(1001))
+    stream = container.add_stream(encoder.codec, rate=Fraction(fps).limit_denominator(1001))
     assert isinstance(stream, VideoStream)
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    context = stream.codec_context
-    context.time_base = _MS
-    context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
-    context.gop_size = max(1, round(fps * _FRAGMENT_MS / 1000))
-    # The show and the dream need the other half of the cores.
-    context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
-    if encoder == "libx264":
-        context.options = _X264
-    else:
-        context.bit_rate = _OTHER_BIT_RATE
-    return _Video(file, container, stream)
-
-
-def _fitted(image: Image, width: int, height: int) -> Image:
-    """``image`` at (width, height): odd pixels cropped, otherwise scaled to fit, with black borders."""
-    if abs(image.shape[0] - height) < 2 and abs(image.shape[1] - width) < 2:
-        return np.ascontiguousarray(resize(image[:height, :width], width, height))
-    scale = min(width / image.shape[1], height / image.shape[0])
-    across, down = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    fitted: Image = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - across) // 2, (height - down) // 2
-    fitted[top : top + down, left : left + across] = resize(image, across, down)
-    return fitted
-
-
-def _encoder_for(width: int, height: int) -> str:
-    """The first encoder that opens for this size. Raises ``OutputError`` if none does."""
-    import av
-    from av.video.codeccontext import VideoCodecContext
-
-    for name in _ENCODERS:
-        try:
-            context = av.CodecContext.create(name, "w")
-            assert isinstance(context, VideoCodecContext)
-            context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-            context.time_base = _MS
-            context.open()
-        except (av.FFmpegError, ValueError) as error:
-            _log.info("encoder %s is not usable: %s", name, error)
-            continue
-        return name
-    raise OutputError(f"no H.264 encoder for {width}x{height}; tried {', '.join(_ENCODERS)}")
+    standard = set_up(stream.codec_context, encoder, encoding, width, height, fps)
+    _log.info("recording %dx%d to %s: %s, %s", width, height, path, encoder.about, standard.name)
+    return _Video(file, container, stream, encoder, standard)
