@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from livedream.errors import OutputError
 from livedream.resource import Resource
-from livedream.web.access import Access
+from livedream.web.access import Access, is_loopback
 from livedream.web.login import ask, log_in
 from livedream.web.oscquery import TREE, asks_for_tree
 from livedream.web.site import HEADERS, Site
@@ -49,8 +49,11 @@ class Server(Resource):
         try:
             self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except (OSError, OverflowError) as error:
+            local = (
+                "" if is_loopback(host) else ", an address of this machine, or 0.0.0.0 for all that it has"
+            )
             raise OutputError(
-                f"cannot serve the preview page on {host} port {port}: {error}; possible: another port"
+                f"cannot serve the preview page on {host} port {port}: {error}; possible: another port{local}"
             ) from error
         self.error: Exception | None = None
         self.loop = asyncio.new_event_loop()

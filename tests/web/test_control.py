@@ -361,8 +361,14 @@ def test_an_image_that_would_fill_the_memory_is_not_decoded():
     bomb = io.BytesIO()
     Image.new("1", (12_000, 8_000)).save(bomb, "PNG")
     assert len(bomb.getvalue()) < 100_000
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"12000x8000 pixels|not an image"):
         cleaned(bomb.getvalue(), 1024)
+
+
+def test_what_crashes_its_decoder_is_refused_and_the_show_goes_on(monkeypatch):
+    monkeypatch.setattr("livedream.web.images.__name__", "no.such.module")
+    with pytest.raises(UsageError, match="crashed"):
+        cleaned(jpeg(), 1024)
 
 
 def test_an_upload_of_100_mb_is_refused_before_it_is_read(room):

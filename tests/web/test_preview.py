@@ -174,6 +174,12 @@ def test_a_taken_port_is_one_clear_error():
             Preview(port=port)
 
 
+@pytest.mark.parametrize("host", ["203.0.113.5", "nobody.invalid"])
+def test_an_address_of_another_machine_is_one_clear_error(host):
+    with pytest.raises(OutputError, match=r"possible: .*an address of this machine"):
+        Preview(host=host, token="long-enough", port=0)
+
+
 def test_it_closes_twice_and_with_somebody_connected(preview):
     async def use(get):
         async with get("stream.mjpeg") as response:

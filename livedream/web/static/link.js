@@ -3,7 +3,7 @@
 const SLOWEST_MS = 5000;
 const listeners = new Map();
 const newest = {};
-let socket = null, delay = 250, since = 0;
+let socket = null, delay = 250;
 
 /** Call `listener` with each new state of a part, and with the one that is known. */
 export function on(part, listener) {
@@ -32,20 +32,25 @@ function tell(part, data) {
 export function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   socket = new WebSocket(`${scheme}://${location.host}/control`);
-  socket.addEventListener("open", () => { delay = 250; since = 0; tell("connected", true); });
+  socket.addEventListener("open", () => { delay = 250; tell("connected", true); });
   socket.addEventListener("message", event => {
     const { part, data } = JSON.parse(event.data);
     tell(part, data);
   });
-  socket.addEventListener("close", async () => {
-    since = since || Date.now();
+  socket.addEventListener("close", () => {
     tell("connected", false);
-    tell("away", Math.round((Date.now() - since) / 1000));
-    // A token that holds no more is asked for again by the page itself.
-    if (delay > 1000) fetch("/status.json").then(answer => answer.status === 401 && location.reload(), () => {});
+    if (delay > 1000) ask();
     setTimeout(connect, delay * (0.7 + 0.6 * Math.random()));
     delay = Math.min(SLOWEST_MS, delay * 2);
   });
+}
+
+/** Why nobody answers: the token may hold no more, or the mirror be closed for the day. */
+async function ask() {
+  try {
+    if ((await fetch("/status.json")).status === 401) location.reload();
+    tell("closed", (await (await fetch("/healthz")).json()).state === "closed");
+  } catch { tell("closed", false); }
 }
 
 /** Post something that is too large for the socket; the answer, or an error with the mirror's own words. */

@@ -84,6 +84,7 @@ function startFigures() {
     text(byId("figures"), parts.join("  ·  "));
     caption(status);
   });
+  on("closed", yes => yes && text(byId("connection"), "the mirror is closed now; it opens by itself"));
   on("connected", yes => {
     document.body.classList.toggle("away", !yes);
     text(byId("connection"), yes ? "live" : "no connection to the mirror; trying again …");
