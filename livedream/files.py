@@ -59,12 +59,12 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def set_aside(path: Path, now: datetime | None = None) -> Path | None:
+def set_aside(path: Path) -> Path | None:
     """Rename a damaged file to ``NAME.damaged-2026-11-26``, which nobody reads; where it is now.
 
     None where that cannot be done. Another of the same day is replaced, so that they don't pile up.
     """
-    aside = path.with_name(f"{path.name}.damaged-{now or datetime.now():%Y-%m-%d}")
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y-%m-%d}")
     try:
         path.replace(aside)
     except OSError:
