@@ -291,6 +291,11 @@ class Settings(ProjectionSettings):
         copy.__dict__.update(self.__dict__, **checked)
         return copy
 
+    def differences(self, other: Settings) -> tuple[str, ...]:
+        """The names of the settings that ``other`` has otherwise."""
+        theirs = other.__dict__
+        return tuple(n for n, value in self.__dict__.items() if value is not theirs[n] and value != theirs[n])
+
     def as_dict(self) -> dict[str, Any]:
         """All settings by name; JSON-able."""
         return {name: getattr(self, name) for name in SPECS}

@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,7 @@ def _setting(where: str, name: Any) -> str:
     return str(name)
 
 
+@cache
 def possible_settings() -> tuple[str, ...]:
     """The settings that a fader can move: those with a range or a list of values."""
     return tuple(

@@ -99,6 +99,7 @@ class Osc:
         self._waiting: dict[object, tuple[Action, Heard]] = {}
         self._taken_s = -_VALUES_S
         self._batch: list[tuple[Action, Heard]] = []  # what the show is doing now
+        self._movers: dict[str, str] = {}  # which host moves which setting in that
         self._asked: dict[str, set[Peer]] = {}  # for what, by whom
         self._due: dict[str, set[Peer]] = {}  # answered when what came before has been done
         self._logged_s, self._unlogged = -_LOG_S, 0
@@ -121,6 +122,7 @@ class Osc:
                 self._taken_s = now
             else:
                 self._batch = []
+            self._movers = self._senders()
         for name, peers in due.items():
             self._feedback.tell(peers, self._told(name))
         return [action for action, _ in self._batch]
@@ -136,7 +138,7 @@ class Osc:
             return
         scene, self._scene = self._scene, news.scene
         self._settings = news.settings
-        senders = self._senders() if news.origin == self.name else {}
+        senders = self._movers if news.origin == self.name else {}
         clients = self._clients.all()
         for name in news.names if scene == news.scene else (*news.names, SCENE):
             peers = [peer for peer in clients if peer[0] != senders.get(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from livedream.errors import UsageError, quoted
 from livedream.networks.catalogue import network_info
@@ -30,6 +31,7 @@ def words_text(weights: dict[str, float]) -> str:
     return ", ".join(word if weight == 1 else f"{word}:{weight:g}" for word, weight in weights.items())
 
 
+@lru_cache(maxsize=16)
 def parse_palette(text: str) -> tuple[str, ...]:
     """The words of a palette as they are written. Raises ``UsageError`` for an absurd list."""
     words = [" ".join(word.split()) for word in text.split(",")]

@@ -23,6 +23,8 @@ _HASHED_AT_ONCE_BYTES = 200 << 20
 
 #: The settings that say which graph is needed.
 DREAMT = ("network", "layer", "pool_gradient", "guide")
+#: The settings of which more has to be right than their own range.
+_CHECKED = {*DREAMT, "channels", "palette", *WORD_SETTINGS}
 
 
 def consistent(settings: Settings, before: Settings | None = None) -> Settings:
@@ -70,7 +72,7 @@ def newest_wins(settings: Settings, before: Settings, action: Action | None = No
     Words, a guide and channels exclude each other; so do words that are asked for, walked through and
     recognised. All channels (key L) is the whole layer: no words either.
     """
-    changed = {name for name in SPECS if getattr(settings, name) != getattr(before, name)}
+    changed = set(settings.differences(before))
     whole_layer = action == Set("channels", "")
     if whole_layer or any(name in changed and getattr(settings, name) for name in ("guide", "channels")):
         return settings.replace(**{name: SPECS[name].default for name in WORD_SETTINGS})
@@ -168,6 +170,8 @@ class PlayState:
         if isinstance(action, Cycle | SetUnit) and action.name in DEPENDENT_SETTINGS:
             lists = self._lists(guides) | self._worded_lists(action.name)
         changed = apply(self.settings, action, lists=lists)
+        if _CHECKED.isdisjoint(changed.differences(self.settings)) and action != Set("channels", ""):
+            return replace(self, settings=changed)  # a number more or less: possible anywhere
         settings = consistent(newest_wins(changed, self.settings, action), self.settings)
         graphs = (*DREAMT, *WORD_SETTINGS)
         if any(getattr(settings, name) != getattr(self.settings, name) for name in graphs):

@@ -235,12 +235,12 @@ class Performance:
         settings, networks = self._state.settings, self._state.networks
         self._moods.begin(usable_moods(scene, settings, networks)[0])
         own = possible(scene, settings, networks)[0]
-        self._moods.leave([name for name in SPECS if getattr(own, name) != getattr(settings, name)])
+        self._moods.leave(own.differences(settings))
 
     def _change(self, state: PlayState, origin: str) -> None:
         """Set what no mood shall change any more."""
         before, after = self._state.settings, state.settings
-        changed = [n for n in SPECS if getattr(before, n) != getattr(after, n)]
+        changed = before.differences(after)
         self._moods.leave(changed)
         if not set(changed).isdisjoint(WORD_SETTINGS):
             self._news = [(words_news(after), False)]
@@ -248,7 +248,7 @@ class Performance:
 
     def _set(self, state: PlayState, origin: str) -> None:
         before, self._state = self._state.settings, state
-        names = tuple(n for n in SPECS if getattr(before, n) != getattr(state.settings, n))
+        names = before.differences(state.settings)
         if names:
             self._changes.append(Change(origin, names, state.settings, self.scene))
         self._aim()
