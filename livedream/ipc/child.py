@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -30,6 +31,16 @@ def signals_ignored() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def begin(work: bytes) -> None:
+    """Run ``work``, a pickled target and its arguments, in a process that already ends with its parent.
+
+    To load what they need takes a process seconds, in which it may hang, too.
+    """
+    _die_with_parent()
+    target, arguments = pickle.loads(work)
+    target(*arguments)
 
 
 def set_up_child(name: str, log_level: int) -> None:

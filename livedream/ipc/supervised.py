@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from livedream.errors import LivedreamError
-from livedream.ipc.child import signals_ignored
+from livedream.ipc.child import begin, signals_ignored
 from livedream.timing import restart_delay_s
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ class Supervised:
     def start(self, now: float) -> None:
         """Start the process. Raises ``LivedreamError`` when the system does not let it."""
         self._starting()
-        process = self._context.Process(target=self._target, args=self.args, name=self.name, daemon=True)
+        work = pickle.dumps((self._target, self.args))
+        process = self._context.Process(target=begin, args=(work,), name=self.name, daemon=True)
         try:
             # Until the child has set up its own handlers, Ctrl-C would kill it.
             with signals_ignored():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +17,8 @@ import pytest
 from livedream.errors import LivedreamError
 from livedream.ipc.supervised import Supervised
 from livedream.timing import now_s, restart_delay_s
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def well(_now: float, _started_s: float) -> str:
@@ -171,3 +176,35 @@ def test_closing_leaves_no_process(worker_of):
     worker.close()
     worker.close()
     assert worker.pid is None
+
+
+LOADING = """
+import os, sys, time
+from livedream.ipc.supervised import Supervised
+
+if __name__ == "__main__":
+    from tests.ipc import slow_to_load
+    child = Supervised("child", slow_to_load.never, (), lambda now, started_s: "")
+    child.start(0.0)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+    print(child.pid, flush=True)
+    os._exit(9)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel ends the children of a dead process")
+def test_a_child_that_hangs_while_it_loads_ends_with_its_parent(tmp_path):
+    script, sign = tmp_path / "parent.py", tmp_path / "loading"
+    script.write_text(LOADING)
+    env = os.environ | {"PYTHONPATH": str(ROOT), "SLOW_TO_LOAD": str(sign)}
+    result = subprocess.run(
+        [sys.executable, str(script), str(sign)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    pid = int(result.stdout)
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
