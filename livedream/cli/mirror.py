@@ -158,7 +158,7 @@ def mirror_parser() -> Parser:
         default="",
         metavar="SCREEN",
         help="show information, values and help on another screen than the picture: its number, or a part of"
-        " its name",
+        " its name; page: on no screen, only on the page",
     )
     add("--lock-keys", action="store_true", help="no key does anything until Esc has been held for 3 seconds")
     add(

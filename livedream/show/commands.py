@@ -15,7 +15,7 @@ from livedream.stage.reading import Reading
 
 #: The second Esc has to come within this time.
 _ASKED_S = 2.0
-_OF_THE_WINDOW = (Command.HELP, Command.HUD, Command.FULL_SCREEN, Command.ADDRESS)
+_ON_THE_SCREEN = (Command.HELP, Command.HUD, Command.ADDRESS)
 
 
 class Commands:
@@ -40,8 +40,8 @@ class Commands:
         Raises ``UsageError`` for what cannot be done now, and ``OutputError`` where a file cannot be written.
         """
         front, bulletin = self._front, self._bulletin
-        if command in _OF_THE_WINDOW and front.hud_size is None:
-            raise UsageError(f"no {command.value}: there is no window")
+        if command in _ON_THE_SCREEN and front.hud_size is None:
+            raise UsageError(f"no {command.value}: no screen of this mirror shows it")
         match command:
             case Command.QUIT:
                 self._quit(now, origin)

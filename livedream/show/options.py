@@ -11,6 +11,8 @@ from livedream.show.output_options import OutputOptions
 
 #: What may composite: ``gl`` is OpenGL, on whatever there is; ``auto`` is ``gl`` on a graphics card only.
 RENDERERS = ("auto", "cpu", "gl")
+#: The screen for information that is none: it is on the page only.
+HUD_ON_PAGE = "page"
 
 
 @dataclass(frozen=True)

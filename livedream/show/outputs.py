@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import msgspec
 
+from livedream.errors import UsageError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
 from livedream.health.vitals import Vitals
 from livedream.resource import Resource
 from livedream.settings import Settings
-from livedream.show.options import MirrorOptions
+from livedream.show.options import HUD_ON_PAGE, MirrorOptions
 from livedream.show.recording import Recordings
 from livedream.show.saving import Saving
 from livedream.show.snapshot import Size, Stats
@@ -95,7 +96,7 @@ class Outputs(Resource):
                 self._sinks.add_later(Window.name, self._open_window)
         if not headless:
             self._sinks.add(self._open_window(), self._open_window)
-            if self._options.hud_display:
+            if self._options.hud_display not in ("", HUD_ON_PAGE):
                 self._sinks.add_later(HudWindow.name, self._open_hud)
         if headless or self._options.preview or self._options.controls.listen:
             self._has_preview = True
@@ -151,9 +152,11 @@ class Outputs(Resource):
 
     @property
     def hud_size(self) -> Size | None:
-        """(width, height) of the overlay, upright; None without a window to draw it on."""
+        """(width, height) of the overlay, upright; None where no screen shows it."""
         if (hud := self._shown_hud) is not None:
             return hud.size
+        if self._options.hud_display == HUD_ON_PAGE:
+            return None
         return self._ask_window(lambda window: window.output_size, None)
 
     @property
@@ -256,7 +259,9 @@ class Outputs(Resource):
         self._window_changed = True
 
     def toggle_full_screen(self) -> None:
-        """Switch between a window and the full screen."""
+        """Switch between a window and the full screen. Raises ``UsageError`` where there is neither."""
+        if self._window is None:
+            raise UsageError("no full screen: there is no window")
         self._full_screen = not self._full_screen
         self._ask_window(lambda window: window.set_full_screen(self._full_screen), None)
 

@@ -174,11 +174,10 @@ def test_a_stream_of_impossible_actions_is_logged_once_a_second(rig, caplog):
 
 def test_what_needs_a_window_is_refused_without_one(rig):
     show = rig()
-    show.hand.actions = [Command.HELP, Command.FULL_SCREEN]
+    show.hand.actions = [Command.HELP]
     show.mirror.step(show.now)
     assert [news.reason for news in show.hand.heard] == [
-        "no help: there is no window",
-        "no full screen: there is no window",
+        "no help: no screen of this mirror shows it",
     ]
 
 

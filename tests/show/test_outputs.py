@@ -11,7 +11,7 @@ import numpy as np
 import pygame
 import pytest
 
-from livedream.errors import OutputError
+from livedream.errors import OutputError, UsageError
 from livedream.frame import Turn
 from livedream.settings import Settings
 from livedream.show import outputs as module
@@ -178,6 +178,19 @@ def test_size_and_hud_follow_the_window_as_it_goes_and_returns(desk):
         show.run(2.5)
         assert (outputs.size, outputs.hud_size, outputs.has_vsync) == ((128, 72), (128, 72), True)
         assert show.events.count(Resized()) == 2
+
+
+def test_information_can_be_on_the_page_only(desk):
+    with Outputs(replace(OPTIONS, hud_display="page"), Settings()) as outputs:
+        Show(outputs).run(0.1)
+        assert (outputs.size, outputs.hud_size) == ((128, 72), None)
+        outputs.toggle_full_screen()
+
+
+def test_there_is_no_full_screen_without_a_window(desk):
+    headless = Outputs(replace(OPTIONS, headless=True), Settings())
+    with headless as outputs, pytest.raises(UsageError, match="there is no window"):
+        outputs.toggle_full_screen()
 
 
 def test_a_window_that_returns_is_as_it_was_left(desk):
