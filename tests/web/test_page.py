@@ -180,6 +180,7 @@ def test_two_pages_are_in_step_and_a_typed_value_is_checked(mirror, visit):
     one.keyboard.type("0.35")
     one.keyboard.press("Enter")
     two.locator('#pinned [data-name="feedback"] .value', has_text="0.35").wait_for()
+    one.locator('#pinned [data-name="feedback"] button.value:focus', has_text="0.35").wait_for()
     one.locator('#pinned [data-name="feedback"] .value').click()
     one.keyboard.type("7")
     one.keyboard.press("Enter")

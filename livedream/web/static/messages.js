@@ -7,7 +7,7 @@ const SHOWN_MS = 6000;
 let standing = [], passing = [];
 
 function fill() {
-  const all = [...standing.map(words => [words, true]), ...passing];
+  const all = [...standing.map(words => [words, true]), ...passing.filter(([words]) => !standing.includes(words))];
   byId("messages").replaceChildren(...all.map(([words, alarm]) => make("li", { class: alarm ? "alarm" : "" }, words)));
 }
 

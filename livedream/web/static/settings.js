@@ -133,16 +133,20 @@ function slider(spec, id) {
   function type() {
     const input = make("input", { class: "value", inputmode: "decimal", "aria-labelledby": id, value: spec.zero && value === 0 ? spec.zero : String(value) });
     let done = false;
-    const end = take => {
+    const end = (take, back = true) => {
       if (done) return;
       done = true;
       const typed = input.value.trim().replace(",", ".");
       if (take) set(spec.name, typed === spec.zero && spec.zero ? 0 : typed === "" || Number.isNaN(Number(typed)) ? typed : Number(typed));
       input.replaceWith(number);
-      if (take) number.focus();
+      if (back) number.focus();
     };
-    input.addEventListener("keydown", event => { if (event.key === "Enter") end(true); if (event.key === "Escape") end(false); });
-    input.addEventListener("blur", () => end(input.value !== input.defaultValue));
+    input.addEventListener("keydown", event => {
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();  // the button that comes back must not be pressed by the same key
+      end(event.key === "Enter");
+    });
+    input.addEventListener("blur", () => end(input.value !== input.defaultValue, false));
     number.replaceWith(input);
     input.focus();
     input.select();
