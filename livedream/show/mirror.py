@@ -303,6 +303,7 @@ class Mirror:
             fault_list=tuple(feeds.fault_list),
             fallback=feeds.fallback,
             failing=self._front.failing,
+            outputs=self._front.states,
             messages=self._bulletin.current(now),
             pids={"show": os.getpid(), **feeds.pids()},
         )

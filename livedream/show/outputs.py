@@ -22,11 +22,13 @@ from livedream.settings import Settings
 from livedream.show.options import HUD_ON_PAGE, MirrorOptions
 from livedream.show.recording import Recordings
 from livedream.show.saving import Saving
+from livedream.show.senders import open_senders
 from livedream.show.snapshot import Size, Stats
 from livedream.sinks.hud_window import HudWindow
 from livedream.sinks.monitors import MonitorWatch
-from livedream.sinks.port import Sinks, Stamp
+from livedream.sinks.port import OutputState, Sinks, Stamp
 from livedream.sinks.screens import screen_available, screen_expected
+from livedream.sinks.sending import Sender
 from livedream.sinks.snapshot import save_snapshot_later
 from livedream.sinks.window import Event, Resized, Window
 from livedream.stage.projection import Projection, turn_of
@@ -75,6 +77,7 @@ class Outputs(Resource):
         self._preview: Preview | None = None
         self._has_preview = False
         self._notices: list[str] = []
+        self._senders: list[Sender] = []
         self._snapshots: list[Future[Path]] = []
         self._saving = Saving()
         self._recordings = Recordings(
@@ -197,6 +200,9 @@ class Outputs(Resource):
     def begin(self) -> None:
         """The show begins, and with it the recording that the options asked for."""
         self._recordings.begin()
+        self._senders = open_senders(self._options.outputs)
+        for sender in self._senders:
+            self._sinks.add(sender)
         # Loaded now for the key R: importing it later would cost the show some frames.
         threading.Thread(target=import_module, args=("av",), name="import of av", daemon=True).start()
 
@@ -293,6 +299,11 @@ class Outputs(Resource):
         """The outputs that do not work now, and are tried again."""
         return self._sinks.failing
 
+    @property
+    def states(self) -> tuple[OutputState, ...]:
+        """How each output is."""
+        return self._sinks.states
+
     def faults(self) -> list[str]:
         """What has failed or recovered since the last call, one line each; logged already."""
         notices = self._notices + self._ask_window(lambda window: window.notices(), list[str]())
@@ -303,7 +314,8 @@ class Outputs(Resource):
         unwritten += [str(error) for snapshot in saved if (error := snapshot.exception()) is not None]
         for text in unwritten:
             log.error("%s", text)
-        return self._sinks.faults() + notices + unwritten
+        sent = [text for sender in self._senders for text in sender.faults()]
+        return self._sinks.faults() + notices + sent + unwritten
 
     def finish(self) -> None:
         """Finish the recording that the options asked for. Raises ``OutputError`` if it failed."""

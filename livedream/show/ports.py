@@ -13,7 +13,7 @@ from livedream.settings import Settings
 from livedream.show.fallback import Fallback
 from livedream.show.faults import Fault
 from livedream.show.snapshot import Stats
-from livedream.sinks.port import Stamp
+from livedream.sinks.port import OutputState, Stamp
 from livedream.sinks.window import Event
 from livedream.stage.scene import Scene
 
@@ -127,6 +127,10 @@ class Front(Protocol):
     @property
     def failing(self) -> tuple[str, ...]:
         """The outputs that do not work now, and are tried again."""
+
+    @property
+    def states(self) -> tuple[OutputState, ...]:
+        """How each output is."""
 
     def faults(self) -> list[str]:
         """What has failed since the last call."""

@@ -15,6 +15,7 @@ from livedream.settings import Settings
 from livedream.show.fallback import Fallback
 from livedream.show.faults import Fault
 from livedream.show.readings import layer_words
+from livedream.sinks.port import OutputState
 from livedream.stage.hud import HudState
 from livedream.timing import Percentiles
 
@@ -54,7 +55,8 @@ class Snapshot:
     how surely somebody is there, None where nobody looks for visitors. ``recording_s`` is how long a
     recording has been running, or None. ``messages`` are the lines that are shown now. ``faults`` counts
     restarted processes, lost cameras and failed ticks, ``fault_list`` by kind, the last first; ``fallback``
-    is what the dream has fallen back to; ``failing`` are the outputs that do not work and are tried again.
+    is what the dream has fallen back to; ``outputs`` is how each output is, ``failing`` are those that do not
+    work and are tried again.
     """
 
     settings: Settings
@@ -77,6 +79,7 @@ class Snapshot:
     fault_list: tuple[Fault, ...] = ()
     fallback: Fallback = field(default_factory=Fallback)
     failing: tuple[str, ...] = ()
+    outputs: tuple[OutputState, ...] = ()
     messages: tuple[str, ...] = ()
     pids: dict[str, int] = field(default_factory=dict)
 
@@ -94,9 +97,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     120. ``recomposed`` of them were composed of something new, the others were shown for their overlay, or
     again. ``unchanged`` times a picture was due and nothing was new, so nothing was composed or shown.
     ``fault_list`` are the faults by kind, the last first, with ``last_at`` in seconds since 1970.
-    ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``. ``pids``
-    are the numbers of the running processes: ``show``, ``camera``, ``dream``. ``settings`` are all settings
-    as they are played now.
+    ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``.
+    ``outputs`` is how each output is. ``pids`` are the numbers of the running processes: ``show``,
+    ``camera``, ``dream``. ``settings`` are all settings as they are played now.
     """
 
     display_fps: float
@@ -140,6 +143,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     attract: bool
     attracts: int
     recording_s: float | None
+    outputs: tuple[OutputState, ...]
     pids: dict[str, int]
     settings: dict[str, Any]
 
@@ -189,6 +193,7 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         attract=snapshot.attract,
         attracts=snapshot.attracts,
         recording_s=snapshot.recording_s,
+        outputs=snapshot.outputs,
         pids=snapshot.pids,
         settings=settings.as_dict(),
     )

@@ -7,10 +7,13 @@ that is possible. The others are not affected.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from livedream.errors import LivedreamError
 from livedream.frame import Array, Image
@@ -19,9 +22,9 @@ from livedream.resource import Resource
 log = logging.getLogger(__name__)
 
 #: A failed sink is opened again after the first delay; the delay doubles up to the longest.
-_FIRST_RETRY_S, _LONGEST_RETRY_S = 2.0, 60.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 2.0, 60.0
 #: A sink that worked for this long starts with the first delay again.
-_HEALTHY_S = 10.0
+HEALTHY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,20 @@ class Stamp:
 
     index: int
     captured_s: float
+
+
+class OutputState(msgspec.Struct, frozen=True):
+    """How an output is: ``on``, ``opening``, ``failed`` and tried again, or ``stuck``: it takes no pictures.
+
+    ``since`` is when that began, in whole seconds since 1970; ``dropped`` pictures came while it was busy.
+    ``detail`` is what it writes to, or why it failed.
+    """
+
+    name: str
+    state: str
+    since: int
+    dropped: int = 0
+    detail: str = ""
 
 
 class Sink(Protocol):
@@ -60,10 +77,21 @@ class _Entry:
     name: str
     sink: Sink | None
     open: Callable[[], Sink] | None
-    retry_s: float = _FIRST_RETRY_S
+    retry_s: float = FIRST_RETRY_S
     due_s: float = 0.0
     opened_s: float | None = None  # the first picture since it was opened
     failed: bool = False
+    reason: str = ""
+    since: float = field(default_factory=time.time)
+
+    @property
+    def state(self) -> OutputState:
+        state = getattr(self.sink, "state", None)
+        if isinstance(state, OutputState):  # it has a thread of its own, and knows better
+            return state
+        word = "on" if self.sink is not None else "failed" if self.failed else "opening"
+        detail = getattr(self.sink, "detail", "") if word == "on" else self.reason
+        return OutputState(self.name, word, round(self.since), getattr(self.sink, "dropped", 0), detail)
 
 
 class Sinks(Resource):
@@ -90,9 +118,14 @@ class Sinks(Resource):
         self._entries.append(_Entry(name, None, open))
 
     @property
+    def states(self) -> tuple[OutputState, ...]:
+        """How each of them is."""
+        return tuple(entry.state for entry in self._entries)
+
+    @property
     def failing(self) -> tuple[str, ...]:
         """The names of those that have failed, and are opened again after a while."""
-        return tuple(entry.name for entry in self._entries if entry.sink is None and entry.failed)
+        return tuple(state.name for state in self.states if state.state in ("failed", "stuck"))
 
     def remove(self, sink: Sink) -> None:
         """Send no more pictures to ``sink`` and don't open it again. Does not close it."""
@@ -132,8 +165,8 @@ class Sinks(Resource):
             with self.guarded(entry.sink, now):
                 entry.sink.show(picture, overlay, stamp)
                 entry.opened_s = now if entry.opened_s is None else entry.opened_s
-                if now - entry.opened_s >= _HEALTHY_S:
-                    entry.retry_s = _FIRST_RETRY_S
+                if now - entry.opened_s >= HEALTHY_S:
+                    entry.retry_s = FIRST_RETRY_S
 
     @contextmanager
     def guarded(self, sink: Sink, now: float) -> Iterator[None]:
@@ -167,16 +200,17 @@ class Sinks(Resource):
                 log.info("%s", text)
             else:
                 self._report(text, error)
+                entry.since = time.time()
             entry.failed = True
             return
-        entry.opened_s = None
+        entry.opened_s, entry.since = None, time.time()
         if entry.failed:
             log.info("%s is back", entry.name)
             self._faults.append(f"{entry.name} is back")
         entry.failed = False
 
     def _retire(self, entry: _Entry, error: Exception, now: float) -> None:
-        sink, entry.sink, entry.failed = entry.sink, None, True
+        sink, entry.sink, entry.failed, entry.since = entry.sink, None, True, time.time()
         if entry.open is None:
             self._entries.remove(entry)
             self._report(_reason(entry.name, error), error)
@@ -186,9 +220,10 @@ class Sinks(Resource):
             _close(entry.name, sink)
 
     def _postpone(self, entry: _Entry, error: Exception, now: float) -> str:
-        text = f"{_reason(entry.name, error)}; retrying in {entry.retry_s:.0f} s"
+        entry.reason = _reason(entry.name, error)
+        text = f"{entry.reason}; retrying in {entry.retry_s:.0f} s"
         entry.due_s = now + entry.retry_s
-        entry.retry_s = min(_LONGEST_RETRY_S, 2 * entry.retry_s)
+        entry.retry_s = min(LONGEST_RETRY_S, 2 * entry.retry_s)
         return text
 
     def _report(self, text: str, error: Exception) -> None:

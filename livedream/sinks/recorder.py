@@ -124,6 +124,12 @@ class Recorder(Resource):
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
+    @property
+    def detail(self) -> str:
+        """The file's name, and by what it is written."""
+        video = self._video
+        return self.path.name if video is None else f"{self.path.name}, {video.encoder.about}"
+
     def show(self, picture: Image, overlay: Array | None, stamp: Stamp) -> None:
         """Record the picture at the capture time of its camera frame, once per frame; without ``overlay``.
 

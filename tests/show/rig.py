@@ -138,7 +138,7 @@ class FakeFront:
     def tell(self, values):
         self.told = values()
 
-    failing = ()
+    failing = states = ()
 
     def faults(self):
         return []

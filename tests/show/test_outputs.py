@@ -20,6 +20,7 @@ from livedream.show.outputs import Outputs
 from livedream.show.snapshot import Measured, Snapshot, stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.screens import DisplayInfo
+from livedream.sinks.sending import Sender
 from livedream.sinks.window import KeyPressed, Resized
 from livedream.stage.scene import Scene, still
 
@@ -473,3 +474,56 @@ def test_what_had_failed_is_opened_again_though_no_picture_comes(desk):
         assert not outputs.tend(show.now)
         assert outputs.tend(show.now + 3)
         assert len(desk.windows) == 2
+
+
+class Studio:
+    """A program that gets the picture, once it is there."""
+
+    detail = "studio, 64x36"
+
+    def __init__(self, *size):
+        self.pictures = []
+        studios.append(self)
+
+    def send(self, picture):
+        self.pictures.append(picture.copy())
+
+    def close(self):
+        pass
+
+
+studios: list[Studio] = []
+
+
+def test_other_programs_get_the_picture_without_the_overlay_once_the_show_begins(desk, monkeypatch):
+    studios.clear()
+    monkeypatch.setattr(module, "open_senders", lambda options: [Sender("NDI", Studio)])
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        show.run(0.3)
+        assert [state.name for state in outputs.states] == ["window"]
+        outputs.begin()
+        while not (studios and studios[0].pictures):  # the test's own time limit ends this
+            outputs.show(still(PICTURE), np.full((36, 64, 4), 255, np.uint8), Stamp(1, 1.0), 1.0)
+        assert (studios[0].pictures[0] == PICTURE).all()
+        assert [(state.name, state.state) for state in outputs.states] == [("window", "on"), ("NDI", "on")]
+        assert outputs.failing == ()
+
+
+def test_a_program_that_is_away_is_told_of_and_costs_the_window_nothing(desk, monkeypatch):
+    def refuse(*size):
+        raise OutputError("nobody is there")
+
+    monkeypatch.setattr(module, "open_senders", lambda options: [Sender("NDI", refuse)])
+    with Outputs(OPTIONS, Settings()) as outputs:
+        show = Show(outputs)
+        outputs.begin()
+        while not show.said:  # the test's own time limit ends this
+            show.run(0.1)
+        assert show.said == ["nobody is there; retrying in 2 s"]
+        assert outputs.failing == ("NDI",)
+        state = outputs.states[1]
+        assert (state.name, state.state, state.detail) == ("NDI", "failed", "nobody is there")
+        before = desk.windows[0].pictures
+        show.run(1)
+        assert desk.windows[0].pictures > before

@@ -137,3 +137,26 @@ def test_one_that_cannot_be_closed_keeps_no_other_open():
         sinks.add(last)
     sinks.close()
     assert last.closed == 1
+
+
+def test_how_each_is_can_be_asked():
+    sinks, broken = Sinks(), FakeSink("projector", OutputError("no lamp"))
+    page = FakeSink("page")
+    page.dropped, page.detail = 3, "http://here"
+    sinks.add(page)
+    sinks.add(broken, lambda: FakeSink("projector"))
+    sinks.add_later("window", lambda: FakeSink("window"))
+    assert [(s.name, s.state) for s in sinks.states] == [
+        ("page", "on"),
+        ("projector", "on"),
+        ("window", "opening"),
+    ]
+    show(sinks, 0.0)
+    assert [(s.name, s.state, s.dropped, s.detail) for s in sinks.states] == [
+        ("page", "on", 3, "http://here"),
+        ("projector", "failed", 0, "no lamp"),
+        ("window", "on", 0, ""),
+    ]
+    assert sinks.failing == ("projector",)
+    show(sinks, 3.0)
+    assert [state.state for state in sinks.states] == ["on", "on", "on"]
