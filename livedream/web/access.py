@@ -22,6 +22,8 @@ _FAILURES, _ALL_FAILURES, _WINDOW_S = 10, 100, 60.0
 _REMEMBERED = 1000
 _COOKIE_S = 30 * 24 * 3600
 _READING = ("GET", "HEAD")
+#: A name or an address, and a port. It is repeated in headers.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?")
 
 
 class Access:
@@ -45,7 +47,7 @@ class Access:
         A page elsewhere can make its own name mean this machine (DNS rebinding), and have a browser send what
         it likes (CSRF); it can choose neither the Host and Origin that go with it, nor a name of digits.
         """
-        name = host_name(request.host)
+        name = host_name(request.host) if _HOST.fullmatch(request.host) else ""
         if name not in self._names and (self._local or not _is_address(name)):
             return f"this page is served as {', '.join(sorted(self._names))} only"
         headers = request.headers

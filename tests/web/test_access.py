@@ -130,7 +130,7 @@ def test_a_mirror_for_others_answers_to_numbers_and_its_own_name_only(site):
         local = type("Local", (), {"url": f"http://127.0.0.1:{port}/"})
         for host in ("192.168.7.7", "[fe80::1]:8400", "localhost"):
             assert ask(local, "GET", "/", Host=host)[0] == 401
-        for host in ("evil.example", "127.0.0.1.evil.example", "", "1.2.3"):
+        for host in ("evil.example", "127.0.0.1.evil.example", "", "1.2.3", "localhost:80; script-src *"):
             assert ask(local, "GET", "/", Host=host)[0] == 403
 
 

@@ -21,7 +21,9 @@ import psutil
 import pytest
 
 from livedream.controls.desk import Desk, SceneTitle, View
+from livedream.health.vitals import Vitals
 from livedream.settings import SPECS, Settings
+from livedream.watch.beats import CLOSED
 from livedream.web.control import ControlPage
 from livedream.web.preview import Preview
 from livedream.web.site import Site
@@ -279,7 +281,8 @@ class Room:
         self.desk = Desk(Settings())
         self.desk.view = view
         self.page = ControlPage(self.site, self.desk, folder)
-        self.preview = Preview(port=port, site=self.site, token=token)
+        self.vitals = Vitals()
+        self.preview = Preview(port=port, site=self.site, token=token, vitals=self.vitals)
         self.url = self.preview.url
 
     def close(self) -> None:
@@ -299,6 +302,16 @@ def test_a_lost_connection_is_said_and_made_again(visit, tmp_path):
     room.desk.view = View(Settings(strength=2.5))
     page.locator("#connection", has_text="live").wait_for()
     page.locator('#pinned [data-name="strength"] .value', has_text="2.5").wait_for()
+    room.close()
+
+
+@driving
+def test_a_closed_mirror_says_so(visit, tmp_path):
+    room = Room(tmp_path)
+    room.page.close()
+    room.vitals.heard(CLOSED, time.monotonic())
+    page = visit(room.url)
+    page.locator("#connection", has_text="closed").wait_for()
     room.close()
 
 
