@@ -336,5 +336,6 @@ class Dreamer:
             self._planner.begun = self.dreaming = True
             self._gradients.sound.update(target.key for target in mix)
             return residual, momentum
-        self._gradients.find_faults(in_range(frame, feedback.residual), mix)
+        if np.isfinite(feedback.residual.sum() + feedback.momentum.sum()):  # the runtimes were given no NaN
+            self._gradients.find_faults(in_range(frame, feedback.residual), mix)
         return feedback.residual, feedback.momentum
