@@ -52,7 +52,16 @@ _PACKAGES = (
     "safetensors",
     "tqdm",
 )
-_OPTIONAL = ("moderngl", "openvino", *ONNX_RUNTIMES, *FULL_PACKAGES)
+_OPTIONAL = (
+    "moderngl",
+    "openvino",
+    *ONNX_RUNTIMES,
+    *FULL_PACKAGES,
+    "cyndilib",
+    "pyvirtualcam",
+    "spoutgl",
+    "syphon-python",
+)
 _LEAST_DISK_GB = 5
 
 

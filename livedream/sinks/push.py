@@ -66,6 +66,8 @@ class Push:
             self._stream = stream
             asked = Encoding(wanted, mbit)
             self._standard = set_up(stream.codec_context, self._encoder, asked, width, height, FPS)
+            if muxer == "whip":
+                stream.codec_context.profile = "Baseline"  # what all browsers decode
             self._container.start_encoding()  # connects
         except av.FFmpegError as error:
             self._container.close()

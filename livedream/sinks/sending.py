@@ -116,8 +116,8 @@ class Sender(Resource):
         self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
-        retry_s = self._first_retry_s
-        while (picture := self._next(None)) is not None:
+        retry_s, picture = self._first_retry_s, None
+        while (picture := self._next(picture)) is not None:
             if self._size is None:
                 self._size = _even(picture)
             opened_s = None

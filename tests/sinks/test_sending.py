@@ -139,6 +139,15 @@ def test_what_breaks_is_closed_and_opened_again(hall):
         assert sender.faults() == ["NDI: gone; retrying in 0 s", "NDI is back"]
 
 
+def test_it_is_tried_again_although_the_picture_stands_still(hall):
+    hall.refuses = [OutputError("no")]
+    with Sender("NDI", hall.open, first_retry_s=0.01) as sender:
+        sender.show(grey(1), None, STAMP)
+        until(lambda: hall.opened and hall.opened[0].pictures, sender)
+        before = len(hall.opened[0].pictures)
+        until(lambda: len(hall.opened[0].pictures) > before, sender)  # and sent again
+
+
 def test_while_it_waits_to_try_again_no_picture_is_copied_for_it(hall):
     hall.refuses = [OutputError("no")]
     with Sender("NDI", hall.open, first_retry_s=600.0) as sender:
