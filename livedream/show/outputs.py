@@ -309,7 +309,7 @@ class Outputs(Resource):
         notices = self._notices + self._ask_window(lambda window: window.notices(), list[str]())
         self._notices = []
         saved = [snapshot for snapshot in self._snapshots if snapshot.done()]
-        self._snapshots = [snapshot for snapshot in self._snapshots if not snapshot.done()]
+        self._snapshots = [snapshot for snapshot in self._snapshots if snapshot not in saved]
         unwritten = self._recordings.errors()
         unwritten += [str(error) for snapshot in saved if (error := snapshot.exception()) is not None]
         for text in unwritten:

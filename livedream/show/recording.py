@@ -68,9 +68,9 @@ class Recordings(Resource):
 
     def errors(self) -> list[str]:
         """What could not be written to its end, of the recordings that were stopped since the last call."""
-        ended = [recorder for recorder, closing in self._ending if not closing.is_alive()]
-        self._ending = [item for item in self._ending if item[1].is_alive()]
-        return [recorder.error for recorder in ended if recorder.error]
+        ended = [item for item in self._ending if not item[1].is_alive()]
+        self._ending = [item for item in self._ending if item not in ended]
+        return [recorder.error for recorder, _ in ended if recorder.error]
 
     def finish(self) -> None:
         """Finish the recording that the options asked for. Raises ``OutputError`` if it failed."""

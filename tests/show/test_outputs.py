@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import urllib.request
+from concurrent.futures import Future
 from dataclasses import replace
 
 import av
@@ -351,6 +352,21 @@ def test_a_snapshot_that_cannot_be_saved_is_reported(desk, folder):
         while not show.said:  # the test's own time limit ends this
             show.run(0.1)
     assert re.match(r"cannot write the snapshot snapshots/livedream.*\.png", show.said[0])
+
+
+def test_a_snapshot_that_ends_just_while_it_is_asked_for_is_reported_next_time(desk):
+    class Ending(Future):
+        asked = 0
+
+        def done(self):
+            self.asked += 1
+            return self.asked > 1
+
+    snapshot = Ending()
+    snapshot.set_exception(OutputError("no room"))
+    with Outputs(OPTIONS, Settings()) as outputs:
+        outputs._snapshots.append(snapshot)
+        assert outputs.faults() + outputs.faults() == ["no room"]
 
 
 def test_a_show_that_goes_on_after_a_crash_leaves_what_was_recorded_before(desk, folder):
