@@ -24,17 +24,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from livedream.controls.actions import COMMANDS, Action, Command, Recall, SetUnit
+from livedream.controls.actions import Action, Command, Recall, SetUnit
 from livedream.controls.desk import SceneTitle
 from livedream.controls.dmx_packets import CHANNELS
-from livedream.errors import UsageError, quoted
-from livedream.settings import DEPENDENT_SETTINGS, SPECS
-from livedream.toml_files import read_toml, some
+from livedream.controls.targets import (
+    command_of,
+    invalid,
+    one_of,
+    require_known,
+    setting_of,
+    table_of,
+    tables_of,
+    whole,
+)
+from livedream.errors import UsageError
+from livedream.settings import SPECS
+from livedream.toml_files import read_toml
 
 PROTOCOLS = ("artnet", "sacn", "both")
 _MOST_UNIVERSE = 63999
@@ -98,21 +109,13 @@ class DmxMap:
 
 def read_map(path: Path) -> DmxMap:
     """The map in a file. Raises ``UsageError`` with the line, what is wrong in it and what is possible."""
-    content = read_toml(path, "DMX map")
-    known = ("protocol", "listen", "universe", "channel")
-    if unknown := [name for name in content if name not in known]:
-        raise UsageError(f"DMX map {path}: {some(unknown)}: unknown; possible: {', '.join(known)}")
-    where = f"DMX map {path}"
+    where, content = f"DMX map {path}", read_toml(path, "DMX map")
+    require_known(where, content, ("protocol", "listen", "universe", "channel"))
     protocol = content.get("protocol", "both")
     if protocol not in PROTOCOLS:
-        raise _invalid(where, "protocol", protocol, ", ".join(PROTOCOLS))
-    listen = content.get("listen", "0.0.0.0")
-    if not isinstance(listen, str) or not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", listen):
-        raise _invalid(where, "listen", listen, "an IPv4 address of this machine, or 0.0.0.0 for all")
-    universe = _whole(where, "universe", content.get("universe", 1), 0, _MOST_UNIVERSE)
-    tables = content.get("channel", [])
-    if not isinstance(tables, list) or not 1 <= len(tables) <= _MOST_CHANNELS:
-        raise _invalid(where, "channel", tables, f"1–{_MOST_CHANNELS} tables [[channel]]")
+        raise invalid(where, "protocol", protocol, ", ".join(PROTOCOLS))
+    universe = whole(where, "universe", content.get("universe", 1), 0, _MOST_UNIVERSE)
+    tables = tables_of(where, content, "channel", 1, _MOST_CHANNELS)
     lines = _lines(path)
     return DmxMap(
         tuple(
@@ -120,8 +123,15 @@ def read_map(path: Path) -> DmxMap:
             for n, table in enumerate(tables)
         ),
         protocol,
-        listen,
+        _listen(where, content.get("listen", "0.0.0.0")),
     )
+
+
+def _listen(where: str, address: Any) -> str:
+    with suppress(ValueError):
+        if isinstance(address, str):  # a number is an address, too, to this library
+            return str(IPv4Address(address))
+    raise invalid(where, "listen", address, "an IPv4 address of this machine, or 0.0.0.0 for all")
 
 
 def _lines(path: Path) -> list[int]:
@@ -131,79 +141,40 @@ def _lines(path: Path) -> list[int]:
 
 
 def _channel(where: str, table: Any, universe: int) -> Channel:
-    if not isinstance(table, dict):
-        raise _invalid(where, "channel", table, "a table [[channel]]")
-    if unknown := [name for name in table if name not in _KEYS]:
-        raise UsageError(f"{where}: {some(unknown)}: unknown; possible: {', '.join(_KEYS)}")
-    targets = [name for name in ("setting", "scenes", "command") if name in table]
-    if len(targets) != 1:
-        found = " and ".join(targets) or "none"
-        raise UsageError(f"{where}: found {found}, expected one of setting, scenes, command")
+    table = table_of(where, table, "channel", _KEYS)
+    target = one_of(where, table, ("setting", "scenes", "command"))
     bits = table.get("bits", 8)
     if bits not in (8, 16) or isinstance(bits, bool):
-        raise _invalid(where, "bits", bits, "8 or 16")
-    if bits == 16 and "setting" not in table:
-        raise UsageError(f"{where}: bits = 16 is for a setting, found {targets[0]}")
-    number = _whole(where, "channel", table.get("channel"), 1, CHANNELS - (bits == 16))
+        raise invalid(where, "bits", bits, "8 or 16")
+    if bits == 16 and target != "setting":
+        raise UsageError(f"{where}: bits = 16 is for a setting, found {target}")
     return Channel(
-        _whole(where, "universe", table.get("universe", universe), 0, _MOST_UNIVERSE),
-        number,
+        whole(where, "universe", table.get("universe", universe), 0, _MOST_UNIVERSE),
+        whole(where, "channel", table.get("channel"), 1, CHANNELS - (bits == 16)),
         bits,
-        _setting(where, table["setting"]) if "setting" in table else "",
-        _scenes(where, table["scenes"]) if "scenes" in table else (),
-        _command(where, table["command"]) if "command" in table else None,
-        _whole(where, "threshold", table.get("threshold", 128), 1, 255),
-    )
-
-
-def _setting(where: str, name: Any) -> str:
-    if name not in possible_settings():
-        raise _invalid(where, "setting", name, ", ".join(possible_settings()))
-    return str(name)
-
-
-@cache
-def possible_settings() -> tuple[str, ...]:
-    """The settings that a fader can move: those with a range or a list of values."""
-    return tuple(
-        name
-        for name, spec in SPECS.items()
-        if spec.kind is not str or spec.choices or name in DEPENDENT_SETTINGS
+        setting_of(where, table[target]) if target == "setting" else "",
+        _scenes(where, table[target]) if target == "scenes" else (),
+        command_of(where, table[target]) if target == "command" else None,
+        whole(where, "threshold", table.get("threshold", 128), 1, 255),
     )
 
 
 def _scenes(where: str, table: Any) -> tuple[tuple[str, int, int], ...]:
     expected = "a table such as { eyes = [10, 19] }, levels from 0 to 255"
     if not isinstance(table, dict) or not table:
-        raise _invalid(where, "scenes", table, expected)
+        raise invalid(where, "scenes", table, expected)
     found: list[tuple[str, int, int]] = []
     for name, ends in table.items():
         if not isinstance(ends, list) or len(ends) != 2:
-            raise _invalid(where, f"scenes: {name}", ends, "[lowest, highest] level")
-        low, high = (_whole(where, f"scenes: {name}", end, 0, 255) for end in ends)
+            raise invalid(where, f"scenes: {name}", ends, "[lowest, highest] level")
+        low, high = (whole(where, f"scenes: {name}", end, 0, 255) for end in ends)
         if low > high:
-            raise _invalid(where, f"scenes: {name}", ends, "the lower level first")
+            raise invalid(where, f"scenes: {name}", ends, "the lower level first")
         for other, begin, end in found:
             if low <= end and begin <= high:
                 raise UsageError(f"{where}: scenes: {name} and {other} share levels; expected one per level")
         found.append((name, low, high))
     return tuple(found)
-
-
-def _command(where: str, name: Any) -> Command:
-    if not isinstance(name, str) or name not in COMMANDS:
-        raise _invalid(where, "command", name, ", ".join(COMMANDS))
-    return COMMANDS[name]
-
-
-def _whole(where: str, name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _invalid(where, name, value, f"{low}–{high}")
-    return value
-
-
-def _invalid(where: str, name: str, value: Any, expected: str) -> UsageError:
-    return UsageError(f"{where}: {name}: invalid value {quoted(value)}: expected {expected}")
 
 
 def default_map(scenes: Iterable[SceneTitle]) -> str:

@@ -17,11 +17,20 @@ from typing import Any
 
 from livedream.controls.actions import Command
 from livedream.controls.midi_map import default_mode
-from livedream.controls.targets import invalid, require_mode, switch, target_of
+from livedream.controls.targets import (
+    invalid,
+    one_of,
+    require_known,
+    require_mode,
+    switch,
+    table_of,
+    tables_of,
+    target_of,
+)
 from livedream.data import shipped
 from livedream.errors import UsageError
 from livedream.settings import SPECS
-from livedream.toml_files import read_toml, some
+from livedream.toml_files import read_toml
 
 #: SDL's axes and buttons of a game controller, in its order.
 AXES = ("left_x", "left_y", "right_x", "right_y", "left_trigger", "right_trigger")
@@ -67,27 +76,19 @@ class PadBinding:
 def read_gamepad_map(path: Path) -> tuple[PadBinding, ...]:
     """The map in a file. Raises ``UsageError``, or ``UnreadableError``, in one line."""
     where, content = f"gamepad map {path}", read_toml(path, "gamepad map")
-    if unknown := [name for name in content if name != "control"]:
-        raise UsageError(f"{where}: {some(unknown)}: unknown; possible: control")
-    tables = content.get("control", [])
-    if not isinstance(tables, list) or not 1 <= len(tables) <= _MOST_CONTROLS:
-        raise invalid(where, "control", tables, f"1–{_MOST_CONTROLS} tables [[control]]")
+    require_known(where, content, ("control",))
+    tables = tables_of(where, content, "control", 1, _MOST_CONTROLS)
     return tuple(_binding(f"{where}: control {n}", table) for n, table in enumerate(tables, 1))
 
 
 def _binding(where: str, table: Any) -> PadBinding:
-    if not isinstance(table, dict):
-        raise invalid(where, "control", table, "a table [[control]]")
-    if unknown := [name for name in table if name not in _KEYS]:
-        raise UsageError(f"{where}: {some(unknown)}: unknown; possible: {', '.join(_KEYS)}")
-    sources = [name for name in ("axis", "button") if name in table]
-    if len(sources) != 1:
-        raise UsageError(f"{where}: found {' and '.join(sources) or 'none'}, expected one of axis, button")
-    axis = sources == ["axis"]
+    table = table_of(where, table, "control", _KEYS)
+    source = one_of(where, table, ("axis", "button"))
+    axis = source == "axis"
     names = AXES if axis else BUTTONS
-    name = table[sources[0]]
+    name = table[source]
     if name not in names:
-        raise invalid(where, sources[0], name, ", ".join(names))
+        raise invalid(where, source, name, ", ".join(names))
     setting, scene, command = target_of(where, table)
     inverted = switch(where, "inverted", table.get("inverted", False))
     mode = table.get("mode", "spring" if axis else default_mode(setting, "note") if setting else "toggle")

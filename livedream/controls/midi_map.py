@@ -28,12 +28,22 @@ from pathlib import Path
 from typing import Any
 
 from livedream.controls.actions import Command
-from livedream.controls.targets import invalid, require_mode, switch, target_of, whole
+from livedream.controls.targets import (
+    invalid,
+    one_of,
+    require_known,
+    require_mode,
+    switch,
+    table_of,
+    tables_of,
+    target_of,
+    whole,
+)
 from livedream.data import shipped
 from livedream.errors import LivedreamError, UsageError, quoted
 from livedream.files import replace_file
 from livedream.settings import SPECS
-from livedream.toml_files import read_toml, some, toml
+from livedream.toml_files import read_toml, toml
 
 #: What a control does with its setting. ``pickup`` moves it once the knob has reached the present value,
 #: ``jump`` at once; ``toggle`` turns a switch over with each press, ``hold`` holds it on; ``next``,
@@ -138,14 +148,11 @@ def default_mode(setting: str, kind: str) -> str:
 def read_map(path: Path) -> MidiMap:
     """The map in a file. Raises ``UsageError``, or ``UnreadableError``, in one line."""
     where, content = f"MIDI map {path}", read_toml(path, "MIDI map")
-    if unknown := [name for name in content if name not in ("device", "control", "programs")]:
-        raise UsageError(f"{where}: {some(unknown)}: unknown; possible: device, control, programs")
+    require_known(where, content, ("device", "control", "programs"))
     device = content.get("device", "")
     if not isinstance(device, str):
         raise invalid(where, "device", device, "a part of the port's name")
-    tables = content.get("control", [])
-    if not isinstance(tables, list) or len(tables) > _MOST_CONTROLS:
-        raise invalid(where, "control", tables, f"at most {_MOST_CONTROLS} tables [[control]]")
+    tables = tables_of(where, content, "control", 0, _MOST_CONTROLS)
     controls = tuple(_binding(f"{where}: control {n}", table) for n, table in enumerate(tables, 1))
     return MidiMap(device, controls, _programs(where, content.get("programs", {})))
 
@@ -162,10 +169,7 @@ def _programs(where: str, table: Any) -> dict[int, str]:
 
 
 def _binding(where: str, table: Any) -> Binding:
-    if not isinstance(table, dict):
-        raise invalid(where, "control", table, "a table [[control]]")
-    if unknown := [name for name in table if name not in _KEYS]:
-        raise UsageError(f"{where}: {some(unknown)}: unknown; possible: {', '.join(_KEYS)}")
+    table = table_of(where, table, "control", _KEYS)
     kind, number = _source(where, table)
     setting, scene, command = target_of(where, table)
     fine, light = (switch(where, name, table.get(name, False)) for name in ("fine", "light"))
@@ -181,11 +185,7 @@ def _binding(where: str, table: Any) -> Binding:
 
 
 def _source(where: str, table: dict[str, Any]) -> tuple[str, int]:
-    sources = [name for name in ("cc", "note", "pitch_bend") if name in table]
-    if len(sources) != 1:
-        found = " and ".join(sources) or "none"
-        raise UsageError(f"{where}: found {found}, expected one of cc, note, pitch_bend")
-    (source,) = sources
+    source = one_of(where, table, ("cc", "note", "pitch_bend"))
     if source == "pitch_bend":
         if table[source] is not True:
             raise invalid(where, source, table[source], "true")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livedream.controls.actions import Action, Cycle, Learn, Nudge, Set, SetUnit, Toggle
 from livedream.controls.desk import Desk
-from livedream.controls.dmx_map import possible_settings
+from livedream.controls.targets import possible_settings
 from livedream.errors import UsageError, quoted
 from livedream.stage.reading import Reading
 

@@ -117,6 +117,8 @@ ONE = '[[channel]]\nchannel = 1\nsetting = "strength"\n'
         ("universe = true\n" + ONE, "universe: invalid value True: expected 0–63999"),
         ("protocol = 'dmx'\n" + ONE, "protocol: invalid value 'dmx': expected artnet, sacn, both"),
         ("listen = 'here'\n" + ONE, "listen: invalid value 'here': expected an IPv4 address"),
+        ("listen = '192.168.0.700'\n" + ONE, "listen: invalid value '192.168.0.700': expected an IPv4"),
+        ("listen = 7\n" + ONE, "listen: invalid value 7: expected an IPv4 address"),
         ("loud = 1\n" + ONE, "loud: unknown; possible: protocol, listen, universe, channel"),
         ("channel = [3]\n", "channel: invalid value 3: expected a table"),
     ],
