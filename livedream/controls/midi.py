@@ -106,7 +106,7 @@ class Midi:
 
     def _open(self, name: str) -> None:
         map = map_for(name, self._maps)
-        player = Player(map, self._desk, lambda binding: self._learnt(name, binding), self._clock)
+        player = Player(map, self._desk, self._learnt, self._clock)
         device = _Device(name, player)
         try:
             device.input = self._ports.listen(name, lambda message: self._hear(device, message))
@@ -144,9 +144,8 @@ class Midi:
                 "MIDI: %s sent no message: %s (%d so far)", device.name, data[:8].hex(" "), self._refused
             )
 
-    def _learnt(self, name: str, binding: Binding) -> None:
+    def _learnt(self, map: MidiMap, binding: Binding) -> None:
         """A control was learnt: it goes into the user's map of its device."""
-        map = self._devices[name].player.map
         self._maps.insert(0, map)
         self._inbox.put(Learn(binding.setting, binding.source))
         threading.Thread(target=self._save, args=(map,), name="midi map").start()

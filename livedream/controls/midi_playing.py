@@ -31,14 +31,18 @@ _LEAST_PITCH = -8192
 
 
 class Player:
-    """Plays one controller. ``learn(binding)`` is told of a control that was learnt.
+    """Plays one controller. ``learn`` is told of a control that was learnt, and of the map with it.
 
     ``clock`` gives ``timing.now_s``, which ticks of MIDI's clock are stamped with.
     """
 
     def __init__(
-        self, map: MidiMap, desk: Desk, learn: Callable[[Binding], None], clock: Callable[[], float]
-    ):
+        self,
+        map: MidiMap,
+        desk: Desk,
+        learn: Callable[[MidiMap, Binding], None],
+        clock: Callable[[], float],
+    ) -> None:
         self.map = map
         self._desk, self._learn, self._clock = desk, learn, clock
         self._settings: Settings | None = None  # newer than the desk's, after a change
@@ -87,7 +91,7 @@ class Player:
                 binding = Binding(kind, number, channel, setting, mode=default_mode(setting, kind))
                 self.map = self.map.learnt(binding)
                 self._pressed.add(binding)
-                self._learn(binding)
+                self._learn(self.map, binding)
             return []
         actions = []
         for binding in self.map.controls:

@@ -31,7 +31,9 @@ mido = pytest.importorskip("mido", reason="needs the extra midi")
 def player(*controls: Binding, programs: dict | None = None, **settings) -> Player:
     desk = Desk(Settings(**settings))
     learnt: list[Binding] = []
-    found = Player(MidiMap("x", controls, programs or {}), desk, learnt.append, lambda: 5.0)
+    found = Player(
+        MidiMap("x", controls, programs or {}), desk, lambda _, binding: learnt.append(binding), lambda: 5.0
+    )
     found.desk, found.learnt = desk, learnt  # type: ignore[attr-defined]
     return found
 
@@ -306,6 +308,17 @@ def test_what_was_learnt_is_kept_for_the_next_show(midi, ports, tmp_path):
     while not (tmp_path / "pad.toml").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert map_for("Pad 7", read_maps(tmp_path)[0]).controls[0].setting == "zoom"
+
+
+def test_a_knob_that_moves_while_its_device_is_opened_is_learnt(midi, ports):
+    def listen(name, receive):
+        receive(bytes([0xB0, 9, 1]))
+        return ports
+
+    ports.plugged, ports.listen, midi.desk.learning = ["Pad 3"], listen, "zoom"
+    midi.look()
+    assert midi.devices == ("Pad 3",)
+    assert midi.poll() == [Learn("zoom", "CC 9 on channel 1")]
 
 
 def test_the_same_value_a_thousand_times_a_second_takes_one_place(midi, ports):
