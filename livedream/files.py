@@ -16,7 +16,7 @@ from livedream.errors import OutputError, UsageError, quoted
 def require_writable(path: Path) -> None:
     """Raise ``OutputError`` if this file cannot be written: checked at the start, not after the show."""
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path's method, for any name
         raise OutputError(f"cannot write {quoted(str(path))}: folder {quoted(str(folder))} does not exist")
     try:
         if path.is_dir():
@@ -46,7 +46,8 @@ def require_different(source: str, *outputs: Path | None) -> None:
     paths = [Path(source), *(path for path in outputs if path is not None)]
     for n, path in enumerate(paths):
         for other in paths[:n]:
-            same = path.samefile(other) if path.exists() and other.exists() else path == other
+            both = os.path.exists(path) and os.path.exists(other)  # unlike Path's method, for any name
+            same = path.samefile(other) if both else path == other
             if same:
                 raise UsageError(
                     f"output {quoted(str(path))} would overwrite {quoted(str(other))}; possible: another name"

@@ -47,6 +47,15 @@ def test_a_folder_that_refuses_new_files_is_refused_at_once_even_for_root():
         require_writable(Path("/sys/kernel/a.mp4"))
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    long = Path("x" * 5000)
+    require_different("x" * 5000, tmp_path / "a.mp4")
+    require_different(str(tmp_path), long)
+    for path in (long, long / "a.mp4"):
+        with pytest.raises(OutputError, match="cannot write 'xxx"):
+            require_writable(path)
+
+
 def test_checking_leaves_nothing_behind(tmp_path):
     require_writable(tmp_path / "new.mp4")
     assert not list(tmp_path.iterdir())

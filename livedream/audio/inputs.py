@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections.abc import Callable, Generator
@@ -39,8 +40,7 @@ def open_input(spec: str) -> AudioInput:
 
     Raises ``LivedreamError`` in one line.
     """
-    path = Path(spec)
-    return FileInput(path) if path.is_file() else DeviceInput(spec)
+    return FileInput(Path(spec)) if os.path.isfile(spec) else DeviceInput(spec)
 
 
 class DeviceInput:

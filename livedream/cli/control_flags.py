@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def _audio(text: str | None) -> str:
         return ""
     if not text:
         raise UsageError("--audio '': expected default, an input's name or number, or a sound file")
-    if not Path(text).is_file() and not installed("sounddevice"):
+    if not os.path.isfile(text) and not installed("sounddevice"):
         raise MissingPackageError(
             f"--audio {text} needs the package sounddevice, which is not installed; to add it:"
             f" {extra_command('audio')}"

@@ -128,6 +128,7 @@ def test_a_scene_without_a_name_is_refused(command, tmp_path):
             ["--link"],
             "--link needs the package aalink, which is not installed; to add it: uv sync --extra link",
         ),
+        (["--audio", "x" * 5000], "needs the package sounddevice"),
         (["--audio", ""], "--audio '': expected default, an input's name or number, or a sound file"),
         (["--cues", "nowhere.toml"], "cue list nowhere.toml: cannot be read"),
     ],
