@@ -84,7 +84,7 @@ class Spec:
         elif self.kind is float:
             ok = isinstance(value, int | float) and not isinstance(value, bool)
         else:
-            ok = isinstance(value, str)
+            ok = isinstance(value, str) and _is_text(value)
         if ok and self._is_zero(value):
             return value
         if ok and self.choices:
@@ -169,3 +169,12 @@ class Spec:
         if self.minimum is None or self.maximum is None or self.step is None:
             raise UsageError(f"setting {self.name} has no range to move in: expected {self.possible}")
         return self.minimum, self.maximum, self.step
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be stored and sent on: JSON's escapes can also stand for half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

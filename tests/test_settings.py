@@ -36,7 +36,15 @@ def test_numbers_outside_the_range_are_refused_and_the_range_is_named(spec):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("steps", 2.5), ("steps", True), ("steps", "2"), ("strength", math.nan), ("mirror", 1), ("fit", "wide")],
+    [
+        ("steps", 2.5),
+        ("steps", True),
+        ("steps", "2"),
+        ("strength", math.nan),
+        ("mirror", 1),
+        ("fit", "wide"),
+        ("guide", "\ud800"),
+    ],
 )
 def test_values_of_another_kind_are_refused(name, value):
     with pytest.raises(UsageError, match=name):

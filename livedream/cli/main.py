@@ -13,20 +13,21 @@ from importlib import import_module
 
 from livedream.errors import LivedreamError
 
-_COMMANDS = {
-    "render": "render_command",
-    "models": "models_command",
-    "scenes": "scenes_command",
-    "cues": "cues_command",
-    "doctor": "doctor_command",
-    "latency": "latency_command",
-    "osc": "osc_command",
-    "dmx": "dmx_command",
-    "midi": "midi_command",
-    "bench": "bench_command",
-    "watch": "watch_command",
-    "service": "service_command",
-}
+#: The commands besides the mirror: ``render`` is ``render_command`` in ``livedream/cli/render.py``.
+COMMANDS = (
+    "render",
+    "models",
+    "scenes",
+    "cues",
+    "doctor",
+    "latency",
+    "osc",
+    "dmx",
+    "midi",
+    "bench",
+    "watch",
+    "service",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started_s = time.monotonic() - time.process_time()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words and words[0] in _COMMANDS:
+        if words and words[0] in COMMANDS:
             command = import_module(f"livedream.cli.{words[0]}")
-            getattr(command, _COMMANDS[words[0]])(words[1:])
+            getattr(command, f"{words[0]}_command")(words[1:])
         else:
             from livedream.cli.mirror import mirror_command
 

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from livedream.cli.main import COMMANDS
 from livedream.cli.parser import Parser, checked
 from livedream.errors import UsageError
 from livedream.logs import configure_logging
 from livedream.watch.alerts import parse_hook
 from livedream.watch.watcher import Watcher
 
-_OTHERS = ("render", "models", "scenes", "doctor", "latency", "osc", "dmx", "bench", "service", "watch")
 _EPILOG = """\
 The mirror is started again at once when it ends with an error, when it is killed, and when no new picture
 came for 5 seconds; after failures in a row later, and up to a minute later. The scene and the settings go
@@ -36,7 +36,7 @@ def watch_command(words: list[str]) -> None:
     parser.add_argument("options", nargs="*", help="of the mirror")
     alone = words[:1] in (["--help"], ["-h"])
     options = parser.parse_args(words if alone else ["--", *words]).options
-    if options and options[0] in _OTHERS:
+    if options and options[0] in COMMANDS:
         raise UsageError(
             f"livedream watch is for the mirror, not for {options[0]}; see livedream watch --help"
         )

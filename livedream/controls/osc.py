@@ -130,11 +130,12 @@ class Osc:
     def announce(self, news: Change | Refusal) -> None:
         """Pass a change on to all clients but the one that asked for it. See ``Control``."""
         if isinstance(news, Refusal):
-            for action, heard in self._batch:
-                if action == news.action:
-                    heard.verdict = news.reason
-                    self.counts["refused"] += 1
-                    self.counts["accepted"] -= 1
+            with self._lock:
+                for action, heard in self._batch:
+                    if action == news.action:
+                        heard.verdict = news.reason
+                        self.counts["refused"] += 1
+                        self.counts["accepted"] -= 1
             return
         scene, self._scene = self._scene, news.scene
         self._settings = news.settings

@@ -120,7 +120,7 @@ def _cue(table: Any, where: str, scenes: Collection[str], problems: list[str]) -
         problems.append(f"{where}{some(unknown)}: unknown; possible: {', '.join(_FIELDS)}")
     scene, until = table.get("scene", ""), table.get("until", "")
     title = table.get("title", scene)
-    if scene not in scenes:
+    if not isinstance(scene, str) or scene not in scenes:
         problems.append(f"{where}scene: unknown scene {quoted(scene)}; possible: {', '.join(scenes)}")
     if not isinstance(title, str):
         problems.append(f"{where}title: invalid value {quoted(title)}: expected a text in quotes")

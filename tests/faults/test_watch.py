@@ -212,6 +212,7 @@ def test_what_is_missing_is_named_and_waited_for_and_a_command_that_was_right_is
     [
         (["--layer", "inception9"], "unknown layer 'inception9'"),
         (["doctor"], "livedream watch is for the mirror, not for doctor"),
+        (["midi", "list"], "livedream watch is for the mirror, not for midi"),
     ],
 )
 def test_a_mistake_is_not_tried_again(words, said):

@@ -37,7 +37,7 @@ until = "nobody"
 [[cue]]
 scene = "fog"
 """
-NAMES = ("fog", "sun")
+NAMES = {"fog": 0, "sun": 0}  # as files by name
 
 
 def player(*cues: Cue, loop: bool = False) -> CuePlayer:
@@ -163,6 +163,7 @@ def test_a_file_is_read(tmp_path):
         ("cue = [3]", "cue 1: invalid value 3: expected a table [[cue]]"),
         ('[[cue]]\nscene = "rain"', "cue 1: scene: unknown scene 'rain'; possible: fog, sun"),
         ("[[cue]]\nscene = 3", "cue 1: scene: unknown scene 3"),
+        ("[[cue]]\nscene = ['fog']", "cue 1: scene: unknown scene ['fog']"),
         ('[[cue]]\nscene = "fog"\nhold = 3', "cue 1: hold: unknown; possible: scene, title, fade_s, hold_s"),
         ('[[cue]]\nscene = "fog"\nhold_s = -3', "cue 1: hold_s: invalid value -3: expected 0.1–86400 s"),
         ('[[cue]]\nscene = "fog"\nhold_s = true', "hold_s: invalid value True"),
