@@ -32,8 +32,11 @@ def require_writable(path: Path) -> None:
 
 
 def require_room(path: Path, leave_bytes: int) -> None:
-    """Raise ``OutputError`` if the disk of this file has less than so much free. The folder must exist."""
-    disk = shutil.disk_usage(path.parent)
+    """Raise ``OutputError`` if the disk of this file has less than so much free, or cannot be asked."""
+    try:
+        disk = shutil.disk_usage(path.parent)
+    except OSError as error:  # it has gone: a stick, or a drive in the network
+        raise OutputError(f"cannot write {quoted(str(path))}: {error.strerror}") from error
     if disk.total and disk.free < leave_bytes:  # without a size it is none
         raise OutputError(
             f"cannot write {quoted(str(path))}: {disk.free / 1e9:.1f} GB of the disk are free, and"

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 #: A show that starts may take this long to its first picture before it counts as an alarm.
 _START_S = 60.0
+#: Outside the opening hours nobody knows whether the camera or an output is well again.
+_KNOWN_WHEN_CLOSED = ("picture", "restarts", "ended")
 
 
 class Attendant(Resource):
@@ -89,7 +91,8 @@ class Attendant(Resource):
             self._tell(Notice(REPORT, "day", done.report(), wall.timestamp()), report=as_mapping(done))
         if condition.state != "ending":
             troubles = self._troubles(condition, now, wall.timestamp())
-            for notice in self._alarms.look(troubles, now, wall.timestamp()):
+            only = _KNOWN_WHEN_CLOSED if condition.state == "closed" else None
+            for notice in self._alarms.look(troubles, now, wall.timestamp(), only):
                 log.log(
                     logging.WARNING if notice.event == DEGRADED else logging.INFO,
                     "%s: %s",

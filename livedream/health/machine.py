@@ -5,6 +5,7 @@ A thread of its own looks twice a minute: the driver of a graphics card may take
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from livedream.health.vitals import Trouble
 from livedream.resource import Resource
+
+log = logging.getLogger(__name__)
 
 _EACH_S = 30.0
 #: A sensor that names no limit of its own: processors slow themselves down from about here, NVIDIA's cards a
@@ -74,6 +78,7 @@ class Machine(Resource):
         self._report = report
         self._slowed = _slowed_count()
         self._has_card = shutil.which("nvidia-smi") is not None
+        self._said = ""  # why the last look that failed did
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -103,9 +108,13 @@ class Machine(Resource):
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            with suppress(Exception):  # whatever a driver's file holds: there is one sensor less
+            try:
                 self.reading = self.look()
                 self._report(self.reading.troubles())
+            except Exception as error:
+                if str(error) != self._said:
+                    self._said = str(error)
+                    log.exception("heat, throttling and the disk cannot be looked at; trying again")
             self._ended.wait(_EACH_S)
 
 
@@ -115,7 +124,10 @@ def sensors() -> dict[str, tuple[float, float]]:
 
     found: dict[str, tuple[float, float]] = {}
     read = getattr(psutil, "sensors_temperatures", dict)  # on Linux and FreeBSD
-    for chip, entries in read().items():
+    chips: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # whatever a driver's file holds
+        chips = read()
+    for chip, entries in chips.items():
         for entry in entries:
             name = f"{chip} {entry.label}".strip()
             limit = entry.high if entry.high and _is_believed(entry.high) else _HOT_C

@@ -55,7 +55,7 @@ class Supervised:
         self.name = name
         self.faults = 0
         self.started_s: float | None = None  # when the present child was started
-        self.exit_code: int | None = None  # of the last child that failed; None if it hung
+        self.exit_code: int | None = None  # of the last child that failed; None if it did not exit
         self.failure: Failure = "died"  # of the last child that failed
         self.args = args  # of the next child
         self._target = target
@@ -101,6 +101,7 @@ class Supervised:
                 try:
                     self.start(now)
                 except LivedreamError as error:
+                    self.exit_code = None
                     return self._failed(now, f"cannot start: {error}", "did not start")
             return ""
         started_s = self.started_s

@@ -21,12 +21,15 @@ from livedream.errors import LivedreamError, UnreadableError, UsageError
 from livedream.files import replace_file, set_aside
 from livedream.places import create, settings_dir
 from livedream.settings import SPECS
+from livedream.timing import Pacer, now_s
 from livedream.toml_files import read_toml, some, toml
 
 log = logging.getLogger(__name__)
 
 #: The settings that the file may have.
 PLACE_SETTINGS = tuple(name for name, spec in SPECS.items() if spec.scope == "place")
+#: How often it is tried to write what could not be written.
+_AGAIN_HZ = 0.1
 _HEAD = "# What was set for this place. Written by the mirror when a control changes it; flags win over it.\n"
 
 
@@ -63,13 +66,14 @@ def read_place(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
 class Place:
     """A control that is only told of changes, and writes those of the place to ``path`` from a thread.
 
-    ``report`` is told, once, when that is not possible.
+    ``report`` is told, once, when that is not possible; it is tried again every ten seconds.
     """
 
     name = "place"
 
-    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
-        self._path, self._report = path, report
+    def __init__(self, path: Path, report: Callable[[str], None], clock: Callable[[], float] = now_s) -> None:
+        self._path, self._report, self._clock = path, report, clock
+        self._again = Pacer(_AGAIN_HZ)
         self._values = read_place(path)[0]
         self._disk = ThreadPoolExecutor(1, "place")
         self._newest: deque[Mapping[str, Any]] = deque(maxlen=1)  # that is to be written
@@ -77,9 +81,12 @@ class Place:
         self._trouble = ""
 
     def poll(self) -> list[Action]:
-        """It asks for nothing; what was changed while the disk was busy is written now."""
-        if self._newest and (self._writing is None or self._writing.done()):
-            self._writing = self._disk.submit(self._write_newest)
+        """It asks for nothing; what was changed while the disk was busy, or full, is written now."""
+        if self._writing is None or self._writing.done():
+            if self._trouble and not self._newest and self._again.due(self._clock()):
+                self._newest.append(dict(self._values))
+            if self._newest:
+                self._writing = self._disk.submit(self._write_newest)
         return []
 
     def announce(self, news: Change | Refusal) -> None:

@@ -109,7 +109,7 @@ class Resume(Resource):
             self._write(msgspec.structs.replace(state, attempts=self._attempts))
 
     def keep(self, settings: Settings, scene: str, now: float, cue: int = 0) -> None:
-        """Keep what is shown now. Writes at most once a second, and only what has changed."""
+        """Keep what is shown now. Writes at most once a second, and only what has changed or was not kept."""
         if self._path is None:
             return
         self._began_s = now if self._began_s < 0 else self._began_s
@@ -119,7 +119,7 @@ class Resume(Resource):
         values = {name: getattr(settings, name) for name, spec in SPECS.items() if spec.scope != "person"}
         attempts = 0 if now - self._began_s >= _PROVED_S else self._attempts
         state = _State(scene=scene, settings=values, attempts=attempts, cue=cue)
-        if state != self._kept:
+        if state != self._kept or self._trouble:
             self._kept = state
             self._newest.append(state)
         idle = self._writing is None or self._writing.done()

@@ -36,11 +36,11 @@ class Saving:
         """An unused path in ``folder``, which is created if necessary."""
         try:
             folder.mkdir(exist_ok=True)
+            path = automatic_path(folder, kind, datetime.now(), self._used)
         except OSError as error:
             raise OutputError(
-                f"cannot create the folder {str(folder.absolute())!r}: {error.strerror}"
+                f"cannot write to the folder {str(folder)!r} where the mirror was started: {error.strerror}"
             ) from error
-        path = automatic_path(folder, kind, datetime.now(), self._used)
         self._used.add(path)
         return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from livedream.curves import smoothstep
 from livedream.frame import Image, crop_to_aspect
 from livedream.sources.clouds import Clouds
 from livedream.sources.source import fitted, size_within
@@ -39,8 +40,7 @@ class Fallback:
 
     def weight(self, now: float) -> float:
         """How much of the picture is clouds, 0.0 to 1.0."""
-        at = self._at(now)
-        return at * at * (3.0 - 2.0 * at)
+        return smoothstep(self._at(now))
 
     def image(self, now: float) -> Image:
         """The picture at ``now`` without a source: RGB uint8 (H, W, 3), in the aspect of the last one."""

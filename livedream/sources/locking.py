@@ -126,12 +126,13 @@ class Lock:
                 if value is not None:
                     _try(troubles, controls.set, name, value)
         elif now >= self._lock_at_s:
-            self.learnt = {name: auto.off for name, auto in mine.items()}
+            learnt = {name: auto.off for name, auto in mine.items()}
             for name in (name for auto in mine.values() for name in auto.moves if name in controls.all):
                 value = _try(troubles, controls.get, name)
                 if value is not None:
-                    self.learnt[name] = value
-            self._locked, self._lock_at_s = True, float("inf")
+                    learnt[name] = value
+            # At once: this process may be killed while its driver hangs, and the next one goes on with this.
+            self.learnt, self._locked, self._lock_at_s = learnt, True, float("inf")
             log.info("locked: %s", ", ".join(f"{name}={value}" for name, value in self.learnt.items()))
 
     def _hold(self, controls: Controls, again: bool, troubles: list[str]) -> None:

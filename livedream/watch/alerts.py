@@ -78,8 +78,13 @@ class Alarms:
         """What was told to be wrong and not called off, and since when it is (wall clock)."""
         return {kind: alarm.since for kind, alarm in self._alarms.items() if alarm.told_s is not None}
 
-    def look(self, troubles: Mapping[str, str], now: float, wall: float) -> list[Notice]:
-        """What is to be told now, when ``troubles`` are wrong: kind to text."""
+    def look(
+        self, troubles: Mapping[str, str], now: float, wall: float, only: Collection[str] | None = None
+    ) -> list[Notice]:
+        """What is to be told now, when ``troubles`` are wrong: kind to text.
+
+        With ``only`` nothing is known of other kinds: what was told of them stays as it is.
+        """
         notices = []
         for kind, text in troubles.items():
             alarm = self._alarms.setdefault(kind, _Alarm(wall, now))
@@ -88,7 +93,7 @@ class Alarms:
             if event:
                 alarm.told_s = self._last_s[kind] = now
                 notices.append(Notice(event, kind, text, alarm.since))
-        for kind in [kind for kind in self._alarms if kind not in troubles]:
+        for kind in [k for k in self._alarms if k not in troubles and (only is None or k in only)]:
             alarm = self._alarms[kind]
             alarm.gone_s = now if alarm.gone_s is None else alarm.gone_s
             if now - alarm.gone_s >= self._hold_of(kind):

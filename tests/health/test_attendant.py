@@ -108,6 +108,20 @@ def test_closing_time_brings_the_report_and_no_alarm(monkeypatch):
     assert len(scene.sent) == 1
 
 
+def test_closing_time_calls_off_nothing_that_nobody_can_see_then(monkeypatch):
+    scene = Scene(monkeypatch, hours="10:00-18:00 @UTC")
+    lost = [Trouble("source", "camera 0 lost; showing clouds")]
+    scene.go(8 * 3600 - 60)
+    scene.go(50, troubles=lost)
+    assert [event for event, *_ in scene.sent] == ["degraded"]
+    scene.go(16 * 3600, beat=CLOSED, each=5.0)
+    assert [event for event, *_ in scene.sent] == ["degraded", "report"]
+    scene.go(30, troubles=lost)  # still, in the morning
+    assert [event for event, *_ in scene.sent] == ["degraded", "report", "reminder"]
+    scene.go(30)
+    assert scene.sent[-1][:2] == ("recovered", "source")
+
+
 def test_an_end_is_no_alarm_but_somebody_who_ends_it_is_told(scene):
     scene.go(30)
     scene.go(30, beat=ENDING)

@@ -74,5 +74,13 @@ def test_a_processor_that_slowed_itself_down_since_the_last_look_is_noticed(monk
     assert [bool(looked.look().throttled) for _ in range(3)] == [False, True, False]
 
 
+def test_a_sensor_that_cannot_be_read_costs_only_the_temperatures(monkeypatch):
+    def broken():
+        raise ValueError("invalid literal for int()")
+
+    monkeypatch.setattr(psutil, "sensors_temperatures", broken, raising=False)
+    assert Machine().look().disk_free_bytes > 0
+
+
 def test_this_machine_can_be_read():
     assert Machine().look().disk_free_bytes > 0

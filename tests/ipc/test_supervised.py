@@ -122,6 +122,7 @@ def test_a_child_that_cannot_be_started_is_one_line_at_first_and_retried_later(w
     with monkeypatch.context() as patch:
         patch.setattr(BaseProcess, "start", refuse)
         assert "child cannot start: no process for the child: Too many open files" in worker.check(1.0)
+        assert (worker.failure, worker.exit_code) == ("did not start", None)  # 3 was the last one's
         with pytest.raises(LivedreamError, match=r"Too many open files; possible: .*ulimit -n"):
             Supervised("other", end, (), well).start(1.0)
     assert worker.check(1.9) == ""

@@ -88,6 +88,24 @@ def test_a_full_disk_is_reported_once(tmp_path, monkeypatch):
     ]
 
 
+def test_what_a_full_disk_refused_is_written_once_there_is_room(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OutputError("cannot write place.toml: No space left on device")
+
+    now = 100.0
+    place = Place(tmp_path / "place.toml", print, clock=lambda: now)
+    with monkeypatch.context() as context:
+        context.setattr(module, "replace_file", full)
+        place.announce(changed(rotate=90))
+        for _ in range(3):
+            place.poll()
+            assert place._writing.exception(20) is None
+    now += 10.0
+    place.poll()
+    place.close()
+    assert read_place(tmp_path / "place.toml")[0] == {"rotate": 90}
+
+
 @pytest.mark.parametrize(
     "content", [b"rotate = ", b"\0\xff" * 50, b"x = 1\n" * 40000], ids=["toml", "bytes", "size"]
 )

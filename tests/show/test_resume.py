@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from livedream.controls.actions import Recall, Set
-from livedream.errors import NetworkError, UsageError
+from livedream.errors import NetworkError, OutputError, UsageError
 from livedream.performance.attract import ATTRACT_SCENE
 from livedream.settings import Settings
 from livedream.show.options import MirrorOptions
@@ -99,6 +99,22 @@ def test_a_disk_that_cannot_be_written_is_said_once(tmp_path, caplog):
         resume.keep(GIVEN.replace(steps=n), "", 2.0 * n)
     resume.close()
     assert caplog.text.count("cannot be kept for a restart") == 2  # once a show
+
+
+def test_what_a_full_disk_refused_is_kept_once_there_is_room(path, monkeypatch):
+    def full(path, content):
+        raise OutputError("cannot write: No space left on device")
+
+    resume, now = Resume(path), 0.0
+    with monkeypatch.context() as context:
+        context.setattr("livedream.show.resume.replace_file", full)
+        resume.keep(GIVEN.replace(steps=7), "", now)
+        assert resume._writing.exception(20) is None
+    for _ in range(2):
+        now += 2.0
+        resume.keep(GIVEN.replace(steps=7), "", now)  # nothing has changed
+    resume.close()
+    assert Resume(path).begin(GIVEN, "").settings.steps == 7
 
 
 def test_the_mirror_keeps_a_change_and_not_the_attract_dream(tmp_path, path):

@@ -229,6 +229,20 @@ def test_the_automatics_run_at_first_and_what_they_found_is_kept(locked, driver)
     assert held.lock.trouble == ""
 
 
+def test_what_is_learnt_is_all_there_at_once(node, driver):
+    def spy(fd, request, data):  # where a driver hangs here, the process is killed; the next one goes on
+        found.append(dict(lock.learnt))
+        return driver(fd, request, data)
+
+    found = []
+    lock = Lock(1.0, {}, {}, open_=partial(Controls, ioctl=spy))
+    opened = SimpleNamespace(name="C920", node=node)
+    for n in range(6):
+        lock.step(100.0 + n / 2, opened)
+    assert len(lock.learnt) == 7
+    assert [learnt for learnt in found if learnt not in ({}, lock.learnt)] == []
+
+
 def test_what_is_set_by_hand_is_not_learnt(locked, driver):
     held = locked(lock_s=2.0, auto_exposure=1, exposure_time_absolute=150)
     held.run(1)
