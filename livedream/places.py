@@ -1,4 +1,4 @@
-"""The user's own folders: scenes, networks, exported graphs, unfinished downloads, and what was shown last.
+"""The user's own folders: scenes, maps, networks, exported graphs, and what was shown last.
 
 They are where the system keeps such things (``~/.config``, ``~/.local/share``, ``~/.cache`` and
 ``~/.local/state`` on Linux), or all in one folder when the environment variable ``LIVEDREAM_HOME`` names one.
@@ -27,7 +27,7 @@ def scenes_dir() -> Path:
 
 
 def settings_dir() -> Path:
-    """What belongs to this machine and its place: the page's token."""
+    """What belongs to this machine and its place: ``place.toml``, the page's token."""
     return _folder(platformdirs.user_config_path("livedream", False), "settings")
 
 
