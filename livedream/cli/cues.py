@@ -27,7 +27,10 @@ def cues_command(words: list[str]) -> None:
 
 def listing(cues: CueList) -> str:
     """Every cue, and when the next one comes, in lines; how long the set takes where that is known."""
-    lines = [f"{cues.title}: {len(cues.cues)} cues" + (", round and round" if cues.loop else "")]
+    lines = [
+        f"{cues.title}: {len(cues.cues)} cue{'s' if len(cues.cues) > 1 else ''}"
+        + (", round and round" if cues.loop else "")
+    ]
     for number, cue in enumerate(cues.cues, 1):
         name = cue.title if cue.title == cue.scene else f"{cue.title} ({cue.scene})"
         fade = "" if cue.fade_s is None else f", fade {cue.fade_s:g} s"

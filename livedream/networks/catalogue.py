@@ -86,7 +86,10 @@ class NetworkInfo:
             if wanted in (layer.name, layer.short or layer.name):
                 return layer
         names = ", ".join(layer.name for layer in self.layers)
-        raise UsageError(f"unknown layer {name!r}; {self.name} has: {names} (or {', '.join(WORDS)})")
+        words = ", ".join(word for word in WORDS if self.words[word] != word)
+        raise UsageError(
+            f"unknown layer {name!r}; {self.name} has: {names}" + (f" (or {words})" if words else "")
+        )
 
     def blend(self, text: str) -> tuple[tuple[LayerInfo, float], ...]:
         """Layers and their weights, which sum to 1: ``4c``, or ``3b:0.3,4c:0.7``; without a number it is 1.

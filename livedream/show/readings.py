@@ -14,7 +14,15 @@ from livedream.specs import Spec
 from livedream.stage.reading import Reading
 
 #: What an empty text means.
-_EMPTY = {"channels": "all", "guide": "none", "dream_of": "the whole layer", "dream_to": "nothing"}
+_EMPTY = {
+    "channels": "all",
+    "guide": "none",
+    "dream_of": "the whole layer",
+    "dream_to": "nothing",
+    "display": "the first",
+    "corners": "the whole screen",
+    "mesh": "flat",
+}
 
 
 def reading_of(
@@ -24,8 +32,8 @@ def reading_of(
 
     ``before`` and ``after`` are the settings around it, ``lists`` the values of those that depend on others.
     """
-    if not isinstance(action, Set | SetUnit | Nudge | Toggle | Cycle):
-        return None
+    if not isinstance(action, Set | SetUnit | Nudge | Toggle | Cycle) or action.name == "edit_point":
+        return None  # a point that is moved says so itself
     spec = spec_of(action.name)
     value = getattr(after, action.name)
     values = lists.get(action.name, spec.choices)
@@ -51,6 +59,8 @@ def value_text(settings: Settings, spec: Spec) -> str:
     if spec.kind is str:
         text = PurePath(value).stem if spec.name == "guide" and value else str(value)
         return text or _EMPTY.get(spec.name, "–")
+    if spec.name == "rotate":
+        return f"{value}°"
     if spec.kind is bool or spec.choices or (spec.zero and value == 0):
         return spec.word(value)
     number = f"{value:g}"

@@ -281,17 +281,20 @@ def render_hud(
     from livedream.stage import hud_drawing
 
     canvas = Pillow.new("RGBA", size)
-    top = size[1]
-    if plate:
-        top = hud_drawing.draw_information(canvas, state.lines(), state.cells(), WIDEST, state.fault_text)
-    if message:
-        hud_drawing.draw_message(canvas, message, top, alarm=alarm)
-    if state.clock():
-        hud_drawing.draw_recording_mark(canvas, state.clock())
     found, opacity = reading
+    floor, corner = size[1], (0, 0)
+    if plate:
+        floor = hud_drawing.draw_information(canvas, state.lines(), state.cells(), WIDEST, state.fault_text)
+    if state.clock():
+        corner = hud_drawing.draw_recording_mark(canvas, state.clock())
+    box = (0, 0, 0, 0)
+    if found is not None:
+        box = draw_reading(canvas, found, floor=floor if plate or message else None, corner=corner)
+    if message:
+        hud_drawing.draw_message(canvas, message, floor, alarm=alarm, ceiling=box[3])
     if found is None:
         return np.asarray(canvas)
-    left, top, right, bottom = draw_reading(canvas, found, above=plate or bool(message))
+    left, top, right, bottom = box
     overlay = np.array(canvas)
     if opacity < 1:
         alphas = overlay[max(0, top) : bottom, max(0, left) : right, 3]

@@ -86,13 +86,18 @@ def _columns(room: Sequence[int], gap: int, width: int) -> list[int]:
     return [width]
 
 
-def draw_message(canvas: Image, message: str, above_px: int, *, alarm: bool) -> None:
-    """A message of at most four lines on its own plate, whose bottom is above ``above_px``."""
+def draw_message(canvas: Image, message: str, above_px: int, *, alarm: bool, ceiling: int = 0) -> None:
+    """A message of at most four lines on its own plate, whose bottom is above ``above_px``.
+
+    One that would rise above ``ceiling`` is left out: a reading is there, and soon gone.
+    """
     text_px, margin, pad = _px(canvas, _TEXT, _MARGIN, _PAD)
     lines = wrap(message, text_px, canvas.width - 2 * (margin + pad), 4)
     line_height = round(text_px * 1.35)
     bottom = above_px - (margin if above_px == canvas.height else margin // 2)
     top = bottom - line_height * len(lines) - pad
+    if ceiling and top < ceiling:
+        return
     width = max(text_width(line, text_px) for line in lines) + 2 * pad
     draw_plate(canvas, (margin, top, margin + width, bottom), pad, _PLATE)
     for i, line in enumerate(lines):
@@ -100,8 +105,8 @@ def draw_message(canvas: Image, message: str, above_px: int, *, alarm: bool) -> 
         draw_text(canvas, (margin + pad, y), line, text_px, _ALARM if alarm else _WHITE, "lm")
 
 
-def draw_recording_mark(canvas: Image, clock: str) -> None:
-    """A red dot and the recording time, in the upper right corner."""
+def draw_recording_mark(canvas: Image, clock: str) -> tuple[int, int]:
+    """A red dot and the recording time in the upper right corner; that corner's (width, height) in pixels."""
     text_px, margin, pad, dot = _px(canvas, _TEXT, _MARGIN, _PAD, 0.024)
     height = round(text_px * 1.7)
     right = canvas.width - margin
@@ -110,6 +115,7 @@ def draw_recording_mark(canvas: Image, clock: str) -> None:
     x, middle = left + pad, margin + height // 2
     draw_plate(canvas, (x, middle - dot // 2, x + dot, middle - dot // 2 + dot), dot, _RECORDING)
     draw_text(canvas, (x + 2 * dot, middle), clock, text_px, _WHITE, "lm")
+    return canvas.width - left + margin // 2, margin + height + margin // 2
 
 
 def draw_help(canvas: Image, rows: Sequence[tuple[str, str]]) -> None:

@@ -32,13 +32,24 @@ class Reading:
     note: str = ""
 
 
-def draw_reading(canvas: Image, reading: Reading, *, above: bool = False) -> tuple[int, int, int, int]:
-    """Draw a reading in the middle at the bottom, or ``above`` at the top; its box in pixels."""
+def draw_reading(
+    canvas: Image, reading: Reading, *, floor: int | None = None, corner: tuple[int, int] = (0, 0)
+) -> tuple[int, int, int, int]:
+    """Draw a reading in the middle at the bottom; its box in pixels.
+
+    With ``floor``, the height down to which the picture is free, it is drawn at the top, as large as fits
+    there, clear of the upper right ``corner``: what it measures, (width, height) in pixels.
+    """
     short = min(canvas.size)
+    if floor is not None:
+        tall = 2 * _PAD + _LABEL * 1.3 + _VALUE * 1.1 + 2 * _MARGIN
+        tall += (_BAR + _PAD if reading.unit is not None else 0) + (_NOTE * 1.5 if reading.note else 0)
+        short = max(min(short, round(floor / tall)), short // 2)
     value_px, label_px, note_px, margin, pad, bar, least = (
         max(1, round(short * part)) for part in (_VALUE, _LABEL, _NOTE, _MARGIN, _PAD, _BAR, _LEAST_WIDTH)
     )
-    room = canvas.width - 2 * (margin + pad)
+    beside, under = (0, corner[1]) if canvas.height > canvas.width else (corner[0], 0)
+    room = canvas.width - 2 * (max(margin, beside) + pad)
     while value_px > label_px and text_width(reading.value, value_px) > room:
         value_px -= max(1, value_px // 12)
     value = shorten(reading.value, value_px, room)
@@ -50,7 +61,7 @@ def draw_reading(canvas: Image, reading: Reading, *, above: bool = False) -> tup
     height += bar + pad if reading.unit is not None else 0
     height += round(note_px * 1.5) if note else 0
     left = (canvas.width - inner) // 2 - pad
-    top = margin if above else canvas.height - margin - height
+    top = canvas.height - margin - height if floor is None else max(margin, under)
     box = (left, top, left + inner + 2 * pad, top + height)
     draw_plate(canvas, box, pad, _PLATE)
     middle, y = canvas.width // 2, top + pad

@@ -144,7 +144,7 @@ def _iso(wall: float) -> str:
 def parse_hook(text: str) -> str:
     """An address or a command as ``--alert`` takes it. Raises ``UsageError`` for one that cannot be."""
     if "://" in text.split(" ")[0]:
-        if not text.startswith(("http://", "https://")) or len(text.split()) != 1:
+        if not text.startswith(("http://", "https://")) or len(text.split()) != 1 or not _has_host(text):
             raise UsageError(f"invalid alert {quoted(text)}: expected http://…, https://… or a command")
         return text
     try:
@@ -154,6 +154,16 @@ def parse_hook(text: str) -> str:
     if not words:
         raise UsageError("invalid alert '': expected http://…, https://… or a command")
     return text
+
+
+def _has_host(address: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, say
+        return False
 
 
 def hook_name(target: str) -> str:

@@ -59,6 +59,8 @@ def test_every_network_has_something_that_loads_it(info):
 def test_unknown_names_are_answered_with_the_names_there_are():
     with pytest.raises(UsageError, match="unknown network 'x'; possible: dreamnet, bvlc_googlenet"):
         network_info("x")
+    with pytest.raises(UsageError, match=r"dreamnet has: edges, textures, patterns, parts, objects$"):
+        network_info("dreamnet").layer("9z")
     with pytest.raises(UsageError, match=r"unknown layer '9z'; bvlc_googlenet has: conv1, .* \(or edges"):
         network_info("bvlc_googlenet").layer("9z")
 

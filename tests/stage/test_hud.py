@@ -164,6 +164,27 @@ def test_a_reading_and_the_pinned_plate_do_not_cover_each_other():
     assert np.nonzero(alone.any(axis=1))[0].max() < np.nonzero(plate.any(axis=1))[0].min()
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (1024, 768), (720, 1280)])
+def test_a_reading_covers_neither_the_plate_nor_the_recording_mark(size):
+    state = dataclasses.replace(STATE, recording_s=65.0, fault_text="camera unplugged: 1, last 13:38")
+    reading = Reading("dream of", "golden retriever, daisy:0.5, castle", 0.4, "the only one here")
+    calm, read = render_hud(state, size), render_hud(state, size, reading=(reading, 1.0))
+    assert (read != calm).any()
+    assert (read[calm[..., 3] > 0] == calm[calm[..., 3] > 0]).all()
+
+
+@pytest.mark.parametrize(("size", "stays"), [((1280, 720), False), ((720, 1280), True)])
+def test_a_message_makes_way_for_a_reading_that_needs_its_place(size, stays):
+    state = dataclasses.replace(STATE, fault_text="camera unplugged: 1, last 13:38")
+    reading = Reading("dream of", "castle", 0.4, "the only one here")
+    say = {"message": "the camera process has stopped; showing its last picture until it is back"}
+    plain, said, read = (render_hud(state, size, **words) for words in ({}, say, {"reading": (reading, 1.0)}))
+    both = render_hud(state, size, reading=(reading, 1.0), **say)
+    message = (said != plain).any(axis=2)
+    assert message.any()
+    assert (both[message] == (said if stays else read)[message]).all()
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (320, 180), (48, 48), (8, 8)])
 def test_any_reading_fits(size):
     long = Reading(

@@ -78,7 +78,10 @@ def test_what_an_earlier_process_told_and_still_is_so_is_not_told_again():
     assert events(Alarms({"source": 1000.0}), WRONG, range(100), 2000) == []
 
 
-@pytest.mark.parametrize("text", ["ftp://host/x", "http://a b", "", "'open", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://host/x", "http://", "http:///x", "http://a b", "http://a:b/", "", "'open", "file:///etc/passwd"],
+)
 def test_an_alert_that_cannot_be_is_refused(text):
     with pytest.raises(UsageError):
         parse_hook(text)
