@@ -247,8 +247,10 @@ class Outputs(Resource):
     def _move(self) -> None:
         """Open the window anew, on the screen that is wanted or the first, by what there is now."""
         self._outdated = False
+        self._sinks.shut(HudWindow.name)  # closing the other one ends SDL's video, with every window in it
         if self._sinks.reopen(Window.name, self._now) and self._window is not None:
             self._notices.append(f"the picture is on screen {self._window.screen}")
+        self._check_window()
         self._sinks.reopen(HudWindow.name, self._now)
         self._window_changed = True
 

@@ -138,13 +138,19 @@ class Sinks(Resource):
             self._open(entry, now)
         return any(entry.sink is not None for entry in waiting)
 
+    def shut(self, name: str) -> None:
+        """Close the sink called ``name``, if it is open, until it is opened again."""
+        for entry in self._entries:
+            if entry.name == name and entry.open is not None and entry.sink is not None:
+                sink, entry.sink = entry.sink, None
+                _close(entry.name, sink)
+
     def reopen(self, name: str, now: float) -> bool:
         """Close the sink called ``name``, if it is open, and open it again; whether it is open now."""
+        self.shut(name)
         for entry in self._entries:
             if entry.name == name and entry.open is not None:
-                sink, entry.sink, entry.due_s = entry.sink, None, now
-                if sink is not None:
-                    _close(entry.name, sink)
+                entry.due_s = now
                 self._open(entry, now)
                 return entry.sink is not None
         return False

@@ -277,6 +277,30 @@ def test_another_screen_is_chosen_while_the_show_runs(desk, monitors):
         assert desk.windows[0].closed
 
 
+def test_the_information_goes_before_the_window_and_comes_after_it(desk, monitors, monkeypatch):
+    happened = []
+
+    class FakeHud:
+        name, watched, size = "information window", False, (64, 36)
+
+        def __init__(self, display, beside):
+            happened.append(f"information beside {beside}")
+
+        def tell(self, overlay):
+            pass
+
+        def close(self):
+            happened.append("information closed")
+
+    monkeypatch.setattr(module, "HudWindow", FakeHud)
+    monkeypatch.setattr(desk.window_class, "close", lambda self: happened.append("window closed"))
+    with Outputs(replace(OPTIONS, hud_display="0"), Settings()) as outputs:
+        outputs.tend(100.0)
+        happened.clear()
+        outputs.follow(Settings(display="1"))
+        assert happened == ["information closed", "window closed", "information beside 0"]
+
+
 def test_a_screen_that_refuses_is_tried_again(desk, monitors):
     with Outputs(OPTIONS, Settings()) as outputs:
         show = Show(outputs)
