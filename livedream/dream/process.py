@@ -169,7 +169,6 @@ class _Loop:
         self._loader = Loader(dreamer, {job.settings.network: job.weights})
         self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
-        self._tick_ms = 0.0
         self._working_size = (0, 0)
 
     def run(self) -> None:
@@ -213,7 +212,6 @@ class _Loop:
         )
         self._working_size = (residual.shape[1], residual.shape[0])
         ended = now_s()
-        self._tick_ms = (ended - start) * 1e3
         self._rate.tick(ended)
         self._governing.ticked(order, frame.array, ended - start, ended, care.ceiling.px)
 
@@ -251,7 +249,6 @@ class _Loop:
             device=dreamer.device_name,
             ticks=self._rate.count,
             dream_fps=round(self._rate.rate(now_s()), 2),
-            tick_ms=round(self._tick_ms, 2),
             working_size=self._working_size,
             governor=self._governing.governed,
             sections=dreamer.timer.summary(),

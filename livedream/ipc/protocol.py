@@ -123,7 +123,6 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     device: str = ""
     ticks: int = 0
     dream_fps: float = 0.0
-    tick_ms: float = 0.0
     working_size: tuple[int, int] = (0, 0)
     governor: Governed = Governed()
     sections: dict[str, Percentiles] = {}

@@ -105,10 +105,6 @@ class Sinks(Resource):
         """Whether ``sink`` takes pictures now."""
         return any(entry.sink is sink for entry in self._entries if entry.sink is not None)
 
-    def __len__(self) -> int:
-        """How many sinks take pictures now."""
-        return sum(entry.sink is not None for entry in self._entries)
-
     def add(self, sink: Sink, reopen: Callable[[], Sink] | None = None) -> None:
         """Send pictures to ``sink`` from now on. ``reopen`` opens it again after a failure."""
         self._entries.append(_Entry(sink.name, sink, reopen))

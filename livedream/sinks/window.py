@@ -62,12 +62,7 @@ class Exposed:
     """The window was covered, resized or lost its contents: show the picture again."""
 
 
-@dataclass(frozen=True)
-class FocusLost:
-    """Another window has the keyboard focus."""
-
-
-Event = KeyPressed | Closed | Resized | Exposed | FocusLost
+Event = KeyPressed | Closed | Resized | Exposed
 
 
 class Window(Resource):
@@ -283,7 +278,6 @@ class Window(Resource):
                 events.append(Exposed())
             elif event.type == pygame.WINDOWFOCUSLOST:
                 self._held.clear()
-                events.append(FocusLost())
             elif event.type in (pygame.RENDER_TARGETS_RESET, pygame.RENDER_DEVICE_RESET):
                 self._presenter.forget()  # the graphics card lost its textures
                 events.append(Exposed())

@@ -80,11 +80,6 @@ class Scene:
     paint: Callable[[Scene], Image] | None = None
     _picture: Image | None = field(default=None, repr=False)
 
-    @property
-    def painted(self) -> bool:
-        """Whether :meth:`picture` has been painted."""
-        return self._picture is not None
-
     def picture(self) -> Image:
         """The picture, RGB uint8 (H, W, 3): painted on the processor, once."""
         if self._picture is None:
