@@ -49,7 +49,9 @@ _PACKAGES = (
     "platformdirs",
     "prometheus-client",
     "psutil",
+    "python-osc",
     "safetensors",
+    "segno",
     "tqdm",
 )
 _OPTIONAL = (
@@ -57,10 +59,17 @@ _OPTIONAL = (
     "openvino",
     *ONNX_RUNTIMES,
     *FULL_PACKAGES,
+    "mido",
+    "rtmidi2",
+    "sounddevice",
+    "aalink",
+    "zeroconf",
+    "cv2-enumerate-cameras",
     "cyndilib",
     "pyvirtualcam",
     "spoutgl",
     "syphon-python",
+    "onnxruntime-ep-nv-tensorrt-rtx",
 )
 _LEAST_DISK_GB = 5
 
@@ -162,7 +171,7 @@ def _screens() -> Iterator[str]:
         yield _line(
             "--",
             "screen",
-            "none; the mirror is shown on the preview page, http://127.0.0.1:8400/",
+            "none; the mirror is shown on its page, http://127.0.0.1:8400/",
             "start it from a desktop session, or set DISPLAY",
         )
 

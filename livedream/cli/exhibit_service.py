@@ -171,6 +171,6 @@ def _listeners() -> Iterator[Finding]:
     open_to_all = sorted(f"{ip}:{port}" for ip, port in addresses if not ip.startswith(_LOOPBACK))
     if open_to_all:
         found = f"others in the network reach {', '.join(open_to_all)}"
-        yield "--", "network", found, "without --listen and --osc 0.0.0.0 nobody does"
+        yield "--", "network", found, "without --listen, --osc 0.0.0.0 and --dmx nobody does"
     elif addresses:
         yield "ok", "network", "nothing of the mirror can be reached from the network", ""

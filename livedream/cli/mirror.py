@@ -80,6 +80,7 @@ def mirror_parser() -> Parser:
     """The parser of the mirror's options."""
     parser = Parser(
         prog="livedream",
+        usage="livedream [options] [settings]",
         description="A mirror that dreams: camera in, DeepDream out, full screen.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

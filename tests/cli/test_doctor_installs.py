@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +68,10 @@ def test_a_card_that_only_a_full_install_uses_is_named(monkeypatch: pytest.Monke
     (line,) = doctor._gpu()
     assert line.startswith("--  GPU        NVIDIA T4 found")
     assert "fix: " in line
+
+
+def test_every_package_that_livedream_may_need_is_looked_for() -> None:
+    project = tomllib.loads((Path(doctor.__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    needed = chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {re.split(r"[^\w-]", requirement)[0].lower() for requirement in needed}
+    assert names == {*doctor._PACKAGES, *doctor._OPTIONAL}
