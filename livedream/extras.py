@@ -78,9 +78,16 @@ def full_command() -> str:
     return f"pip uninstall -y onnxruntime, then {add}" if _replaces_onnxruntime() else add
 
 
-def extra_command(extra: str) -> str:
-    """The command that adds one of the small extras to this install."""
-    return f"uv sync --extra {extra}" if in_checkout() else f'pip install "livedream[{extra}]"'
+def require_extra(package: str, extra: str, what: str) -> None:
+    """Look for the ``package`` of one of the small extras, which is needed for ``what``.
+
+    Raises ``MissingPackageError`` with the command that adds it.
+    """
+    if not installed(package):
+        command = f"uv sync --extra {extra}" if in_checkout() else f'pip install "livedream[{extra}]"'
+        raise MissingPackageError(
+            f"{what} needs the package {package}, which is not installed; to add it: {command}"
+        )
 
 
 def in_checkout() -> bool:

@@ -10,10 +10,10 @@ from pathlib import Path
 from livedream.cli.parser import Parser, checked
 from livedream.controls.dmx_map import read_map
 from livedream.controls.gamepad_map import DEFAULT, read_gamepad_map
-from livedream.controls.midi_ports import require_midi
-from livedream.errors import MissingPackageError, UsageError, quoted
-from livedream.extras import extra_command, installed
+from livedream.errors import UsageError, quoted
+from livedream.extras import require_extra
 from livedream.show.control_options import ControlOptions
+from livedream.web.access import is_loopback
 from livedream.web.token import check_token
 
 _LAST_PORT = 65535
@@ -21,7 +21,7 @@ _LAST_PORT = 65535
 
 def add_controls(parser: Parser) -> None:
     """Add the flags."""
-    add = parser.add_argument
+    add = parser.add_argument_group("controls").add_argument
     add(
         "--listen",
         type=checked(parse_address),
@@ -83,13 +83,17 @@ def add_controls(parser: Parser) -> None:
 
 
 def control_options(found: argparse.Namespace) -> ControlOptions:
-    """The options that the parsed flags stand for. Raises ``UsageError``."""
+    """The options that the parsed flags stand for. Raises ``UsageError``, ``MissingPackageError``."""
     if found.token and not found.listen:
         raise UsageError("--token without --listen; possible: both")
     if found.no_osc and (found.osc or found.osc_feedback):
         raise UsageError("--no-osc with --osc or --osc-feedback; possible: one or the other")
     if found.mdns:
         _require_for_mdns(found.osc)
+    if found.midi:
+        require_extra("mido", "midi", "--midi")
+    if found.link:
+        require_extra("aalink", "link", "--link")
     return ControlOptions(
         listen=found.listen,
         token=found.token or "",
@@ -98,28 +102,12 @@ def control_options(found: argparse.Namespace) -> ControlOptions:
         osc_feedback=tuple(found.osc_feedback),
         mdns=found.mdns,
         dmx=None if found.dmx is None else read_map(found.dmx),
-        midi=_midi(found.midi),
+        midi=found.midi,
         gamepad=None if found.no_gamepad else read_gamepad_map(found.gamepad or DEFAULT),
         cues=found.cues,
         audio=_audio(found.audio),
-        link=_link(found.link),
+        link=found.link,
     )
-
-
-def _midi(wanted: bool | None) -> bool | None:
-    """Whether ``--midi`` asks for it, None: if it is there. Raises ``MissingPackageError``."""
-    if wanted:
-        require_midi("--midi")
-    return wanted
-
-
-def _link(wanted: bool) -> bool:
-    """Whether ``--link`` asks for it. Raises ``MissingPackageError``."""
-    if wanted and not installed("aalink"):
-        raise MissingPackageError(
-            f"--link needs the package aalink, which is not installed; to add it: {extra_command('link')}"
-        )
-    return wanted
 
 
 def _audio(text: str | None) -> str:
@@ -128,11 +116,8 @@ def _audio(text: str | None) -> str:
         return ""
     if not text:
         raise UsageError("--audio '': expected default, an input's name or number, or a sound file")
-    if not os.path.isfile(text) and not installed("sounddevice"):
-        raise MissingPackageError(
-            f"--audio {text} needs the package sounddevice, which is not installed; to add it:"
-            f" {extra_command('audio')}"
-        )
+    if not os.path.isfile(text):
+        require_extra("sounddevice", "audio", f"--audio {text}")
     return text
 
 
@@ -164,14 +149,11 @@ def _osc_address(text: str) -> tuple[str, int]:
 
 def _require_for_mdns(osc: tuple[str, int] | None) -> None:
     """Raise ``UsageError`` or ``MissingPackageError`` where OSC cannot be announced."""
-    if osc is None or osc[0] in ("localhost", "::1") or osc[0].startswith("127."):
+    if osc is None or is_loopback(osc[0]):
         raise UsageError(
             "--mdns without --osc for the network: others could not reach it; possible: --osc 0.0.0.0:9000"
         )
-    if not installed("zeroconf"):
-        raise MissingPackageError(
-            f"--mdns needs the package zeroconf, which is not installed; to add it: {extra_command('mdns')}"
-        )
+    require_extra("zeroconf", "mdns", "--mdns")
 
 
 def _osc_client(text: str) -> tuple[str, int]:

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from livedream.cli.parser import Parser, checked, size
-from livedream.errors import MissingPackageError, UsageError, quoted
-from livedream.extras import extra_command, installed
+from livedream.errors import UsageError, quoted
+from livedream.extras import require_extra
 from livedream.show.output_options import OutputOptions
 from livedream.sinks.encoders import NAMES, Encoding, choose
 from livedream.sinks.push import check_push
@@ -31,7 +31,7 @@ _LEAST_MBIT, _MOST_MBIT = 0.1, 200.0
 def add_outputs(parser: Parser) -> None:
     """Add the mirror's flags."""
     add_encoding(parser)
-    add = parser.add_argument
+    add = parser.add_argument_group("other programs").add_argument
     add(
         "--virtual-camera",
         nargs="?",
@@ -95,11 +95,7 @@ def output_options(found: argparse.Namespace) -> OutputOptions:
                 "--spout" if sys.platform == "win32" else "--syphon" if sys.platform == "darwin" else "--ndi"
             )
             raise UsageError(f"{flag} is for {_SYSTEMS[system]} only; possible here: {other}")
-        if not installed(package):
-            raise MissingPackageError(
-                f"{flag} needs the package {package}, which is not installed; to add it:"
-                f" {extra_command(extra)}"
-            )
+        require_extra(package, extra, flag)
     width, height = found.send_size or (2, 2)
     if width % 2 or height % 2:
         raise UsageError(f"--send-size {width}x{height}: expected even numbers, as videos have")

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from livedream.errors import MissingPackageError
-from livedream.extras import extra_command, installed
+from livedream.extras import installed, require_extra
 
 Receive = Callable[[bytes], None]
 #: pygame has to be asked: a knob's way through 127 values in a second is still smooth.
@@ -56,16 +55,8 @@ class Ports(Protocol):
 
 def open_ports() -> Ports:
     """What this machine has for MIDI. Raises ``MissingPackageError``, ``OSError`` where there is no MIDI."""
-    require_midi("MIDI")
+    require_extra("mido", "midi", "MIDI")
     return RtmidiPorts() if installed("rtmidi2") else PygamePorts()
-
-
-def require_midi(what: str) -> None:
-    """Raise ``MissingPackageError`` when a package that ``what`` needs is not installed."""
-    if not installed("mido"):
-        raise MissingPackageError(
-            f"{what} needs the package mido, which is not installed; to add it: {extra_command('midi')}"
-        )
 
 
 def midi_expected() -> bool:

@@ -102,11 +102,6 @@ def scene_of(
     return Scene(name, values, title, key=key, moods=moods or {}, patch=patch or Patch())
 
 
-def user_dir() -> Path:
-    """Where a user's own scenes are, unless ``--scenes`` names another folder."""
-    return scenes_dir()
-
-
 def read_scene(path: Path) -> Scene:
     """The scene in a file. What cannot be used is left out and reported in ``problems``.
 
@@ -121,15 +116,11 @@ def read_scene(path: Path) -> Scene:
     settings = _settings(content.get("settings", {}), f"scene {path}: ", "settings", problems)
     moods = {name: _mood(content[name], path, name, problems) for name in MOODS if name in content}
     patch = read_patch(content, f"scene {path}: ", problems)
-    title, fade_s, key = (
-        content.get("title", path.stem),
-        content.get("fade_s", DEFAULT_FADE_S),
-        content.get("key", 0),
-    )
+    title, key = content.get("title", path.stem), content.get("key", 0)
     if not isinstance(title, str):
         problems.append(f"scene {path}: title: invalid value {quoted(title)}: expected a text in quotes")
         title = path.stem
-    fade_s = _fade_s(fade_s, f"scene {path}: ", problems)
+    fade_s = _fade_s(content.get("fade_s", DEFAULT_FADE_S), f"scene {path}: ", problems)
     if type(key) is not int or not 0 <= key <= 9:
         problems.append(f"scene {path}: key: invalid value {quoted(key)}: expected 1–9, or 0 for none")
         key = 0
@@ -203,7 +194,7 @@ class Scenes:
     """
 
     def __init__(self, own: Path | None = None) -> None:
-        self.own = own or user_dir()
+        self.own = own or scenes_dir()
         self._folders: Sequence[Path] = (self.own, SHIPPED_DIR)
 
     def paths(self) -> dict[str, Path]:

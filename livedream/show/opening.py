@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from functools import partial
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from livedream.show.control_options import ControlOptions
 from livedream.show.options import MirrorOptions
 from livedream.show.place import Place
 from livedream.sources.devices import list_cameras, spec_of
+from livedream.web.access import is_loopback
 from livedream.web.control import ControlPage
 from livedream.web.osc_monitor import add_osc_monitor
 from livedream.web.oscquery import add_oscquery
@@ -76,7 +76,7 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Sit
     log.info("OSC: listening on %s port %d; livedream osc lists the addresses", host, port)
     if options.mdns:
         osc.publish(_port_for_others(site.url))
-    if not _is_loopback(host):
+    if not is_loopback(host):
         text = f"OSC has no password: whoever reaches {host} port {port} can change this mirror"
         log.warning("%s", text)
         controls.report(text)
@@ -85,14 +85,7 @@ def _open_osc(options: ControlOptions, desk: Desk, controls: Controls, site: Sit
 def _port_for_others(url: str) -> int:
     """The port of a server that others in the network reach, 0 for one that is only for this machine."""
     found = urlsplit(url)
-    return 0 if found.port is None or _is_loopback(found.hostname or "") else found.port
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False  # a name
+    return 0 if found.port is None or is_loopback(found.hostname or "") else found.port
 
 
 def _open_midi(options: ControlOptions, desk: Desk, controls: Controls) -> None:

@@ -113,7 +113,7 @@ class Access:
 def is_loopback(host: str) -> bool:
     """Whether a server on ``host`` can be reached from this machine only."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from livedream.controls.osc_addresses import ROOT
 from livedream.controls.osc_query import ATTRIBUTES, HOST_INFO, oscquery
+from livedream.web.access import is_loopback
 from livedream.web.site import HEADERS, Site
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ TREE = "/oscquery"
 
 def add_oscquery(site: Site, osc: Osc) -> None:
     """Let ``site`` tell the addresses of ``osc``; without a token where OSC itself is for the network."""
-    is_local = ip_address(osc.address[0].partition("%")[0]).is_loopback
+    is_local = is_loopback(osc.address[0])
 
     async def answer(request: web.Request) -> web.Response:
         from aiohttp import web

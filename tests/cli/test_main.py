@@ -134,6 +134,6 @@ def test_a_scene_without_a_name_is_refused(command, tmp_path):
     ],
 )
 def test_what_a_set_needs_is_looked_for_before_anything_starts(words, said, monkeypatch, capsys):
-    monkeypatch.setattr("livedream.cli.control_flags.installed", lambda package: False)
+    monkeypatch.setattr("livedream.extras.installed", lambda package: False)
     assert main(["--headless", *words]) != 0
     assert said in capsys.readouterr().err

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 
-from livedream.cli import output_flags as module
 from livedream.cli.mirror import mirror_parser
 from livedream.cli.output_flags import output_options
 from livedream.errors import LivedreamError, OutputError
@@ -17,7 +16,7 @@ def options(*words):
 
 @pytest.fixture
 def everything(monkeypatch):
-    monkeypatch.setattr(module, "installed", lambda package: True)
+    monkeypatch.setattr("livedream.extras.installed", lambda package: True)
 
 
 def test_by_itself_nothing_is_sent():
@@ -57,7 +56,7 @@ def test_what_cannot_be_is_refused(words, said, everything, monkeypatch):
 
 @pytest.mark.parametrize(("flag", "extra"), [("--ndi", "ndi"), ("--virtual-camera", "virtual-camera")])
 def test_a_missing_package_says_how_to_add_it(flag, extra, monkeypatch):
-    monkeypatch.setattr(module, "installed", lambda package: False)
+    monkeypatch.setattr("livedream.extras.installed", lambda package: False)
     with pytest.raises(LivedreamError, match=f"{flag} needs the package .* --extra {extra}"):
         options(flag)
 
