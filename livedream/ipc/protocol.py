@@ -157,7 +157,7 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     a living source had each of these, and ``faults`` all of them. ``stalled``: its driver does not answer,
     and only killing the process helps. ``error``: the source failed at its start, and the process ends.
     ``camera`` and ``twins`` are what the next process needs to find the same camera again, ``controls`` are
-    those that were locked, and where.
+    those that were locked, and where; all of the camera that was ``asked`` for.
     """
 
     phase: Literal["starting", "running", "failed"] = "starting"
@@ -173,6 +173,7 @@ class SourceStatus(Status, frozen=True, kw_only=True):
     fault: str = ""
     fault_kinds: dict[str, int] = {}
     faults: int = 0
+    asked: str = ""
     camera: dict[str, str] = {}
     twins: tuple[str, ...] = ()
     controls: dict[str, int] = {}

@@ -20,16 +20,17 @@ class MirrorOptions:
     """The choices of the command line that are not settings.
 
     ``source`` is a spec as in :mod:`livedream.sources`, or ``auto``; ``size`` is (width, height) of the
-    window, or of the picture when ``headless``; ``renderer`` is one of
-    :data:`RENDERERS`; ``frames`` and ``duration_s`` end the show, both counted
-    from the first dreamt picture. ``scene`` is the scene to begin with, ``scenes`` the user's own folder of
-    scenes. ``hours`` are when it is open, None: always. ``resume`` is the file that keeps what is shown for a
-    start after a crash, ``place`` the one that keeps what was set for this place; ``alerts`` are the
-    addresses and commands that are told what is wrong. ``patient``: a source that is missing at the start is
-    waited for. With ``camera_lock_s`` the camera's automatics are switched off after so many seconds, and
-    ``camera_set`` are controls of it and their values. ``controls`` are about the page and other hands,
-    ``outputs`` about recordings and other programs that get the picture.
-    ``notices`` were logged before the show began, and belong on the screen.
+    window, or of the picture when ``headless``; ``renderer`` is one of :data:`RENDERERS`; ``frames`` and
+    ``duration_s`` end the show, both counted from the first dreamt picture. ``scene`` is the scene to begin
+    with, ``scenes`` the user's own folder of scenes. ``hours`` are when it is open, None: always. ``resume``
+    is the file that keeps what is shown for a start after a crash, ``place`` the one that keeps what was set
+    for this place; ``alerts`` are the addresses and commands that are told what is wrong. ``patient``: it was
+    shown before, so a source that is missing is waited for, and a recording gets a name that is free. With
+    ``camera_lock_s`` the camera's automatics are switched off after so many seconds, and ``camera_set`` are
+    controls of it and their values. ``controls`` are about the page and other hands, ``outputs`` about
+    recordings and other programs that get the picture. ``lock_keys``: the keys begin locked. ``hud_display``
+    is the screen for the information, :data:`HUD_ON_PAGE` for none, empty for the picture's own. ``notices``
+    were logged before the show began, and belong on the screen.
     """
 
     source: str = "auto"

@@ -80,8 +80,10 @@ class Outputs(Resource):
         self._senders: list[Sender] = []
         self._snapshots: list[Future[Path]] = []
         self._saving = Saving()
+        # Not the first show of this command: a crash was before it, or a night.
+        again = options.resume is not None or options.patient
         self._recordings = Recordings(
-            self._sinks, self._saving, options.record, options.resume is not None, options.outputs.encoding
+            self._sinks, self._saving, options.record, again, options.outputs.encoding
         )
         try:
             self._open()

@@ -76,13 +76,13 @@ def run_source(job: SourceJob) -> None:
             asked, failure = parse_spec(job.spec), None
         except SourceError as error:
             asked, failure = SourceSpec("video", job.spec), str(error)
-        before = _said_before(status_slot)
         finder, lock = None, None
         if asked.kind == "camera":
-            finder = Finder(asked.target, before.camera, before.twins)
+            known = remembered(_said_before(status_slot), asked)
+            finder = Finder(asked.target, known.camera, known.twins)
             if job.lock_s is not None or job.controls:
-                name = before.camera.get("name", "")
-                lock = Lock(job.lock_s, dict(job.controls), before.controls, name)
+                name = known.camera.get("name", "")
+                lock = Lock(job.lock_s, dict(job.controls), known.controls, name)
         reader = Reader(partial(open_source, job.spec, finder=finder))
         feed = Feed(
             asked, reader, frame_slot, status_slot, finder, lock, now=time.monotonic(), patient=job.patient
@@ -99,6 +99,11 @@ def run_source(job: SourceJob) -> None:
 def _said_before(status: Slot) -> SourceStatus:
     """What the process before this one said last."""
     return Receiver(status, SourceStatus).newer() or SourceStatus()
+
+
+def remembered(before: SourceStatus, asked: SourceSpec) -> SourceStatus:
+    """What is still to be believed of what the process before this one said: nothing of another camera."""
+    return before if before.asked == asked.target else SourceStatus()
 
 
 def _opened(reader: Reader) -> Camera | None:
@@ -127,7 +132,7 @@ class Feed:
         patient: bool = False,
     ) -> None:
         self._kind, self._reader, self._finder, self._lock = asked.kind, reader, finder, lock
-        self._asked_name = public_name(asked.target)
+        self._asked, self._asked_name = asked.target, public_name(asked.target)
         self._frames = frames
         self._sender: Sender[SourceStatus] = Sender(status)
         self._patient = patient or asked.kind in ("camera", "stream")
@@ -201,6 +206,7 @@ class Feed:
             fault=watch.fault,
             fault_kinds=watch.counts,
             faults=watch.faults,
+            asked=self._asked if self._finder else "",
             camera=self._finder.known if self._finder else {},
             twins=self._finder.twins if self._finder else (),
             controls=self._lock.learnt if self._lock else {},

@@ -393,6 +393,15 @@ def test_a_snapshot_that_ends_just_while_it_is_asked_for_is_reported_next_time(d
         assert outputs.faults() + outputs.faults() == ["no room"]
 
 
+def test_the_next_day_leaves_what_was_recorded_on_the_first(desk, folder):
+    options = replace(OPTIONS, record=folder / "a.mp4")
+    for today in (options, replace(options, patient=True)):  # as run_mirror has it after the first show
+        with Outputs(today, Settings()) as outputs:
+            outputs.begin()
+            Show(outputs).run(0.3)
+    assert {path.name for path in folder.glob("*.mp4")} == {"a.mp4", "a-2.mp4"}
+
+
 def test_a_show_that_goes_on_after_a_crash_leaves_what_was_recorded_before(desk, folder):
     (folder / "a.mp4").write_bytes(b"before")
     (folder / "a-2.mp4").write_bytes(b"before that")

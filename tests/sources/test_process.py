@@ -18,8 +18,9 @@ from livedream.frame import Frame
 from livedream.ipc.mailbox import Receiver
 from livedream.ipc.protocol import SourceStatus
 from livedream.ipc.slots import Slot
+from livedream.sources.devices import CameraInfo, Finder
 from livedream.sources.fallback import AWAY_S, BACK_S
-from livedream.sources.process import Feed, SourceJob, run_source
+from livedream.sources.process import Feed, SourceJob, _said_before, remembered, run_source
 from livedream.sources.spec import parse_spec
 from tests.sources.videos import frame_number, make_video
 
@@ -92,6 +93,29 @@ class Stage:
             state, value = self.step(now + n / 30)
             last = value or last
         return state, last
+
+
+def test_another_camera_that_is_chosen_is_not_taken_for_the_last_one(stage):
+    cameras = [
+        CameraInfo("/dev/video0", "C920", "046d:082d", port="1-1"),
+        CameraInfo("/dev/video2", "Brio", "046d:085e", port="1-2"),
+    ]
+    auto, brio = parse_spec("auto"), parse_spec("usb:046d:085e")
+    played = stage("auto")
+
+    def process(asked):
+        """What a process that is asked for this finds, with what the one before it has said."""
+        known = remembered(_said_before(played.status), asked)
+        finder = Finder(asked.target, known.camera, known.twins, lambda: cameras)
+        found = finder.find().name
+        Feed(asked, FakeReader(), played.frames, played.status, finder, now=START_S).step(START_S)
+        return found
+
+    assert [process(asked) for asked in (brio, brio, auto, brio)] == ["Brio", "Brio", "C920", "Brio"]
+    cameras.reverse()  # another one is first now: the same process goes on with its own
+    assert [process(asked) for asked in (brio, auto, auto)] == ["Brio", "Brio", "Brio"]
+    cameras.reverse()
+    assert process(auto) == "Brio"
 
 
 def test_without_a_camera_there_are_clouds_at_once_until_one_appears(stage):
