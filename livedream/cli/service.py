@@ -80,12 +80,17 @@ def _sorted(words: Sequence[str]) -> list[str]:
 
 
 def _check(options: Sequence[str]) -> None:
-    """Raise ``UsageError`` when the mirror would not understand these options: now, not at the opening."""
+    """Raise ``LivedreamError`` when the mirror would refuse these options: now, not at the opening."""
+    from livedream.cli.control_flags import control_options
     from livedream.cli.flags import settings_from
     from livedream.cli.mirror import mirror_parser
+    from livedream.cli.output_flags import output_options
     from livedream.settings import Settings
 
-    settings_from(mirror_parser().parse_args(options), Settings())
+    found = mirror_parser().parse_args(options)
+    settings_from(found, Settings())
+    control_options(found)
+    output_options(found)
 
 
 def _service(options: Sequence[str]) -> Service:
