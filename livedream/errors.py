@@ -8,7 +8,7 @@
     ├── BackendError               a device or runtime that cannot run the dream
     ├── DeviceLostError            exit code 75: a graphics card that works no more in this process
     ├── OutOfMemoryError           something that does not fit into the memory, of the machine or of a device
-    ├── MissingPackageError        a package of the full install that is needed, and is not here
+    ├── MissingPackageError        a package that is needed, and is not installed
     ├── OutputError                a file, screen or port that cannot be written or opened
     └── ProtocolError              an invalid message from another process or machine
 
@@ -80,7 +80,7 @@ class OutOfMemoryError(LivedreamError):
 
 
 class MissingPackageError(LivedreamError):
-    """A package is needed that the lean install does without, or it cannot be loaded."""
+    """A package is needed that is not installed, or cannot be loaded."""
 
 
 class OutputError(LivedreamError):

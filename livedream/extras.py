@@ -1,6 +1,7 @@
-"""What only the full install has: PyTorch and onnx, which export gradients and dream what was never exported.
+"""Packages that not every install has.
 
-The lean install does without both. Whatever needs one of them calls :func:`require` first.
+The lean install does without PyTorch and onnx, which export gradients and dream what was never exported;
+whatever needs one of them calls :func:`require` first. Small extras are for one feature each.
 """
 
 from __future__ import annotations

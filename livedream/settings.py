@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from livedream.errors import UsageError
+from livedream.errors import UsageError, quoted
 from livedream.fields import ALL, EVERYWHERE, LIVE, choice, number, text
 from livedream.projection_settings import ProjectionSettings
 from livedream.specs import Spec
@@ -322,7 +322,7 @@ SPECS: dict[str, Spec] = _specs()
 def spec_of(name: str) -> Spec:
     """The spec of a setting. Raises ``UsageError`` for an unknown name."""
     if name not in SPECS:
-        raise UsageError(f"unknown setting {name!r}; possible: {', '.join(SPECS)}")
+        raise UsageError(f"unknown setting {quoted(name)}; possible: {', '.join(SPECS)}")
     return SPECS[name]
 
 
@@ -330,7 +330,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """``"steps=3"`` as ``{"steps": 3}``. Raises ``UsageError``."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--set wants NAME=VALUE, found {text!r}; for example --set steps=3")
+        raise UsageError(f"--set wants NAME=VALUE, found {quoted(text)}; for example --set steps=3")
     name = name.strip().replace("-", "_")
     return {name: spec_of(name).parse(value)}
 

@@ -69,7 +69,7 @@ def add_controls(parser: Parser) -> None:
         "--gamepad",
         type=Path,
         metavar="MAP.toml",
-        help="play gamepads by this map, not by the usual one; see docs/gamepad.md",
+        help="the map for gamepads, instead of the usual one; see docs/gamepad.md",
     )
     add("--no-gamepad", action="store_true", help="ignore gamepads")
     add("--cues", type=Path, metavar="SET.toml", help="play this cue list: scenes in order; Enter is GO")

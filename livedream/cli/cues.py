@@ -38,5 +38,5 @@ def listing(cues: CueList) -> str:
         lines.append(f"{number:>3}  {name}{fade}; next {'never' if last else cue.follow}")
     holds = [cue.hold_s for cue in cues.cues if not (cue.until or cue.hold_beats)]
     if all(hold is not None for hold in holds[:-1]) and len(holds) == len(cues.cues):
-        lines.append(f"{sum(hold or 0 for hold in holds):g} s without a hand")
+        lines.append(f"plays by itself for {sum(hold or 0 for hold in holds):g} s")
     return "\n".join(lines) + "\n"

@@ -70,7 +70,7 @@ def _monitor(ports: Ports, names: list[str]) -> None:
         try:
             text = str(Message.from_bytes(data))
         except (ValueError, IndexError):
-            text = f"no message: {data.hex(' ')}"
+            text = f"invalid message: {data.hex(' ')}"
         sys.stdout.write(f"{name}: {text}\n")
         sys.stdout.flush()
 

@@ -179,7 +179,7 @@ def _open(host: str, port: int) -> socket.socket:
     except OSError as error:
         opened.close()
         raise OutputError(
-            f"cannot listen for DMX on {host} port {port}: {error.strerror}; possible: another program ended,"
-            " or protocol in the map: artnet or sacn"
+            f"cannot listen for DMX on {host} port {port}: {error.strerror}; possible: end the program"
+            " that has it, or set protocol in the map to artnet or sacn"
         ) from error
     return opened

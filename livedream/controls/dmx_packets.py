@@ -49,7 +49,7 @@ def read_artnet(data: bytes, host: str) -> Frame | None:
     if int.from_bytes(data[8:10], "little") != _ART_DMX:
         return None
     if len(data) < 18 or int.from_bytes(data[10:12], "big") < _ART_VERSION:
-        raise MalformedError("an ArtDmx without a whole head")
+        raise MalformedError("an ArtDmx with an incomplete header")
     length = int.from_bytes(data[16:18], "big")
     if not 1 <= length <= CHANNELS or len(data) < 18 + length:
         raise MalformedError(f"an ArtDmx of {length} channels in {len(data)} bytes")

@@ -100,5 +100,5 @@ def _binding(where: str, table: Any) -> PadBinding:
     if setting and not axis:
         require_mode(where, setting, mode)
     if axis and SPECS[setting].minimum is None:
-        raise UsageError(f"{where}: an axis is for a number, and {setting} is none; possible: button")
+        raise UsageError(f"{where}: an axis is for a number, and {setting} is not one; possible: button")
     return PadBinding(axis, names.index(name), setting, scene, command, mode, inverted)

@@ -80,7 +80,10 @@ class Link:
         peers = session.num_peers
         if peers != self._peers:
             self._peers = peers
-            log.info("Link: %s", f"{peers} others, {session.tempo:.1f} beats/min" if peers else "nobody else")
+            log.info(
+                "Link: %s",
+                f"{peers} other programs, {session.tempo:.1f} beats/min" if peers else "nobody else",
+            )
         if peers:
             self._inbox.put(Beat(session.tempo, session.beat, self._clock()))
 

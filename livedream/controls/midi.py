@@ -141,7 +141,10 @@ class Midi:
         if self._clock() - self._refused_s >= _LOG_S:
             self._refused_s = self._clock()
             log.warning(
-                "MIDI: %s sent no message: %s (%d so far)", device.name, data[:8].hex(" "), self._refused
+                "MIDI: %s sent an invalid message: %s (%d so far)",
+                device.name,
+                data[:8].hex(" "),
+                self._refused,
             )
 
     def _learnt(self, map: MidiMap, binding: Binding) -> None:

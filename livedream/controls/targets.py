@@ -88,9 +88,9 @@ def require_mode(where: str, setting: str, mode: str) -> None:
     """Raise ``UsageError`` if a setting cannot be played in this way."""
     spec = spec_of(setting)
     if mode in ("toggle", "hold") and spec.kind is not bool:
-        raise UsageError(f"{where}: mode {mode} is for a switch, and {setting} is none")
+        raise UsageError(f"{where}: mode {mode} is for a switch, and {setting} is not one")
     if mode in ("up", "down") and spec.minimum is None:
-        raise UsageError(f"{where}: mode {mode} is for a number, and {setting} is none; possible: next")
+        raise UsageError(f"{where}: mode {mode} is for a number, and {setting} is not one; possible: next")
     if mode in ("next", "previous") and spec.minimum is not None and not spec.choices:
         raise UsageError(
             f"{where}: mode {mode} is for a list of values, and {setting} is a number; possible: up"

@@ -15,7 +15,7 @@ def test_the_check_lists_the_cues_and_when_each_follows(capsys):
     assert said.startswith(
         "Three minutes: 6 cues, round and round\n  1  Opening (patience), fade 1 s; next after 25 s"
     )
-    assert said.endswith("180 s without a hand\n")
+    assert said.endswith("plays by itself for 180 s\n")
 
 
 def test_mistakes_are_listed_and_the_command_fails(tmp_path, capsys):

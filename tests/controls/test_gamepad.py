@@ -151,7 +151,7 @@ def test_the_middle_of_a_stick_is_dead():
         ("[[control]]\nbutton='q'\nsetting='zoom'", "button: invalid value 'q': expected a, b"),
         ("[[control]]\naxis='left_x'\nscene='fur'", "an axis is for a setting"),
         ("[[control]]\naxis='left_x'\nsetting='layer'", "an axis is for a number"),
-        ("[[control]]\nbutton='a'\nsetting='zoom'\nmode='toggle'", "zoom is none"),
+        ("[[control]]\nbutton='a'\nsetting='zoom'\nmode='toggle'", "zoom is not one"),
         ("[[control]]\nbutton='a'\nsetting='zoom'\nmode='spring'", "mode: invalid value 'spring'"),
         ("[[control]]\nbutton='a'\ncommand='explode'", "command: invalid value 'explode'"),
     ],

@@ -161,7 +161,7 @@ def test_lamps_and_rings_show_switches_values_and_the_scene():
         ("[[control]]\ncc=1", "found none, expected one of setting, scene, command"),
         ("[[control]]\ncc=1\nsetting='zoomm'", "setting: invalid value 'zoomm'"),
         ("[[control]]\ncc=1\nsetting='dream_to'\nmode='up'", "possible: next"),
-        ("[[control]]\ncc=1\nsetting='zoom'\nmode='toggle'", "zoom is none"),
+        ("[[control]]\ncc=1\nsetting='zoom'\nmode='toggle'", "zoom is not one"),
         ("[[control]]\ncc=1\nsetting='zoom'\nmode='fast'", "mode: invalid value 'fast': expected pickup"),
         (
             "[[control]]\ncc=40\nfine=true\nsetting='zoom'",
@@ -284,7 +284,7 @@ def test_what_is_no_message_is_refused_and_the_next_is_heard(midi, ports, caplog
             ports.receive["Box"](data)
     ports.receive["Box"](bytes([0xB0, 7, 0]))
     assert midi.poll() == [SetUnit("strength", 0.0)]
-    assert sum("sent no message" in record.message for record in caplog.records) <= 2
+    assert sum("an invalid message" in record.message for record in caplog.records) <= 2
 
 
 def test_lamps_follow_the_settings(midi, ports):
