@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from livedream.errors import UsageError
+from livedream.errors import OutputError, UsageError
 from livedream.files import require_different, require_writable
 from livedream.frame import Array, Image
 from livedream.health.vitals import Vitals
@@ -42,6 +42,9 @@ from livedream.web.site import Site
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Each that is still being written has a copy of the picture and a thread: a control may ask for hundreds.
+_MOST_SNAPSHOTS = 8
 
 
 class Outputs(Resource):
@@ -289,6 +292,9 @@ class Outputs(Resource):
 
     def snapshot(self, picture: Image, settings: Settings) -> Path:
         """Start saving a picture with an automatic name. Raises ``OutputError``."""
+        writing = sum(not snapshot.done() for snapshot in self._snapshots)
+        if writing >= _MOST_SNAPSHOTS:
+            raise OutputError(f"no snapshot: {writing} are still being written; possible: in a moment")
         path = self._saving.snapshot_path()
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path

@@ -347,6 +347,20 @@ def test_a_recording_that_fails_is_reported_once_and_costs_the_window_nothing(de
             outputs.finish()
 
 
+def test_a_control_that_asks_for_hundreds_of_snapshots_gets_a_few(desk, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "save_snapshot_later", lambda *_: asked.append(Future()) or asked[-1])
+    with Outputs(OPTIONS, Settings()) as outputs:
+        for _ in range(8):
+            outputs.snapshot(PICTURE, Settings())
+        with pytest.raises(OutputError, match="8 are still being written"):
+            outputs.snapshot(PICTURE, Settings())
+        asked[0].set_result(folder)  # the disk has caught up
+        outputs.snapshot(PICTURE, Settings())
+        for future in asked[1:]:
+            future.set_result(folder)
+
+
 def test_the_recording_of_the_options_starts_with_the_show(desk, folder):
     with Outputs(replace(OPTIONS, record=folder / "a.mp4"), Settings()) as outputs:
         show = Show(outputs)
