@@ -148,9 +148,14 @@ class Mirror:
         for origin, action in self._controls.poll():
             try:
                 self._act(action, origin, now)
-            except LivedreamError as error:
-                self._bulletin.refuse(origin, str(error))
-                self._controls.announce(Refusal(origin, action, str(error)))
+            except Exception as error:  # what one control asks for must not end the show
+                reason = str(error)
+                if not isinstance(error, LivedreamError):
+                    what = action.value if isinstance(action, Command) else type(action).__name__
+                    reason = f"{what} failed: {reason or type(error).__name__}"
+                    log.exception("%s, asked for by %s", reason, origin)
+                self._bulletin.refuse(origin, reason)
+                self._controls.announce(Refusal(origin, action, reason))
         self._bulletin.say_refusals(now)
         changes = self._performance.changes()
         if changes:  # whoever is told of them finds them on the desk

@@ -172,6 +172,22 @@ def test_a_stream_of_impossible_actions_is_logged_once_a_second(rig, caplog):
     assert len([news for news in show.hand.heard if isinstance(news, Refusal)]) == 130
 
 
+def test_whatever_goes_wrong_with_an_action_costs_only_that(rig, monkeypatch, caplog):
+    show = rig()
+    show.run(0.2)
+
+    def broken(picture, settings):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(show.front, "snapshot", broken)
+    show.hand.actions = [Command.SNAPSHOT, Set("strength", 0.3)]
+    show.run(0.2)
+    assert show.performance.settings.strength == 0.3
+    (refused,) = [news for news in show.hand.heard if isinstance(news, Refusal)]
+    assert refused.reason == "snapshot failed: [Errno 5] Input/output error"
+    assert "asked for by hand" in caplog.text
+
+
 def test_what_needs_a_window_is_refused_without_one(rig):
     show = rig()
     show.hand.actions = [Command.HELP]
