@@ -5,6 +5,7 @@ pygame's library lists the devices once, when it starts, and has no wheel missin
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -125,6 +126,7 @@ class PygamePorts:
     name = "pygame"
 
     def __init__(self) -> None:
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         import pygame.midi
 
         self._midi = pygame.midi

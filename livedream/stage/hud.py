@@ -37,7 +37,7 @@ WIDEST = {
     "latency": "0000 ms",
     "strength": "0.0",
     "channels": "1-511/5",
-    "scene": "cathedral",
+    "scene": "menagerie",
     "presence": "0.0",
     "mix": "luminance",
     "mask": "background",

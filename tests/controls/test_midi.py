@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -327,3 +330,13 @@ def test_the_same_value_a_thousand_times_a_second_takes_one_place(midi, ports):
     for n in range(1000):
         ports.receive["Box"](bytes([0xB0, 7, n % 128]))
     assert midi.poll() == [SetUnit("strength", (999 % 128) / 127)]
+
+
+def test_pygame_does_not_greet_when_it_looks_for_midi():
+    code = "from contextlib import suppress\nfrom livedream.controls.midi_ports import PygamePorts\n"
+    code += "with suppress(OSError):\n    PygamePorts()"
+    variables = {name: value for name, value in os.environ.items() if name != "PYGAME_HIDE_SUPPORT_PROMPT"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == ""

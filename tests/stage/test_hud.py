@@ -1,12 +1,14 @@
 """The head-up display: what it says, when it shows, and that it is redrawn only when needed."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import livedream
 from livedream.stage import lettering
-from livedream.stage.hud import Hud, HudState, render_help, render_hud
+from livedream.stage.hud import WIDEST, Hud, HudState, render_help, render_hud
 from livedream.stage.reading import Reading
 
 SIZE = (1280, 720)
@@ -132,6 +134,12 @@ def test_a_fault_is_named_on_top_and_moves_nothing():
 def test_on_a_wide_screen_the_cells_take_two_rows():
     plate = np.nonzero(render_hud(STATE, SIZE)[..., 3].any(axis=1))[0]
     assert plate.max() - plate.min() < 0.55 * SIZE[1]
+
+
+def test_no_shipped_scene_is_shortened():
+    names = [path.stem for path in (Path(livedream.__file__).parent / "data" / "scenes").glob("*.toml")]
+    assert len(names) > 9
+    assert max(lettering.text_width(name, 40) for name in names) <= lettering.text_width(WIDEST["scene"], 40)
 
 
 def test_the_plate_shows_after_the_start():
