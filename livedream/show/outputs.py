@@ -294,7 +294,7 @@ class Outputs(Resource):
         """Start saving a picture with an automatic name. Raises ``OutputError``."""
         writing = sum(not snapshot.done() for snapshot in self._snapshots)
         if writing >= _MOST_SNAPSHOTS:
-            raise OutputError(f"no snapshot: {writing} are still being written; possible: in a moment")
+            raise OutputError(f"no snapshot: {writing} are still being written; try again in a moment")
         path = self._saving.snapshot_path()
         self._snapshots.append(save_snapshot_later(path, picture, settings.as_dict()))
         return path
