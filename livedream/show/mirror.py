@@ -270,7 +270,7 @@ class Mirror:
         self._statistics.measure_memory(feeds.pids().values())
 
     def _publish(self, now: float) -> None:
-        """Tell the preview page and all controls how the show is."""
+        """Tell the page and all controls how the show is."""
         performance, stats = self._performance, self._stats(now)
         self._front.tell(lambda: stats)
         self._desk.view = View(

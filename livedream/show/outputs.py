@@ -1,4 +1,4 @@
-"""Opens the outputs that the options ask for and sends them the pictures: window, preview page, recording."""
+"""Opens the outputs that the options ask for and sends them the pictures: window, page, recording."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _MOST_SNAPSHOTS = 8
 class Outputs(Resource):
     """All outputs of a show. Times are ``now``, in seconds on one clock.
 
-    A failed window is opened again after a while; until then the preview page shows the picture. Without a
-    screen there is only the preview page. Raises ``OutputError`` if an output cannot be opened at the start.
+    A failed window is opened again after a while; until then the page shows the picture. Without a
+    screen there is only the page. Raises ``OutputError`` if an output cannot be opened at the start.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Outputs(Resource):
     def _open(self) -> None:
         headless = self._options.headless
         if not headless and not screen_available():
-            log.warning("no screen found; showing the picture on the preview page only")
+            log.warning("no screen found; showing the picture on the page only")
             headless = True
             if screen_expected():  # it may be switched on later, or its server be started again
                 self._sinks.add_later(Window.name, self._open_window)
@@ -140,7 +140,7 @@ class Outputs(Resource):
 
     @property
     def preview_url(self) -> str | None:
-        """The address of the preview page, if there is one."""
+        """The address of the page, if there is one."""
         return self._preview.url if self._preview is not None and self._preview in self._sinks else None
 
     @property
@@ -300,7 +300,7 @@ class Outputs(Resource):
         return path
 
     def tell(self, values: Callable[[], Stats]) -> None:
-        """Give the preview page the newest statistics, if there is one."""
+        """Give the page the newest statistics, if there is one."""
         if self._preview in self._sinks and self._preview is not None:
             self._preview.set_status(msgspec.to_builtins(values()))
 

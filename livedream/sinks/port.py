@@ -1,4 +1,4 @@
-"""The port that every output implements: window, preview page, recording.
+"""The port that every output implements: window, page, recording.
 
 :class:`Sinks` guards them: a sink that raises is retired, reported once and opened again after a while if
 that is possible. The others are not affected.

@@ -33,7 +33,7 @@ def open_preview(
         preview = Preview(
             host=host, port=port if given is None else given, token=token, site=site, vitals=vitals
         )
-        log.info("preview page: %s%s", preview.url, kept)
+        log.info("page: %s%s", preview.url, kept)
         return preview
     for candidate in range(port, port + _PORTS):
         try:
@@ -41,6 +41,6 @@ def open_preview(
         except OutputError as error:
             log.warning("%s", error)
             continue
-        log.info("preview page: %s", preview.url)
+        log.info("page: %s", preview.url)
         return preview
-    raise OutputError(f"no preview page: ports {port} to {port + _PORTS - 1} are all taken")
+    raise OutputError(f"no page: ports {port} to {port + _PORTS - 1} are all taken")

@@ -66,7 +66,7 @@ class Pictures:
         """Count a viewer during the block. Raises ``OverflowError`` for one too many."""
         if self.viewers >= self.most:
             raise OverflowError(
-                f"the preview page has {self.most} viewers, and allows no more; try again later"
+                f"the picture has {self.most} viewers, and allows no more; try again later"
             )
         self.viewers += 1
         self._offered.set()  # encode the newest picture for them

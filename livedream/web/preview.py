@@ -50,7 +50,7 @@ class Preview(Resource):
     for them, and ``OutputError`` if the port is taken.
     """
 
-    name = "preview page"
+    name = "page"
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Preview(Resource):
     ) -> None:
         if not token and not is_loopback(host):
             raise UsageError(
-                f"the preview page cannot be served on {host!r}, where others could watch, without a token;"
+                f"the page cannot be served on {host!r}, where others could watch, without a token;"
                 f" possible: {', '.join(LOCAL_NAMES)}"
             )
         site = site or Site()

@@ -53,7 +53,7 @@ class Server(Resource):
                 "" if is_loopback(host) else ", an address of this machine, or 0.0.0.0 for all that it has"
             )
             raise OutputError(
-                f"cannot serve the preview page on {host} port {port}: {error}; possible: another port{local}"
+                f"cannot serve the page on {host} port {port}: {error}; possible: another port{local}"
             ) from error
         self.error: Exception | None = None
         self.loop = asyncio.new_event_loop()

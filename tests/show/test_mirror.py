@@ -64,7 +64,7 @@ def running():
 
 
 def url(mirror: subprocess.Popen[str]) -> str:
-    """The address of a mirror's preview page: the port that this very process listens on."""
+    """The address of a mirror's page: the port that this very process listens on."""
     ports = [
         connection.laddr.port
         for connection in psutil.Process(mirror.pid).net_connections("tcp")
@@ -115,7 +115,7 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     mirror = running(
         *("--source", "clouds", "--port", 0, *SMALL, "--record", video), env=environment, cwd=tmp_path
     )
-    wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream on the preview page")
+    wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream on the page")
     address = url(mirror)
     with urllib.request.urlopen(address + "snapshot.jpg", timeout=10) as answer:
         picture = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
@@ -127,7 +127,7 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     _, errors = mirror.communicate(timeout=30)
     assert mirror.returncode == 0, errors
     assert "no screen" in errors
-    assert f"preview page: {address}" in errors
+    assert f"page: {address}" in errors
     assert not psutil.wait_procs(children, timeout=10)[1]
     import av
 

@@ -77,7 +77,7 @@ class Mirror(Resource):
                 if self._address:
                     with urllib.request.urlopen(self._address + "status.json", timeout=2) as answer:
                         return dict(json.load(answer))
-            addresses = re.findall(r"preview page: (\S+)", (self.folder / "log").read_text(errors="replace"))
+            addresses = re.findall(r"page: (\S+)", (self.folder / "log").read_text(errors="replace"))
             self._address = addresses[-1] if addresses else ""
         return {}
 

@@ -1,4 +1,4 @@
-"""The preview page: pictures arrive, costs nothing without viewers, and is for this machine only."""
+"""The page: pictures arrive, costs nothing without viewers, and is for this machine only."""
 
 import asyncio
 import http.client
