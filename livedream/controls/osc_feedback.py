@@ -94,4 +94,6 @@ class Feedback:
 
 
 def _datagram(address: str, value: Any) -> bytes:
-    return datagram(address, value[:_LONGEST_TEXT] if isinstance(value, str) else value)
+    if isinstance(value, str):  # a scene's name may hold bytes of a file name that are not text
+        value = value[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+    return datagram(address, value)

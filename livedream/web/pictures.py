@@ -65,9 +65,7 @@ class Pictures:
     def viewing(self) -> Iterator[None]:
         """Count a viewer during the block. Raises ``OverflowError`` for one too many."""
         if self.viewers >= self.most:
-            raise OverflowError(
-                f"the picture has {self.most} viewers, and allows no more; try again later"
-            )
+            raise OverflowError(f"the picture has {self.most} viewers, and allows no more; try again later")
         self.viewers += 1
         self._offered.set()  # encode the newest picture for them
         try:
