@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from livedream.errors import UsageError, quoted
 
 Number = int | float
 #: Where a setting stands in lists: what is dreamt, how it is shown, the show around it.
 Group = Literal["dream", "picture", "show"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 #: What a setting belongs to, and so what may set and store it: a scene, the place (the screen, the room),
 #: the machine (what it can bear), or the person at the controls, for this moment only.
 Scope = Literal["scene", "place", "machine", "person"]

@@ -15,7 +15,7 @@ from livedream.files import require_writable
 from livedream.logs import configure_logging
 from livedream.runtimes.names import BACKENDS
 from livedream.settings import SPECS, Settings, parse_assignment
-from livedream.specs import Command
+from livedream.specs import GROUPS, Command
 
 log = logging.getLogger(__name__)
 
@@ -35,33 +35,34 @@ def used_by(command: Command) -> list[str]:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Flags of all commands that dream."""
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="the weight file of --network")
-    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
-    parser.add_argument("--scene", metavar="NAME", help="begin with this scene; see livedream scenes list")
-    parser.add_argument(
+    add = parser.add_argument_group("what dreams").add_argument
+    add("--weights", type=Path, metavar="FILE", help="the weight file of --network")
+    add("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    add("--scene", metavar="NAME", help="begin with this scene; see livedream scenes list")
+    add(
         "--scenes",
         type=folder,
         metavar="DIR",
         help="folder of your own scenes (default: see livedream doctor)",
     )
-    parser.add_argument(
+    add(
         "--backend",
         default="auto",
         choices=("auto", *BACKENDS),
         metavar="NAME",
         help=f"what runs the network: auto (the fastest here), {', '.join(BACKENDS)}",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log more")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting; may be repeated")
+    add("--verbose", action="store_true", help="log more")
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
     """A flag for each of these settings."""
-    group = parser.add_argument_group("settings")
+    groups = {name: parser.add_argument_group(f"settings of the {name}") for name in GROUPS}
     for spec in (SPECS[name] for name in names):
-        note = f"{spec.help} (default: {spec.word(spec.default)}; {spec.possible})"
+        group = groups[spec.group]
+        default = spec.word(spec.default)
+        note = f"{spec.help} ({f'default: {default}; ' if default else ''}{spec.possible})"
         if spec.kind is bool:
             group.add_argument(spec.flag, action=argparse.BooleanOptionalAction, help=note, default=None)
         else:

@@ -27,6 +27,8 @@ def test_every_setting_is_a_flag_with_help():
     for spec in SPECS.values():
         assert spec.flag in text
     assert "--set NAME=VALUE" in text
+    assert all(f"\nsettings of the {group}:\n" in text for group in ("dream", "picture", "show"))
+    assert "default: ;" not in text  # nothing is said of a default that is nothing
 
 
 def test_render_has_the_flags_of_what_it_uses():
