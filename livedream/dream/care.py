@@ -12,7 +12,7 @@ import numpy as np
 
 from livedream.dream.ceiling import Ceiling
 from livedream.dream.residual import Residual
-from livedream.errors import DeviceLostError
+from livedream.errors import DeviceLostError, MissingPackageError
 from livedream.runtimes.device_errors import is_out_of_memory, lost, reason_of
 from livedream.runtimes.opening import trim
 
@@ -82,8 +82,8 @@ class Care:
     def tick(self, run: Callable[[], Residual], now: float, working_px: int) -> Residual | None:
         """The residual that ``run()`` gives, at ``working_px``; None when it cannot be shown.
 
-        Raises ``DeviceLostError`` when nothing can run in this process any more, ``HopelessError`` when tick
-        after tick has failed.
+        Raises ``DeviceLostError`` when nothing can run in this process any more, ``MissingPackageError`` when
+        nothing ever could, ``HopelessError`` when tick after tick has failed.
         """
         if self.ceiling.step(now):
             log.info("trying a working size of %s again", self.ceiling.px or "any")
@@ -91,6 +91,11 @@ class Care:
             residual = run()
         except DeviceLostError:
             raise
+        except MissingPackageError as error:
+            if not self._dreamer.dreaming:  # nothing here can dream it, now or later
+                raise
+            self._failed(error, now, working_px)
+            return None
         except Exception as error:
             self._failed(error, now, working_px)
             return None

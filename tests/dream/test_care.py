@@ -12,7 +12,7 @@ from livedream.dream.care import Care, HopelessError
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.gradients import Gradients
 from livedream.dream.targets import Target
-from livedream.errors import BackendError, DeviceLostError, OutOfMemoryError
+from livedream.errors import BackendError, DeviceLostError, MissingPackageError, OutOfMemoryError
 from livedream.ipc.heartbeat import LEAST_S, UNKNOWN_S, Heartbeat
 from livedream.networks.objective import Objective
 from livedream.runtimes import device_errors
@@ -73,6 +73,13 @@ def ticks() -> Ticks:
 def test_a_good_tick_is_shown(ticks):
     assert ticks.run(GOOD)[0] is GOOD
     assert (ticks.care.message, dict(ticks.care.faults)) == ("", {})
+
+
+def test_a_missing_package_ends_a_dream_that_never_was_and_no_other(ticks):
+    assert ticks.run(MissingPackageError("needs PyTorch")) == [None]
+    ticks.dreamer.dreaming = False
+    with pytest.raises(MissingPackageError):
+        ticks.run(MissingPackageError("needs PyTorch"))
 
 
 def test_an_exception_is_survived_said_once_and_counted(ticks, caplog):

@@ -63,7 +63,7 @@ class Mirror:
         deadline = time.monotonic() + within_s
         while True:
             status = self.status()
-            if status and condition(status):
+            if "ticks" in status and condition(status):
                 return status
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"{status}\n{self.log.read_text()}"
