@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Protocol
 
 from livedream.controls.actions import Action, Cycle, Nudge, Recall, Set, SetUnit, Toggle
@@ -61,13 +62,19 @@ class Pads(Protocol):
         """Those that are plugged in, by numbers that no other one ever gets."""
 
 
+def _import_sdl() -> ModuleType:
+    """pygame's gamepads, without its greeting."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    return import_module(_SDL)
+
+
 class SdlPads:
     """Gamepads by SDL."""
 
     def __init__(self) -> None:
         # Otherwise a pad is dead while a terminal, say, has the focus.
         os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
-        self._sdl: Any = import_module(_SDL)
+        self._sdl: Any = _import_sdl()
         self._sdl.init()
         self._open: dict[int, Pad] = {}
 
@@ -102,9 +109,7 @@ class Gamepads:
         self._desk, self._map, self._clock, self._opening = desk, tuple(map), clock, pads
         self._pads: Pads | None = None
         # Importing it takes longer than a picture.
-        self._importing = threading.Thread(
-            target=import_module, args=(_SDL,), name="import of pads", daemon=True
-        )
+        self._importing = threading.Thread(target=_import_sdl, name="import of pads", daemon=True)
         self._importing.start()
         self._found: dict[int, Pad] = {}
         self._look, self._read = Pacer(_LOOK_HZ), Pacer(_READ_HZ)

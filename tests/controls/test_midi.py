@@ -332,9 +332,10 @@ def test_the_same_value_a_thousand_times_a_second_takes_one_place(midi, ports):
     assert midi.poll() == [SetUnit("strength", (999 % 128) / 127)]
 
 
-def test_pygame_does_not_greet_when_it_looks_for_midi():
-    code = "from contextlib import suppress\nfrom livedream.controls.midi_ports import PygamePorts\n"
-    code += "with suppress(OSError):\n    PygamePorts()"
+@pytest.mark.parametrize("what", ["midi_ports.PygamePorts", "gamepad.SdlPads"])
+def test_pygame_does_not_greet_when_it_looks_for_controllers(what):
+    code = "from contextlib import suppress\nfrom livedream.controls import gamepad, midi_ports\n"
+    code += f"with suppress(OSError):\n    {what}()"
     variables = {name: value for name, value in os.environ.items() if name != "PYGAME_HIDE_SUPPORT_PROMPT"}
     ran = subprocess.run(
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
