@@ -54,7 +54,7 @@ def listen(
     over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Listen until it is ``over``; an input that is lost, or not there yet, is tried again for ever."""
-    beats, onsets = 0, 0
+    beats, onsets, said = 0, 0, ""
     while not over():
         error = ""
         try:
@@ -63,6 +63,7 @@ def listen(
             error = str(wrong)
         else:
             log.info("listening to %s; nothing is recorded", source.name)
+            said = ""
             analyser, missed_s = Analyser(source.rate_hz), 0.0
             try:
                 while missed_s < _LOST_S and not over():
@@ -79,7 +80,9 @@ def listen(
                 error = str(wrong)
             finally:
                 source.close()
-        waited_s = 0.0
+        if error != said:
+            log.warning("%s", error)
+        waited_s, said = 0.0, error
         while waited_s < _LOST_S and not over():
             beats += 1
             reports.send(AudioStatus(phase="waiting", progress=beats, error=error, onsets=onsets))

@@ -122,3 +122,13 @@ def test_a_real_process_hears_a_file_and_ends(tmp_path):
         assert listening.status.device == "tone.wav"
         assert listening.pid is not None
     assert listening.pid is None
+
+
+def test_an_input_that_is_not_there_is_logged_once(caplog):
+    waits = []
+
+    def opening(device):
+        raise LivedreamError(f"no sound input {device!r}; found: none")
+
+    listen("tape", Reports(), opening, waits.append, lambda: len(waits) > 20)
+    assert [record.message for record in caplog.records] == ["no sound input 'tape'; found: none"]
