@@ -148,10 +148,12 @@ class Care:
 
     def _is_dead(self, flat: bool, now: float) -> bool:
         """Whether nothing comes of what is dreamt, the dream is ``flat``, say, and that may be a fault."""
+        if not self._dreamer.dreaming:  # nothing was asked of this tick, so it says nothing
+            return False
         if not (flat or self._dreamer.gradients_zero):
             self._flat, self._dark = None, False
             return False
-        if not self._dreamer.dreaming or self._dark:
+        if self._dark:
             return False
         since_s, ticks = self._flat or (now, 0)
         self._flat = since_s, ticks + 1

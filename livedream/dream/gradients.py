@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 #: What a backend raises when nothing on this machine can run a gradient.
 CANNOT_RUN = (BackendError, MissingPackageError)
-#: (height, width) of an image that excites every layer.
+#: (height, width) of noise that excites every layer, before any other size was dreamt.
 _NOISE_SIZE = (96, 128)
 
 
@@ -42,7 +42,7 @@ class Gradients:
         self.sound: set[LayerKey] = set()
         self.faults: dict[LayerKey, str] = {}
         #: Whether the last direction was zero everywhere.
-        self.zero = False
+        self.zero, self._size = False, _NOISE_SIZE
         self._before: Mix = {}
 
     def without_faults(self, mix: Mix) -> Mix:
@@ -73,7 +73,7 @@ class Gradients:
             else:
                 total = cv2.scaleAdd(gradient, weight, total)
         assert total is not None
-        self.zero = not total.any()
+        self.zero, self._size = not total.any(), image.shape[:2]
         return total
 
     def on_device(self, target: Target, size: tuple[int, int]) -> DeviceGradient:
@@ -144,7 +144,8 @@ class Gradients:
 
     def find_dead(self, mix: Mix) -> bool:
         """Disable whatever gives no gradient even on noise, as :meth:`find_faults`; whether there was any."""
-        noise = np.random.default_rng(0).random((*_NOISE_SIZE, 3), np.float32)
+        # Of a size that was dreamt: for another one something else may run.
+        noise = np.random.default_rng(0).random((*self._size, 3), np.float32)
         dead = set()
         for key in {target.key for target in mix}:
             whole_layer = Target(*key)  # some of its channels may rightly see nothing in noise

@@ -138,6 +138,13 @@ def test_a_dream_that_only_fades_is_shown_until_it_begins_anew(ticks):
     assert dict(ticks.care.faults) == {"dream flat": 1}
 
 
+def test_ticks_without_steps_say_nothing_in_between(ticks):
+    for dreaming in (True, False) * 12:
+        ticks.dreamer.dreaming = ticks.dreamer.gradients_zero = dreaming
+        ticks.run(GOOD)
+    assert ticks.dreamer.resets == 1
+
+
 def test_a_dream_that_is_rightly_flat_is_shown(ticks):
     ticks.dreamer.dead = False
     found = ticks.run(FLAT, 40)
