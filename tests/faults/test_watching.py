@@ -56,6 +56,7 @@ def test_a_loop_that_hangs_is_told_by_the_server_beside_it(tmp_path, row):
     row("window loop stalls, /healthz asked", "blocked in its window", None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes as on Linux")
 def test_shows_that_are_killed_again_and_again_are_told_counted_and_logged(
     watched,  # noqa: F811

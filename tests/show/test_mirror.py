@@ -117,10 +117,13 @@ def test_without_a_screen_the_picture_is_on_the_preview_page_and_ctrl_c_ends_it_
     )
     wait_until(lambda: status(mirror).get("dream_fps", 0) > 0, mirror, "a dream on the page")
     address = url(mirror)
-    with urllib.request.urlopen(address + "snapshot.jpg", timeout=10) as answer:
-        picture = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (180, 320, 3)
-    assert picture.std() > 10
+
+    def picture():
+        with urllib.request.urlopen(address + "snapshot.jpg", timeout=10) as answer:
+            return cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
+
+    assert picture().shape == (180, 320, 3)
+    wait_until(lambda: picture().std() > 10, mirror, "more than black")
     children = psutil.Process(mirror.pid).children(recursive=True)
     assert len(children) >= 2
     mirror.send_signal(signal.SIGINT)
