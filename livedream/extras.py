@@ -60,15 +60,6 @@ def require(package: str, what: str) -> None:
         ) from error
 
 
-def require_runtime(network: str) -> None:
-    """Raise ``MissingPackageError`` when nothing is installed that could run a network."""
-    if not any(map(installed, ("openvino", "onnxruntime", "torch"))):
-        raise MissingPackageError(
-            f"dreaming {network} needs OpenVINO, ONNX Runtime or PyTorch, and none is installed;"
-            f" to add them: {full_command()}"
-        )
-
-
 def onnx_runtimes() -> tuple[str, ...]:
     """Which packages of ONNX Runtime are installed: none, one, or by mistake both."""
     return tuple(name for name in ONNX_RUNTIMES if _version(name))

@@ -100,8 +100,8 @@ class DreamKeeper:
     def listen(self, now: float) -> None:
         """Take the newest status."""
         self._now = now
-        faults = self._board.update(now).faults if self._board.heard else {}
-        self._counted = self._faults.counted(faults, self._counted, now)
+        status = self._board.update(now)
+        self._counted = self._faults.counted(status.faults if self._board.heard else {}, self._counted, now)
 
     def check(self, now: float) -> str:
         """Restart the process if it died or hangs, in another way if it must; what went wrong, or ""."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import cv2
 
 from livedream.errors import LivedreamError, UsageError, quoted
-from livedream.extras import require_runtime
 from livedream.health.attendant import Attendant
 from livedream.health.vitals import Vitals
 from livedream.ipc.child import GROUP_SIGNALS
@@ -179,7 +178,6 @@ def _begin(
     With ``--resume`` nobody may be there to mend it: without its network's weights, the show begins with the
     default network.
     """
-    require_runtime(settings.network)
     resumed = resume.begin(settings, options.scene)
     notices = [*options.notices, *filter(None, [resume.refused])]
     begins = [(resumed.settings, resumed.scene)]

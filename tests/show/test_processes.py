@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from livedream.dream.process import DreamJob
 from livedream.errors import DeviceLostError
 from livedream.ipc import supervised
 from livedream.ipc.mailbox import MESSAGE_BYTES, Sender, StatusBoard
@@ -16,7 +17,9 @@ from livedream.ipc.slots import Slot
 from livedream.ipc.supervised import Supervised
 from livedream.settings import Settings
 from livedream.show import camera_keeper, dream_keeper, fallback
+from livedream.show.dream_keeper import DreamKeeper
 from livedream.show.fallback import Fallback
+from livedream.show.faults import Faults
 from livedream.show.options import MirrorOptions
 from livedream.show.processes import Processes
 from livedream.show.stalled import camera_stalled, dream_stalled
@@ -237,3 +240,12 @@ def test_a_dream_that_always_dies_leaves_a_still_one_and_is_tried_again(monkeypa
         running.until(lambda: feeds.frame() and feeds.residual())  # on the show's own pictures
         running.forward_s = 61.0
         running.until(lambda: feeds.fallback.rung == "smaller")
+
+
+def test_the_last_words_of_a_dream_that_ends_at_once_are_heard_before_anyone_looks_after_it():
+    with Slot.create(MESSAGE_BYTES) as slot, Slot.create(1024) as residuals:
+        job = DreamJob("frames", "orders", residuals.name, slot.name, Settings(), None, "cpu", "auto", 20)
+        keeper = DreamKeeper(job, residuals, slot, Faults(), lambda: None)
+        Sender(slot).send(DreamStatus(phase="failed", error="nothing can run it", faults={"dream NaN": 2}))
+        keeper.listen(START_S)
+        assert (keeper.status.phase, keeper.status.error) == ("failed", "nothing can run it")
