@@ -137,6 +137,7 @@ class Attendant(Resource):
             hook.close()
 
     def _run(self) -> None:
+        self.days.keep(self._clock(), at_once=True)  # a show that dies at once was running, too
         while not self._ended.wait(_LOOK_S):
             try:
                 self.look()

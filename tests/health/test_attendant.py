@@ -179,6 +179,14 @@ def test_a_mirror_that_starts_while_it_is_closed_has_no_day_to_report(monkeypatc
     assert scene.attendant.days.today.open_s == 0
 
 
+def test_a_show_that_is_killed_before_the_first_look_is_counted_by_the_next(tmp_path):
+    path = tmp_path / "x.day.json"
+    attendant = Attendant((), path)
+    attendant._ended.set()  # it looks no more, as if it had been killed
+    attendant._run()
+    assert Attendant((), path).days.today.restarts == 1
+
+
 def test_threads_end(tmp_path):
     attendant = Attendant((), tmp_path / "x.day.json")
     attendant.start()
