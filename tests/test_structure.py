@@ -111,6 +111,11 @@ def test_importing_the_package_loads_nothing_heavy():
     }
 
 
+def test_a_mistake_in_a_command_is_answered_before_anything_heavy_is_loaded():
+    loaded = _loaded_by("from livedream.cli.mirror import mirror_parser; mirror_parser()")
+    assert not loaded & {"cv2", "numpy", "pygame", "av", "aiohttp", "msgspec"}
+
+
 def test_the_show_never_imports_torch():
     assert not _loaded_by("import livedream.show.mirror, livedream.cli.main") & {"torch", "torchvision"}
 

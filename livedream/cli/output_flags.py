@@ -9,8 +9,8 @@ from livedream.cli.parser import Parser, checked, size
 from livedream.errors import UsageError, quoted
 from livedream.extras import require_extra
 from livedream.show.output_options import OutputOptions
-from livedream.sinks.encoders import NAMES, Encoding, choose
-from livedream.sinks.push import check_push
+from livedream.sinks.addresses import check_push
+from livedream.sinks.encoding import NAMES, Encoding
 
 _NAMED = {
     "ndi": "NDI, to OBS, Resolume, TouchDesigner and others in the network, under this name",
@@ -114,6 +114,8 @@ def encoding_from(found: argparse.Namespace) -> Encoding:
     """How to write video. Raises ``OutputError`` for an encoder that was asked for and does not open."""
     encoding = Encoding(found.encoder, found.bit_rate)
     if encoding.encoder != "auto":
+        from livedream.sinks.encoders import choose
+
         choose(encoding, 1280, 720)
     return encoding
 

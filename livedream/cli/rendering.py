@@ -21,7 +21,7 @@ from livedream.files import require_different, require_writable
 from livedream.frame import Frame, Image
 from livedream.performance.state import PlayState
 from livedream.settings import Settings
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 from livedream.sinks.recorder import Recorder
 from livedream.sinks.snapshot import save_snapshot
 from livedream.sources import open_source

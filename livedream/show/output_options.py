@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 
 Size = tuple[int, int]
 

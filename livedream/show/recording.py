@@ -8,7 +8,7 @@ from pathlib import Path
 
 from livedream.resource import Resource
 from livedream.show.saving import Saving, requested_recorder
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 from livedream.sinks.port import Sinks
 from livedream.sinks.recorder import Recorder
 

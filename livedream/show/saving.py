@@ -7,7 +7,7 @@ from pathlib import Path
 
 from livedream.errors import OutputError
 from livedream.files import require_room
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 from livedream.sinks.recorder import Recorder, automatic_path, unused_path
 
 #: Where the keys S and R save their files, in the current folder.

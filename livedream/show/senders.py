@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from livedream.show.output_options import OutputOptions
+from livedream.sinks.addresses import public_url
 from livedream.sinks.ndi import Ndi
-from livedream.sinks.push import Push, public_url
+from livedream.sinks.push import Push
 from livedream.sinks.sending import Device, Sender
 from livedream.sinks.spout import Spout
 from livedream.sinks.syphon import Syphon

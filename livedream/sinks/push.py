@@ -6,43 +6,18 @@ from dataclasses import replace
 from fractions import Fraction
 from urllib.parse import urlsplit
 
-from livedream.errors import OutputError, UsageError
+from livedream.errors import OutputError
 from livedream.frame import Image
-from livedream.sinks.encoders import ENCODERS, TIME_BASE, Encoding, choose, set_up, video_frame
+from livedream.sinks.addresses import MUXERS, public_url
+from livedream.sinks.encoders import TIME_BASE, choose, set_up, video_frame
+from livedream.sinks.encoding import ENCODERS, Encoding
 from livedream.sinks.sending import FPS
 from livedream.timing import now_s
 
-#: FFmpeg's muxer for each kind of address, and its options.
-_MUXERS = {
-    "rtsp": ("rtsp", {"rtsp_transport": "tcp"}),
-    "rtsps": ("rtsp", {"rtsp_transport": "tcp"}),
-    "http": ("whip", {}),
-    "https": ("whip", {}),
-}
 #: Both are for H.264: hardly any receiver of RTSP knows AV1.
 _H264 = [encoder for encoder in ENCODERS if encoder.is_h264]
 #: For 720p where nobody says how much: a network has less room than a disk.
 _MBIT, _MBIT_PIXELS = 6.0, 1280 * 720
-
-
-def check_push(url: str) -> str:
-    """``url``, if it can be pushed to. Raises ``UsageError``, without telling what may be secret in it."""
-    try:
-        found = urlsplit(url)
-        wrong = found.scheme not in _MUXERS or not found.hostname or found.port == 0
-    except ValueError:  # a port that is no number
-        wrong = True
-    if wrong:
-        raise UsageError(
-            "cannot push there; expected rtsp://HOST[:PORT]/NAME or http(s)://HOST[:PORT]/…/whip"
-        )
-    return url
-
-
-def public_url(url: str) -> str:
-    """Where a URL leads: its path, too, may be a key that lets others push."""
-    found = urlsplit(url)
-    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}"
 
 
 class Push:
@@ -56,7 +31,7 @@ class Push:
         wanted = encoding.encoder if encoding.encoder in [encoder.name for encoder in _H264] else "auto"
         mbit = encoding.mbit or _MBIT * width * height / _MBIT_PIXELS
         self._encoder = choose(replace(encoding, encoder=wanted), width, height, _H264)
-        muxer, options = _MUXERS[urlsplit(url).scheme]
+        muxer, options = MUXERS[urlsplit(url).scheme]
         self._av = av
         self._start_s, self._last_ms = now_s(), -1
         self._container = av.open(url, "w", format=muxer, container_options=options)

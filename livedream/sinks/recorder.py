@@ -22,16 +22,8 @@ from livedream.errors import OutputError, UsageError
 from livedream.files import require_room, require_writable
 from livedream.frame import Array, Image
 from livedream.resource import Resource
-from livedream.sinks.encoders import (
-    ENCODERS,
-    KEY_S,
-    TIME_BASE,
-    Encoder,
-    Encoding,
-    choose,
-    set_up,
-    video_frame,
-)
+from livedream.sinks.encoders import KEY_S, TIME_BASE, choose, set_up, video_frame
+from livedream.sinks.encoding import ENCODERS, Encoder, Encoding
 from livedream.sinks.port import Stamp
 from livedream.sinks.yuv import Standard, fitted
 

@@ -19,7 +19,8 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from livedream.cli.parser import size
-from livedream.sinks.encoders import ENCODERS, TIME_BASE, Encoder, Encoding, set_up, usable, video_frame
+from livedream.sinks.encoders import TIME_BASE, set_up, usable, video_frame
+from livedream.sinks.encoding import ENCODERS, Encoder, Encoding
 
 
 def pictures(path: str, to: tuple[int, int], count: int) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 from livedream.cli.mirror import mirror_parser
 from livedream.cli.output_flags import output_options
 from livedream.errors import LivedreamError, OutputError
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 
 
 def options(*words):

@@ -9,7 +9,7 @@ import pytest
 from livedream import files
 from livedream.errors import OutputError
 from livedream.show.saving import Saving
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.encoding import Encoding
 
 
 @pytest.fixture

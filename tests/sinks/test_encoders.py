@@ -9,7 +9,8 @@ import pytest
 
 from livedream.errors import OutputError, UsageError
 from livedream.sinks import encoders as module
-from livedream.sinks.encoders import ENCODERS, Encoding, choose
+from livedream.sinks.encoders import choose
+from livedream.sinks.encoding import ENCODERS, Encoding
 from livedream.sinks.recorder import Recorder
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from livedream.errors import OutputError, UsageError
-from livedream.sinks.encoders import Encoding
+from livedream.sinks.addresses import check_push, public_url
+from livedream.sinks.encoding import Encoding
 from livedream.sinks.port import Stamp
-from livedream.sinks.push import Push, check_push, public_url
+from livedream.sinks.push import Push
 from livedream.sinks.sending import Sender
 
 PICTURE = np.zeros((96, 160, 3), np.uint8)
