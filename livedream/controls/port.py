@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -147,5 +148,14 @@ class Controls:
         except Exception as error:  # a broken control must not end the show
             log.exception("control %s failed", control.name)
             self._controls.remove(control)
+            # Its port and threads must not stay, and to end them may take a second.
+            threading.Thread(
+                target=_close, args=(control,), name=f"end of {control.name}", daemon=True
+            ).start()
             self._faults.append(f"{control.name} disabled: {type(error).__name__}: {error}")
             return otherwise
+
+
+def _close(control: Control) -> None:
+    with suppress(Exception):  # it is broken
+        control.close()

@@ -15,6 +15,7 @@ from livedream.controls.dmx_map import Channel, DmxMap
 from livedream.controls.port import Change
 from livedream.errors import OutputError
 from livedream.settings import Settings
+from tests.clocks import Clock
 from tests.controls.dmx_recorded import ARTNET, SACN
 
 PATIENCE_S = 20.0
@@ -24,13 +25,6 @@ CHANNELS = (
     Channel(7, 2, scenes=(("eyes", 1, 20),)),
     Channel(7, 3, command=Command.SNAPSHOT),
 )
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:

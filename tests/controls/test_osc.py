@@ -26,16 +26,10 @@ from livedream.controls.osc_message import messages
 from livedream.controls.port import Change, Refusal
 from livedream.errors import OutputError
 from livedream.settings import SPECS, Settings
+from tests.clocks import Clock
 
 #: How long a datagram may take on a machine with other work; reached only by a test that fails.
 PATIENCE_S = 20.0
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Listener:

@@ -30,8 +30,16 @@ class Fader:
 
 
 class Broken(Fader):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.gone = threading.Event()
+
     def poll(self) -> list[Action]:
         raise OSError("unplugged")
+
+    def close(self) -> None:
+        self.gone.set()
+        raise OSError("still unplugged")
 
 
 def test_actions_come_with_the_name_of_their_control():
@@ -65,6 +73,7 @@ def test_a_control_that_fails_is_disabled_once_and_the_others_go_on():
         fader.moves = [Toggle("mirror")]
         assert controls.poll() == [("fader", Toggle("mirror"))]
     assert controls.faults() == ["broken disabled: OSError: unplugged"]
+    assert broken.gone.wait(30)
     assert controls.faults() == []
 
 

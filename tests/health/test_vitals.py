@@ -6,18 +6,12 @@ import pytest
 
 from livedream.health.vitals import Trouble, Vitals
 from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

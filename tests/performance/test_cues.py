@@ -18,6 +18,7 @@ from livedream.performance.scenes import Scenes
 from livedream.performance.state import PlayState
 from livedream.performance.store import Performance
 from livedream.settings import Settings
+from tests.performance.playing import until_read
 
 SET = """title = "Set"
 [[cue]]
@@ -253,44 +254,35 @@ def show(tmp_path):
     performance.close()
 
 
-def play(performance: Performance, now: float, somebody: bool | None = None):
-    deadline = time.monotonic() + 30
-    news = performance.step(now, somebody)
-    while performance.busy and time.monotonic() < deadline:
-        time.sleep(0.001)
-        news += performance.step(now, somebody)
-    return news
-
-
 def test_a_performance_plays_its_cues_and_begins_where_it_was_cut_off(show):
     show.begin(0.0)
-    assert play(show, 0.0) == [("cue 2/5 Morning; next: fog after 5 s", False)]
+    assert until_read(show, 0.0) == [("cue 2/5 Morning; next: fog after 5 s", False)]
     assert (show.settings.strength, show.scene, show.cue.number) == (0.5, "sun", 2)
     assert show.changes()[-1].origin == "cue"
-    play(show, 5.0)
-    play(show, 6.5)
+    until_read(show, 5.0)
+    until_read(show, 6.5)
     assert (show.settings.strength, show.cue.number) == (2.0, 3)
     show.act(GoTo(1), 7.0)
-    play(show, 7.0)
+    until_read(show, 7.0)
     assert show.cue.number == 1
     show.act(GoTo(2), 8.0)
-    play(show, 8.0)
+    until_read(show, 8.0)
     show.act(RecallKey(3), 9.0, origin="keyboard")
-    play(show, 9.0)
+    until_read(show, 9.0)
     assert show.scene == "sun"
     assert show.cue.words() == "cue 2/5 Morning; next: fog on GO"
     show.act(GoTo(2), 10.0)
-    play(show, 10.0)
+    until_read(show, 10.0)
     show.act(Recall("nowhere"), 11.0, origin="osc")
-    assert "unknown scene" in play(show, 11.0)[0][0]
+    assert "unknown scene" in until_read(show, 11.0)[0][0]
     assert show.cue.words() == "cue 2/5 Morning; next: fog after 5 s"
 
 
 def test_no_attract_dream_interrupts_a_cue_list(show):
-    play(show, 0.0, True)
+    until_read(show, 0.0, True)
     show.act(GoTo(1), 1.0)
     for now in range(1, 60):
-        play(show, float(now), False)
+        until_read(show, float(now), False)
     assert not show.attract.active
 
 

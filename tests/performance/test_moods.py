@@ -11,7 +11,7 @@ from livedream.performance.scenes import SHIPPED_DIR, Scenes, read_scene
 from livedream.performance.state import PlayState
 from livedream.performance.store import Performance
 from livedream.settings import Settings
-from tests.performance.test_store import until_read
+from tests.performance.playing import until_read
 
 STILL, WALKING = 0.1, 0.9
 BLOOM = """fade_s = 0

@@ -31,6 +31,7 @@ from livedream.performance.scenes import SHIPPED_DIR, Scene, Scenes, read_scene
 from livedream.performance.state import Dreamt, PlayState
 from livedream.performance.store import Performance
 from livedream.settings import Settings
+from tests.performance.playing import until_read
 
 FOG = 'title = "Fog"\nfade_s = 2.0\nkey = 4\n[settings]\nlayer = "edges"\nstrength = 2.0\nmix = "luminance"\n'
 
@@ -49,16 +50,6 @@ def play(tmp_path):
     yield begin
     for performance in players:
         performance.close()
-
-
-def until_read(performance: Performance, now: float, somebody: bool | None = None) -> list[tuple[str, bool]]:
-    """Play at one moment until the disk has answered."""
-    deadline = time.monotonic() + 30
-    news = performance.step(now, somebody)
-    while performance.busy and time.monotonic() < deadline:
-        time.sleep(0.001)
-        news += performance.step(now, somebody)
-    return news
 
 
 def test_a_recalled_scene_is_faded_to(play):

@@ -16,18 +16,12 @@ from livedream.watch.beats import PICTURE
 from livedream.web.metrics import MEASURES, Metrics
 from livedream.web.server import Server
 from livedream.web.site import Site
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

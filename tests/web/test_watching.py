@@ -11,18 +11,12 @@ import pytest
 from livedream.health.vitals import Trouble, Vitals
 from livedream.watch.beats import CLOSED, PICTURE
 from livedream.web.preview import Preview
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture
