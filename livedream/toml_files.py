@@ -31,7 +31,9 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise UnreadableError(f"{cannot}: it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{cannot}: {error}", text=False) from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise UnreadableError(f"{cannot}: {error.strerror or error}") from error
+    except tomllib.TOMLDecodeError as error:
         raise UnreadableError(f"{cannot}: {error}", text=b"\0" not in text) from error
     except ValueError as error:  # Python's, whose advice is for programmers
         raise UnreadableError(f"{cannot}: a number in it has too many digits") from error

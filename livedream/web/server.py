@@ -52,8 +52,10 @@ class Server(Resource):
             local = (
                 "" if is_loopback(host) else ", an address of this machine, or 0.0.0.0 for all that it has"
             )
+            # Python adds for programmers what it was doing.
+            reason = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]
             raise OutputError(
-                f"cannot serve the page on {host} port {port}: {error}; possible: another port{local}"
+                f"cannot serve the page on {host} port {port}: {reason}; possible: another port{local}"
             ) from error
         self.error: Exception | None = None
         self.loop = asyncio.new_event_loop()

@@ -170,7 +170,7 @@ def test_it_is_served_to_this_machine_only(host):
 def test_a_taken_port_is_one_clear_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OutputError, match=f"port {port}.*possible: another port"):
+        with pytest.raises(OutputError, match=f"port {port}: Address already in use; possible: another port"):
             Preview(port=port)
 
 
