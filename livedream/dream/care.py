@@ -13,8 +13,8 @@ import numpy as np
 from livedream.dream.ceiling import Ceiling
 from livedream.dream.residual import Residual
 from livedream.errors import DeviceLostError, MissingPackageError
+from livedream.memory import trim
 from livedream.runtimes.device_errors import is_out_of_memory, lost, reason_of
-from livedream.runtimes.opening import trim
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from livedream.errors import BackendError, OutOfMemoryError
 from livedream.frame import Array
+from livedream.memory import trim
 from livedream.networks.catalogue import network_info
 from livedream.networks.graphs import GUIDE_FEATURES, GraphSpec
 from livedream.networks.objective import Guide, Objective
@@ -169,10 +168,3 @@ def check(session: Session, key: Key) -> None:
 
 def _objective(spec: GraphSpec, second: Array) -> Objective:
     return Objective(guide=Guide(second) if spec.kind == "guide" else None, pool_gradient=spec.pool_gradient)
-
-
-def trim() -> None:
-    """Give memory that compiling has freed back to the system, where the C library (glibc) would keep it."""
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)

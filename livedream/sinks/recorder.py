@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from livedream.errors import OutputError, UsageError
 from livedream.files import require_room, require_writable
 from livedream.frame import Array, Image
+from livedream.memory import trim
 from livedream.resource import Resource
 from livedream.sinks.encoders import KEY_S, TIME_BASE, choose, set_up, video_frame
 from livedream.sinks.encoding import ENCODERS, Encoder, Encoding
@@ -191,6 +192,8 @@ class Recorder(Resource):
         if self.error is not None and self._whole_bytes:
             with contextlib.suppress(OSError):
                 os.truncate(self.path, self._whole_bytes)  # players stumble over half a fragment
+        self._video = None
+        trim()  # an encoder takes tens of megabytes
 
     def _fail(self, error: Exception | str) -> None:
         if self.error is None:
