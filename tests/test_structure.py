@@ -29,8 +29,10 @@ MAY_IMPORT = {
     "watch": set(),
     "health": {"watch"},
     "web": {"sinks", "controls", "health"},
+    "room": {"ipc", "networks", "runtimes", "dream", "web"},
+    "rendering": {"networks", "dream", "sources", "sinks", "stage", "vision", "performance"},
 }
-MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile"}
+MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile", "room", "rendering"}
 MAY_IMPORT["bench"] = {"ipc", "vision", "networks", "runtimes", "sources", "dream"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 #: One file may do what its room may not: the process that exports gradients compiles them.

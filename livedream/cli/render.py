@@ -40,7 +40,7 @@ def render_command(words: list[str]) -> None:
     refuse_unused(found, "classic" if found.classic else "render")
     require_backend(found)
     start_logging(found)
-    from livedream.cli.rendering import render
+    from livedream.rendering.render import render
 
     render(
         found.input,

@@ -187,7 +187,7 @@ def encode(message: Message) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
-def decode(data: bytes, kind: type[M]) -> M:
+def decode(data: bytes | memoryview, kind: type[M]) -> M:
     """The message of this kind in ``data``, every field checked.
 
     Raises ``ProtocolError`` for bytes that are none, and for another version.

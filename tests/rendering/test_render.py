@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from livedream.cli.rendering import render
 from livedream.errors import NetworkError, OutputError, SourceError, UsageError
+from livedream.rendering.render import render
 from livedream.settings import Settings
 from livedream.sinks.snapshot import read_snapshot_settings
 
