@@ -10,7 +10,7 @@ from livedream.channels import RANKS, parse_channels
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
 from livedream.dream.recognising import ASKED
-from livedream.dream.targets import Crossfade, Mix, Target, target_mix
+from livedream.dream.targets import Crossfade, Mix, Target, Words, target_mix
 from livedream.dream.wording import Wording
 from livedream.frame import Array, Image
 from livedream.networks.objective import active_channels
@@ -54,6 +54,20 @@ class Aim:
     def heaviest(self) -> Target:
         """The target with the largest weight in :attr:`shown`."""
         return max(self.shown, key=self.shown.__getitem__)
+
+    @property
+    def shown_words(self) -> dict[str, str]:
+        """The layer and channels of :attr:`heaviest`, as text."""
+        if not self.shown:
+            return {}
+        heaviest = self.heaviest
+        return {"layer": heaviest.layer, "channels": ", ".join(map(str, heaviest.channels))}
+
+    @property
+    def dreamt_words(self) -> Words:
+        """The words that are dreamt at that layer with their shares, the largest first; none by the layer."""
+        words = self.heaviest.words if self.shown else ()
+        return tuple(sorted((pair for pair in words if pair[0]), key=lambda pair: -pair[1]))
 
     def step(
         self,

@@ -69,6 +69,7 @@ class DeviceDream:
         self._frame: Image | None = None
         self._buffers: _Buffers | None = None
         self._kept: OrderedDict[tuple[Size, Size], _Buffers] = OrderedDict()
+        self._given: tuple[Image, Residual] | None = None
 
     @property
     def recording(self) -> bool:
@@ -79,6 +80,11 @@ class DeviceDream:
     def novelty(self) -> float:
         """How new the dream is, 0 to 1, in the mean."""
         return float(self._motion.novelty.mean())
+
+    def seed(self, frame: Image, residual: Residual) -> None:
+        """Begin with ``residual`` (h, w, 3), which was dreamt on ``frame`` of that size."""
+        self._motion.seed(frame)
+        self._given = frame, residual
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> None:
         """Find the motion from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later."""
@@ -153,6 +159,11 @@ class DeviceDream:
         if old is not None:
             residual, momentum = (resampled(a, plan.size[1], plan.size[0]) for a in old.carried())
             self._buffers.take(residual, momentum, last)
+        elif self._given is not None:
+            frame, residual = self._given[0], resampled(self._given[1], plan.size[1], plan.size[0])
+            same = frame.shape[:2] == plan.size
+            self._buffers.take(residual, np.zeros_like(residual), frame if same else last)
+        self._given = None
         return self._buffers
 
 

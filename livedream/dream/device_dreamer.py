@@ -37,6 +37,10 @@ class DeviceDreamer:
         """Whether ticks are CUDA graphs."""
         return self._dream.recording
 
+    def seed(self, frame: Image, residual: Residual) -> None:
+        """Begin with ``residual`` (h, w, 3), which was dreamt on ``frame``."""
+        self._dream.seed(frame, residual)
+
     def tick(
         self,
         frame: Image,

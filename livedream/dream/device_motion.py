@@ -58,6 +58,13 @@ class Motion:
         self.novelty: Array = np.zeros((0, 0), np.float32)
         self._plain: Array = self.novelty
 
+    def seed(self, frame: Image) -> None:
+        """Begin with ``frame``, whose dream has settled."""
+        now = _analysed(grey(frame))
+        self._frame, self._grey = frame, now
+        self.novelty = np.zeros(now.shape, np.float32)
+        self._plain = plainness(now)
+
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> Move:
         """The motion from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later."""
         size, before, last = frame.shape[:2], self._grey, None

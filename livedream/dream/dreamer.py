@@ -7,18 +7,16 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from livedream.curves import decay
 from livedream.dream.aim import Aim
 from livedream.dream.ascent import ascend, classic_dream, in_range
 from livedream.dream.drift import Drift
-from livedream.dream.feedback import SHORTER, UNLEARN_S, Feedback
+from livedream.dream.feedback import Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.graphics import Graphics
 from livedream.dream.octaves import octave_sizes
-from livedream.dream.planning import Planned, Planner
+from livedream.dream.planning import Planned, Planner, TickTimes
 from livedream.dream.residual import Residual
 from livedream.dream.shaping import shaped
 from livedream.dream.sight import Sight
@@ -32,9 +30,6 @@ from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
 log = logging.getLogger(__name__)
-
-#: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
-_USUAL_TICK_S, _LONGEST_TICK_S = 1 / 30, 0.5
 
 
 class Dreamer:
@@ -86,7 +81,18 @@ class Dreamer:
         self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
         self._planner = Planner(self._gradients, (first, second))
-        self._now_s: float | None = None
+        self._times = TickTimes()
+        self._given: tuple[Image, Residual] | None = None
+
+    def seed(self, image: Image, residual: Residual) -> None:
+        """Forget the dream so far, and carry on one from elsewhere: the ``residual`` (h, w, 3) that
+        :meth:`tick` gave there on ``image``, RGB uint8 (H, W, 3), of which all was visible.
+
+        The next tick moves it to its own frame. Nothing waits for what is still being opened.
+        """
+        self.reset()
+        self._given = image, residual
+        self._planner.begun = True
 
     def close(self) -> None:
         """Stop background work, such as preparing neighbouring layers."""
@@ -177,16 +183,12 @@ class Dreamer:
     @property
     def shown_words(self) -> dict[str, str]:
         """The layer and channels with the largest weight in :attr:`shown`, for the HUD."""
-        if not self.shown:
-            return {}
-        heaviest = self._aim.heaviest
-        return {"layer": heaviest.layer, "channels": ", ".join(map(str, heaviest.channels))}
+        return self._aim.shown_words
 
     @property
     def dreamt_words(self) -> Words:
         """The words that are dreamt at that layer with their shares, the largest first; none by the layer."""
-        words = self._aim.heaviest.words if self.shown else ()
-        return tuple(sorted((pair for pair in words if pair[0]), key=lambda pair: -pair[1]))
+        return self._aim.dreamt_words
 
     @property
     def recognised(self) -> tuple[tuple[str, float], ...]:
@@ -229,7 +231,7 @@ class Dreamer:
         ``settings.crossfade_s``. ``persistence_limit_s`` bounds the dream's half-life from above.
         ``leg_s``, on the clock of ``time_s``, is when a leg of a journey that follows the beat began.
         """
-        elapsed_s = self._elapsed_s(time_s)
+        elapsed_s = self._times(time_s)
         if persistence_limit_s is not None and persistence_limit_s < settings.persistence_s:
             settings = settings.replace(persistence_s=persistence_limit_s)
         self.dreaming = False
@@ -238,12 +240,14 @@ class Dreamer:
             visible = crop_to_aspect(image, aspect)
             width, height = working_size(visible.shape[1], visible.shape[0], settings.working_px)
             scaled = np.ascontiguousarray(resize(visible, width, height))
+            if self._given is not None:
+                self._take_over(*self._given, settings)
             frame = self._sight(scaled, settings, elapsed_s)
         self._gradients.drift.step(settings.drift, elapsed_s)
         self._aim.step(
             frame,
             settings,
-            self._now_s or 0.0,
+            self._times.now_s,
             elapsed_s,
             transition_s=transition_s,
             begun=self._planner.begun,
@@ -279,7 +283,7 @@ class Dreamer:
     ) -> Image:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
         self._gradients.drift = Drift(self._seed)
-        self._aim.step(image, settings, self._now_s or 0.0, 0.0, transition_s=0.0)
+        self._aim.step(image, settings, self._times.now_s, 0.0, transition_s=0.0)
         dreamt = classic_dream(
             image.astype(np.float32) / 255,
             lambda x: self._gradients.direction(x, self._dreamt),
@@ -288,14 +292,14 @@ class Dreamer:
         )
         return np.asarray((dreamt * 255).round(), np.uint8)
 
-    def _elapsed_s(self, time_s: float | None) -> float:
-        """How long this tick lasts: the time since the last one."""
-        before_s = self._now_s
-        if before_s is None:  # the first
-            self._now_s = time_s or 0.0
-            return _USUAL_TICK_S
-        self._now_s = before_s + _USUAL_TICK_S if time_s is None else time_s
-        return min(max(0.0, self._now_s - before_s), _LONGEST_TICK_S)
+    def _take_over(self, image: Image, residual: Residual, settings: Settings) -> None:
+        """Begin with a dream that was given."""
+        self._given = None
+        height, width = residual.shape[:2]
+        frame = self._sight(np.ascontiguousarray(resize(image, width, height)), settings, 0.0)
+        residual = self._sight.taken_up(residual)
+        self._feedback = Feedback(residual, frame)
+        self.graphics.seed(frame, residual)
 
     @property
     def _dreamt(self) -> Mix:
@@ -314,13 +318,7 @@ class Dreamer:
         if not plan.steps:
             return feedback.residual, feedback.momentum
         mix = plan.mix
-        # Where a dream is new it attacks: steps are longer, and no old momentum slows them down. Once it has
-        # settled, it is calm where the camera's image is plain.
-        lengths = 1 + np.float32(settings.attack - 1) * feedback.novelty
-        lengths *= 1 - np.float32(SHORTER * (1 - settings.feedback)) * feedback.plain * (1 - feedback.novelty)
-        lengths *= np.float32(settings.step_size) * feedback.reach()
-        kept: Array = cv2.pow(1 - feedback.novelty**2, plan.step_s / UNLEARN_S)
-        kept *= np.float32(decay(settings.momentum_s, plan.step_s))
+        lengths, kept = feedback.pace(settings, plan.step_s)
         strokes = sum(weight for target, weight in mix.items() if sees_strokes(target))
         residual, momentum = ascend(
             frame,

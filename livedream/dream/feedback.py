@@ -53,10 +53,11 @@ class Feedback:
     """What is carried, at working size: ``residual`` and ``momentum`` (h, w, 3) and ``novelty`` (h, w).
 
     The residual is in levels of 255, the momentum in units of a normalised gradient. It begins with nothing,
-    or with ``residual``. ``plain`` (h, w) is how plain the last frame is, 0 to 1.
+    or with ``residual``: with the ``frame`` (RGB uint8) that this was dreamt on, it is moved from there.
+    ``plain`` (h, w) is how plain the last frame is, 0 to 1.
     """
 
-    def __init__(self, residual: Residual | None = None) -> None:
+    def __init__(self, residual: Residual | None = None, frame: Image | None = None) -> None:
         self._flow = FlowEstimator()
         self._visitors = Visitors()
         self._first = residual
@@ -68,6 +69,13 @@ class Feedback:
         self.momentum: Array = self.residual
         self.novelty: Array = np.zeros((0, 0), np.float32)
         self.plain: Array = self.novelty
+        if residual is not None and frame is not None:
+            self._frame, self._grey = frame, grey(frame)
+            height, width = self._grey.shape
+            self.residual = resampled(residual, width, height)
+            self.momentum = np.zeros((height, width, 3), np.float32)
+            self.novelty = np.zeros((height, width), np.float32)  # it has settled
+            self.plain = plainness(self._grey)
 
     def follow(self, frame: Image, settings: Settings, elapsed_s: float) -> None:
         """Move everything from the last frame to ``frame`` (RGB uint8 (h, w, 3)), ``elapsed_s`` later.
@@ -146,6 +154,19 @@ class Feedback:
     def reach(self) -> Array:
         """How much longer or shorter than elsewhere steps are at each place, (h, w)."""
         return self._visitors.reach(self.novelty)
+
+    def pace(self, settings: Settings, step_s: float) -> tuple[Array, Array]:
+        """How long steps are at each place, and how much momentum is kept by one that stands for ``step_s``.
+
+        Both are (h, w). Where a dream is new it attacks: steps are longer, and no old momentum slows them
+        down. Once it has settled, it is calm where the camera's image is plain.
+        """
+        lengths = 1 + np.float32(settings.attack - 1) * self.novelty
+        lengths *= 1 - np.float32(SHORTER * (1 - settings.feedback)) * self.plain * (1 - self.novelty)
+        lengths *= np.float32(settings.step_size) * self.reach()
+        kept: Array = cv2.pow(1 - self.novelty**2, step_s / UNLEARN_S)
+        kept *= np.float32(decay(settings.momentum_s, step_s))
+        return lengths, kept
 
     def settle(self, residual: Residual, momentum: Array, settings: Settings, elapsed_s: float) -> Residual:
         """Take over what this tick dreamt, without its slow colour washes and within its limits."""

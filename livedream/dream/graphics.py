@@ -38,6 +38,7 @@ class Graphics:
         self._gradients, self._wait = gradients, wait
         self._make = make or _device_dreamer
         self._dreamer: DeviceDreamer | None = None
+        self._given: tuple[Image, Residual] | None = None
         #: Whether ticks may run on a card; False once one has failed.
         self.enabled = True
         #: What went wrong, for the HUD.
@@ -47,7 +48,12 @@ class Graphics:
 
     def reset(self) -> None:
         """Forget the dream so far."""
-        self._dreamer = self.residual = None
+        self._dreamer = self.residual = self._given = None
+
+    def seed(self, frame: Image, residual: Residual) -> None:
+        """Carry on ``residual`` (h, w, 3), which was dreamt on ``frame``, instead of the dream so far."""
+        self.reset()
+        self._given = frame, residual
 
     def takes(self, backend: Backend) -> bool:
         """Whether ticks of this backend run on its device."""
@@ -78,6 +84,9 @@ class Graphics:
         try:
             if self._dreamer is None:
                 self._dreamer = self._make(backend, self._gradients, self._wait)
+                if self._given is not None:
+                    self._dreamer.seed(*self._given)
+                    self._given = None
             found = self._dreamer.tick(frame, settings, elapsed_s, planned=planned)
         except DeviceFailedError as error:
             if not self._wait and is_out_of_memory(error):

@@ -10,6 +10,25 @@ from livedream.dream.octaves import octaves_when_new, tick_plan
 from livedream.dream.targets import Mix, sees_strokes
 from livedream.settings import Settings
 
+#: What a tick is taken to last when nothing says so, and at most, so that nothing leaps after a pause.
+_USUAL_TICK_S, _LONGEST_TICK_S = 1 / 30, 0.5
+
+
+class TickTimes:
+    """When ticks are, on any clock: ``now_s`` is the time of the last one, 0.0 before the first."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._begun = False
+
+    def __call__(self, time_s: float | None) -> float:
+        """How long a tick at ``time_s`` lasts: the time since the last one. Without one 30 come a second."""
+        if not self._begun:
+            self._begun, self.now_s = True, time_s or 0.0
+            return _USUAL_TICK_S
+        before_s, self.now_s = self.now_s, self.now_s + _USUAL_TICK_S if time_s is None else time_s
+        return min(max(0.0, self.now_s - before_s), _LONGEST_TICK_S)
+
 
 @dataclass(frozen=True)
 class Planned:

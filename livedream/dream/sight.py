@@ -36,3 +36,8 @@ class Sight:
         """A residual dreamt on what was seen, as it is added to the camera's image."""
         gain = self._exposure.gain
         return residual if gain == 1 else residual * np.float32(gain**_CONTRAST)
+
+    def taken_up(self, residual: Residual) -> Residual:
+        """The opposite of :meth:`laid_over`."""
+        gain = self._exposure.gain
+        return residual if gain == 1 else residual * np.float32(gain**-_CONTRAST)

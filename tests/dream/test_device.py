@@ -18,6 +18,7 @@ from livedream.dream.device_motion import Motion
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.graphics import Graphics
 from livedream.errors import BackendError, OutOfMemoryError
+from livedream.frame import resize
 from livedream.runtimes import device_errors
 from livedream.runtimes.base import Step
 from livedream.runtimes.cuda_graphs import Recorded
@@ -195,6 +196,22 @@ def test_it_dreams_the_same_of_a_visitor(dreamers):
 
 def test_it_carries_the_dream_to_another_size(dreamers):
     compare(dreamers, lambda n: {"working_px": 240 if n < 3 else 192})
+
+
+@pytest.mark.parametrize("size", [SIZE, (98, 176)])
+@pytest.mark.parametrize("dark", [1.0, 0.2])
+def test_it_carries_on_a_dream_from_elsewhere(dreamers, size, dark):
+    rng, (height, width) = np.random.default_rng(1), size
+    residual = cv2.GaussianBlur(rng.normal(size=(height, width, 3)).astype(np.float32), (0, 0), 3) * 60
+    frames = [np.asarray(frame * dark, np.uint8) for frame in film()]
+    found = []
+    for on_device in (False, True):
+        dreamer, _ = dreamers(on_device)
+        dreamer.seed(resize(frames[0], width, height), residual)
+        found.append([dreamer.tick(frame, SETTINGS, time_s=n / 50) for n, frame in enumerate(frames[1:])])
+    assert found[0][0].std() > 0.7 * residual.std()
+    for host, device in zip(*found, strict=True):
+        assert np.abs(host - device).max() < 0.06 * host.std()
 
 
 def test_sizes_that_were_used_before_are_not_recorded_again(dreamers):

@@ -390,3 +390,27 @@ def test_the_dreamer_tells_what_it_recognises_and_dreams_it(dreamer, picture):
     plain = settings.replace(surprise=False)
     dreamer.tick(picture, plain, time_s=0.1)
     assert dreamer.dreamt_words == ()
+
+
+def test_another_dreamer_carries_a_dream_on_where_it_was(dreamer, picture):
+    frames = [np.roll(picture, shift, 1) for shift in range(42)]
+    for frame in frames[:36]:
+        last = dreamer.tick(frame, FAST)
+    expected = [dreamer.tick(frame, FAST) for frame in frames[37:]]
+    dreamer.seed(frames[35], last)
+    found = [dreamer.tick(frame, FAST) for frame in frames[37:]]
+    assert np.corrcoef(found[0].ravel(), expected[0].ravel())[0, 1] > 0.9
+    for now, then in zip(found, expected, strict=True):
+        assert now.std() == pytest.approx(then.std(), rel=0.2)
+    dreamer.reset()
+    assert dreamer.tick(frames[37], FAST).std() < 0.5 * found[0].std()
+
+
+def test_a_dream_from_elsewhere_may_have_another_size(dreamer, picture):
+    for _ in range(12):
+        last = dreamer.tick(picture, FAST)
+    dreamer.seed(resize(picture, 96, 72), resize(last, 96, 72))
+    found = dreamer.tick(picture, FAST)
+    assert found.shape == last.shape
+    assert found.std() > 0.7 * last.std()
+    assert np.corrcoef(found.ravel(), last.ravel())[0, 1] > 0.8

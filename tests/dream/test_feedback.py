@@ -203,3 +203,14 @@ def test_plain_places_are_known_on_every_new_frame():
         assert max(halves) > 0.8
         assert min(halves) < 0.3
         assert (halves[0] > halves[1]) == (image is frame)
+
+
+def test_a_dream_from_elsewhere_is_moved_from_the_frame_that_it_was_dreamt_on(picture):
+    residual = np.zeros((120, 160, 3), np.float32)
+    residual[55:65, 75:85] = 50
+    feedback = Feedback(residual, picture)
+    feedback.follow(np.roll(picture, (0, 6), (0, 1)), Settings(persistence_s=2.0), TICK_S)
+    mark = feedback.residual.sum(2)[40:80, 60:110]
+    assert abs(np.average(np.arange(60, 110), weights=mark.sum(0)) - (79.5 + 6)) < 1
+    assert mark.sum() > 0.9 * residual.sum()
+    assert feedback.novelty.mean() < 0.5
