@@ -63,6 +63,7 @@ class Seed(Message, frozen=True, kw_only=True):
     size: tuple[int, int]
     image_bytes: int
     scale: float
+    coding: Coding = "raw"
 
 
 class GuideImage(Message, frozen=True, kw_only=True):
@@ -85,6 +86,8 @@ class Welcome(Message, frozen=True, kw_only=True):
 class RoomResidual(Message, frozen=True, kw_only=True):
     """A residual, int8 (height, width, 3) times ``scale`` in levels of 255; its bytes follow.
 
+    ``coding`` is that of the picture: raw, or as JPEG with 128 for nothing.
+
     ``index`` and ``time_s`` are those of the picture that it was dreamt on, ``order`` the number of the order
     that was followed, ``aspect`` that order's. ``tick_s`` is how long the tick took that made it, and
     ``waited_s`` how long the picture waited in the room for that to begin.
@@ -96,6 +99,7 @@ class RoomResidual(Message, frozen=True, kw_only=True):
     aspect: float | None
     size: tuple[int, int]
     scale: float
+    coding: Coding = "raw"
     tick_s: float = 0.0
     waited_s: float = 0.0
 

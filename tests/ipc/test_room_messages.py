@@ -109,8 +109,9 @@ def test_pixels_of_another_size_are_refused(image, size):
             decode_picture(encode_picture(image, coding), size, coding)
 
 
-def test_what_is_no_jpeg_is_refused():
-    for data in (b"", b"\xff\xd8\xff garbage"):
+def test_what_is_no_jpeg_is_refused(image):
+    cut = encode_picture(image, "jpeg")[:20]
+    for data in (b"", b"\xff\xd8\xff garbage", cut, b"\xff\xd8" + b"\xff\xe0\0\0" * 9):
         with pytest.raises(ProtocolError, match="no JPEG"):
             decode_picture(data, (160, 96), "jpeg")
 
@@ -124,9 +125,28 @@ def test_a_residual_arrives_within_half_a_step():
     assert scale == pytest.approx(np.abs(residual).max() / 127)
 
 
-def test_a_residual_of_nothing_is_nothing():
-    data, scale = encode_residual(np.zeros((96, 160, 3), np.float32))
-    assert not decode_residual(data, (160, 96), scale).any()
+def test_a_jpeg_that_claims_to_be_enormous_is_not_decoded(image, monkeypatch):
+    data = bytearray(encode_picture(image, "jpeg"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = b"\xff\xdc" * 2  # 65500 × 65500 pixels
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(ProtocolError, match="no JPEG of 160×96"):
+        decode_picture(bytes(data), (160, 96), "jpeg")
+
+
+def test_a_residual_as_jpeg_arrives_nearly_as_it_was_at_a_fraction_of_the_bytes(image):
+    residual = (image.astype(np.float32) - 128) * 0.3
+    data, scale = encode_residual(residual, "jpeg")
+    found = decode_residual(data, (160, 96), scale, "jpeg")
+    assert len(data) < residual.size / 5
+    assert found.dtype == np.float32
+    assert np.abs(found - residual).mean() < 0.02 * np.abs(residual).max()
+
+
+@pytest.mark.parametrize("coding", ["raw", "jpeg"])
+def test_a_residual_of_nothing_is_nothing(coding):
+    data, scale = encode_residual(np.zeros((96, 160, 3), np.float32), coding)
+    assert not decode_residual(data, (160, 96), scale, coding).any()
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), 1e9])
