@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Protocol
 
 from livedream.dream.governor import SIZES, Governor, Ladder, Measurement, Plan, target_rate_hz
-from livedream.frame import Image, crop_to_aspect
 from livedream.ipc.protocol import Governed, Order
 from livedream.settings import Settings
 
@@ -33,10 +32,13 @@ class Preparable(Protocol):
 
 
 class Governing:
-    """Chooses working size, steps and octaves where ``working_px`` is ``auto``; a number is left alone."""
+    """Chooses working size, steps and octaves where ``working_px`` is ``auto``; a number is left alone.
 
-    def __init__(self, dreamer: Preparable) -> None:
-        self._dreamer = dreamer
+    It begins at ``first_px``; None: at the usual size.
+    """
+
+    def __init__(self, dreamer: Preparable, first_px: int | None = None) -> None:
+        self._dreamer, self._first_px = dreamer, first_px
         self._governor: Governor | None = None
         self._plan: Plan | None = None
         self._asked: dict[int, float] = {}  # when each size was last asked for
@@ -51,15 +53,25 @@ class Governing:
         """``wanted`` as it is to be dreamt now."""
         if wanted.working_px:
             self._governor = self._plan = None
+        elif self._plan is None and self._first_px is not None:
+            octaves = Ladder(wanted.steps, wanted.octaves, wanted.octave_scale).octaves_at(self._first_px)
+            return _at(wanted, self._first_px, octaves, wanted.steps)
         if self._plan is None:
             return wanted
         # The governor learns of other steps with the next tick; fewer are taken at once.
         return _at(wanted, self._plan.working_px, self._plan.octaves, min(self._plan.steps, wanted.steps))
 
     def ticked(
-        self, order: Order, image: Image, tick_s: float, now_s: float, most_px: int | None = None
+        self,
+        order: Order,
+        visible: tuple[int, int],
+        tick_s: float,
+        now_s: float,
+        most_px: int | None = None,
     ) -> None:
-        """A tick on the camera's ``image`` took ``tick_s``, up to ``now_s``; decide on the next one.
+        """A tick took ``tick_s``, up to ``now_s``; decide on the next one.
+
+        ``visible`` is the (width, height) of what the camera has of what is visible.
 
         There is no room for more than ``most_px`` pixels on the longer side, None: for any size.
         """
@@ -68,13 +80,13 @@ class Governing:
             octaves = wanted.octaves
             self._governed = Governed(working_px=wanted.working_px, steps=wanted.steps, octaves=octaves)
             return
-        height, width = crop_to_aspect(image, order.aspect).shape[:2]
+        width, height = visible
         aspect = width / height
         largest_px = min(max(width, height), most_px or SIZES[-1])
         sizes = tuple(px for px in SIZES if px <= largest_px) or SIZES[:1]
         ladder = Ladder(wanted.steps, wanted.octaves, wanted.octave_scale, sizes)
         if self._governor is None:
-            self._governor = Governor()
+            self._governor = Governor(self._first_px)
 
         def at(working_px: int) -> Settings:
             return _at(wanted, working_px, ladder.octaves_at(working_px), wanted.steps)

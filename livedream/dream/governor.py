@@ -314,9 +314,13 @@ def _plan(state: State, ladder: Ladder, ready: Callable[[int], bool], prepare: t
 
 
 class Governor:
-    """:func:`decide` with its memory, and the path that it took: (seconds, working_px, steps) each time."""
+    """:func:`decide` with its memory, and the path that it took: (seconds, working_px, steps) each time.
 
-    def __init__(self) -> None:
+    It begins at ``first_px``; None: at the usual size.
+    """
+
+    def __init__(self, first_px: int | None = None) -> None:
+        self._first_px = first_px
         self._state: State | None = None
         self._began_s = 0.0
         self.path: list[tuple[float, int, int]] = []
@@ -331,7 +335,7 @@ class Governor:
     ) -> Plan:
         """See :func:`decide`."""
         if self._state is None:
-            self._state, self._began_s = begin(ladder, now_s), now_s
+            self._state, self._began_s = begin(ladder, now_s, self._first_px), now_s
             self._walked(self._state, now_s)
         level = self._state.level
         self._state, plan = decide(self._state, measured, ladder, ready, target_hz, now_s)

@@ -10,17 +10,15 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 from msgspec import structs
 
-from livedream.dream.care import Care, HopelessError
-from livedream.dream.governing import Governing
+from livedream.dream.care import HopelessError
+from livedream.dream.live import LiveDream
 from livedream.dream.loading import Loader, loading_message, needs_download
 from livedream.errors import DeviceLostError, LivedreamError
-from livedream.frame import USUAL_PX
 from livedream.ipc.child import set_up_child
 from livedream.ipc.heartbeat import heartbeat
 from livedream.ipc.mailbox import Receiver, Sender
@@ -28,7 +26,7 @@ from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
 from livedream.runtimes.names import ON_GRAPHICS
 from livedream.settings import Settings
-from livedream.timing import Pacer, RateMeter, now_s
+from livedream.timing import Pacer, now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
@@ -39,8 +37,6 @@ log = logging.getLogger(__name__)
 _MOST_THREADS = 8
 _REPORTS_HZ = 10.0
 _ORDER_WAIT_S = 10.0
-#: The words that a status names: a quick succession of fades may leave many faint ones.
-_MOST_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -159,17 +155,13 @@ class _Loop:
         status: Sender[DreamStatus],
         job: DreamJob,
     ) -> None:
-        self._dreamer = dreamer
         self._order, self._orders = order, orders
         self._frames, self._residuals, self._status = frames, residuals, status
-        self._governing = Governing(dreamer)
-        self._care = Care(dreamer, job.limit_px)
+        loader = Loader(dreamer, {job.settings.network: job.weights})
+        self._dream = LiveDream(dreamer, loader, limit_px=job.limit_px)
         self._told = DreamStatus(phase="dreaming", order=order.number)
         heartbeat.listen(self._beat)
-        self._loader = Loader(dreamer, {job.settings.network: job.weights})
-        self._rate = RateMeter()
         self._report = Pacer(_REPORTS_HZ)
-        self._working_size = (0, 0)
 
     def run(self) -> None:
         pace = Pacer(self._order.settings.dream_rate_hz)
@@ -178,8 +170,7 @@ class _Loop:
             heartbeat.begins("loop")
             self._order = self._orders.newer() or self._order
             pace.interval_s = 1.0 / self._order.settings.dream_rate_hz
-            # What can be dreamt now: other networks and guides are still being loaded.
-            order = structs.replace(self._order, settings=self._loader.follow(self._order.settings))
+            order = self._dream.follow(self._order)
             wait_s = pace.wait_s(now_s())
             if wait_s > 0:
                 time.sleep(min(wait_s, 0.01))
@@ -192,65 +183,17 @@ class _Loop:
                 self._tell(order)
 
     def _tick(self, frame: Value, order: Order) -> None:
-        start, care = now_s(), self._care
-        settings = care.ceiling.settings(self._governing.settings(order.settings))
-        run = partial(
-            self._dreamer.tick,
-            frame.array,
-            settings,
-            time_s=start,
-            aspect=order.aspect,
-            transition_s=order.transition_s,
-            persistence_limit_s=order.persistence_limit_s,
-            leg_s=order.leg_s,
-        )
-        residual = care.tick(run, start, settings.working_px or USUAL_PX)
-        if residual is None:
-            return
-        self._residuals.publish(
-            residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
-        )
-        self._working_size = (residual.shape[1], residual.shape[0])
-        ended = now_s()
-        self._rate.tick(ended)
-        self._governing.ticked(order, frame.array, ended - start, ended, care.ceiling.px)
+        residual = self._dream.tick(frame.array, order, aspect=order.aspect)
+        if residual is not None:
+            self._residuals.publish(
+                residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
+            )
 
     def _beat(self, beats: int, patience_s: float) -> None:
         """Say from within a tick that it goes on."""
         self._status.send(structs.replace(self._told, progress=beats, patience_s=patience_s))
 
     def _tell(self, order: Order) -> None:
-        settings, dreamer, loader = order.settings, self._dreamer, self._loader
-        shown = dreamer.shown_words
-        messages = (self._care.message, loader.message, dreamer.graphics.message, dreamer.backend.message)
-        self._told = DreamStatus(
-            phase="dreaming",
-            progress=heartbeat.beats,
-            patience_s=heartbeat.patience_s,
-            faults=dict(self._care.faults),
-            order=order.number,
-            message=next(filter(None, messages), ""),
-            error=loader.error,
-            network=settings.network,
-            layer=settings.layer,
-            channels=settings.channels,
-            guide=settings.guide,
-            dream_of=settings.dream_of,
-            dream_to=settings.dream_to,
-            word_walk=settings.word_walk,
-            surprise=settings.surprise,
-            guides=loader.guides,
-            shown_layer=shown.get("layer", ""),
-            shown_channels=shown.get("channels", ""),
-            shown_words=dreamer.dreamt_words[:_MOST_WORDS],
-            recognised=dreamer.recognised if settings.surprise else (),
-            unavailable=loader.unavailable,
-            backend=dreamer.graphics.words(dreamer.backend.name),
-            device=dreamer.device_name,
-            ticks=self._rate.count,
-            dream_fps=round(self._rate.rate(now_s()), 2),
-            working_size=self._working_size,
-            governor=self._governing.governed,
-            sections=dreamer.timer.summary(),
-        )
+        told = self._dream.status(order)
+        self._told = structs.replace(told, progress=heartbeat.beats, patience_s=heartbeat.patience_s)
         self._status.send(self._told)

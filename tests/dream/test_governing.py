@@ -11,7 +11,7 @@ from livedream.dream.octaves import octave_sizes
 from livedream.ipc.protocol import Order
 from livedream.settings import Settings
 
-IMAGE = np.zeros((720, 1280, 3), np.uint8)
+VISIBLE = (1280, 720)
 
 
 class Dreamt:
@@ -43,7 +43,7 @@ class Run:
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             self.now_s += max(tick_s, 1 / 60)
-            self.governing.ticked(made, IMAGE, tick_s, self.now_s)
+            self.governing.ticked(made, VISIBLE, tick_s, self.now_s)
         return self.governing.settings(made.settings)
 
 
@@ -110,6 +110,15 @@ def test_a_pinned_size_is_followed_at_once_and_auto_begins_anew(run):
     assert run.governing.settings(Settings()) == Settings()
 
 
+def test_it_begins_at_the_size_that_is_named(run):
+    run.governing = Governing(run.dreamt, 160)
+    assert run.governing.settings(Settings()).working_px == 160
+    assert run.governing.settings(Settings()).octaves == 2
+    run.dreamt.there |= {128, 160}
+    assert run.ticks(1, 0.01).working_px == 160
+    assert run.ticks(20, 0.001).working_px == 320
+
+
 def test_fewer_steps_are_taken_at_once(run):
     run.ticks(1, 0.01)
     assert run.governing.settings(Settings(steps=0)).steps == 0
@@ -124,11 +133,11 @@ def test_octaves_of_an_aspect_are_those_of_a_frame():
 @pytest.mark.full
 def test_a_real_dreamer_can_be_governed():
     dreamer = Dreamer("dreamnet", device="cpu", backend="pytorch")
-    image, settings = IMAGE[:72, :128], Settings(layer="edges")
+    image, settings = np.zeros((72, 128, 3), np.uint8), Settings(layer="edges")
     governing = Governing(dreamer)
     for n in range(3):
         dreamer.tick(image, governing.settings(settings), time_s=n / 30)
-        governing.ticked(Order(number=1, settings=settings), image, 1e-3, n / 30)
+        governing.ticked(Order(number=1, settings=settings), (128, 72), 1e-3, n / 30)
     assert governing.governed.working_px == 128  # no larger than the camera's image
     assert not dreamer.fading
     assert dreamer.ready(Settings(layer="edges", working_px=160), 16 / 9)
