@@ -22,7 +22,15 @@ from torch.fx import Node
 
 from livedream.errors import BackendError
 from livedream.runtimes.graph_fusions import fuse
-from livedream.runtimes.graph_operations import COMPARISONS, OPERATIONS, TYPES, Attributes, Call, Value
+from livedream.runtimes.graph_operations import (
+    COMPARISONS,
+    OPERATIONS,
+    TYPES,
+    Attributes,
+    Call,
+    Value,
+    channels_last,
+)
 
 #: Functions whose arguments may be plain numbers, which spares a GPU the reading of a tensor.
 _TAKE_NUMBERS = frozenset(
@@ -104,7 +112,7 @@ class _Builder:
         dtype = node.meta["dtype"] = TYPES[given.type.tensor_type.elem_type]
         self._shapes[given.name] = shape
         if len(shape) == 4:  # as networks prefer
-            node = self._emit(Call(Tensor.contiguous, (node,), {"memory_format": torch.channels_last}))
+            node = self._emit(Call(channels_last, (node,)))
         return self._cast(node, self._low(dtype)) if len(shape) > 1 else node
 
     def _output(self, name: str) -> Node:

@@ -53,7 +53,27 @@ def integers(value: Value) -> list[int]:
     return [int(n) for n in value.flatten().tolist()]
 
 
-# --- what PyTorch has no single function for
+# --- what PyTorch has no single function for, or none that keeps channels last in memory under torch.vmap
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """``x`` (B, C, h, w) with its channels last in memory."""
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def padded(x: Tensor, pads: list[int]) -> Tensor:
+    """``x`` (B, C, h, w) with ``pads`` (left, right, top, bottom) of zeros."""
+    if not any(pads):
+        return x
+    return F.pad(x.permute(0, 2, 3, 1), [0, 0, *pads]).permute(0, 3, 1, 2)
+
+
+def concatenated(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """``parts`` along ``axis``, which counts from 0."""
+    if parts[0].dim() != 4:
+        return torch.cat(list(parts), axis)
+    last = [part.permute(0, 2, 3, 1) for part in parts]
+    return torch.cat(last, (0, 3, 1, 2)[axis]).permute(0, 3, 1, 2)
 
 
 def padded_convolution(
@@ -66,12 +86,12 @@ def padded_convolution(
     groups: int,
 ) -> Tensor:
     """A convolution with ``pads`` (left, right, top, bottom) of its own on every side."""
-    return F.conv2d(F.pad(x, pads), weight, bias, stride, 0, dilation, groups)
+    return F.conv2d(padded(x, pads), weight, bias, stride, 0, dilation, groups)
 
 
 def sum_pool(x: Tensor, kernel: list[int], stride: list[int], pads: list[int]) -> Tensor:
     """The sum of each window of ``x``, padded by ``pads`` (left, right, top, bottom)."""
-    return F.avg_pool2d(F.pad(x, pads) if any(pads) else x, kernel, stride, divisor_override=1)
+    return F.avg_pool2d(padded(x, pads), kernel, stride, divisor_override=1)
 
 
 def depth_to_space(x: Tensor, rows: int, columns: int) -> Tensor:
@@ -185,7 +205,7 @@ def _slice(inputs: Sequence[Value], attributes: Attributes) -> Call:
 
 
 def _concatenation(inputs: Sequence[Value], attributes: Attributes) -> Call:
-    return Call(torch.cat, (list(inputs), attributes["axis"]))
+    return Call(concatenated, (list(inputs), attributes["axis"]))
 
 
 def _reduction(function: Callable[..., Tensor]) -> Operation:

@@ -9,12 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from livedream.compile.export import export
 from livedream.errors import BackendError
 from livedream.networks.graphs import GraphSpec
 from livedream.networks.objective import LAYER_L2
 from livedream.runtimes.graph_module import read_graph
+from livedream.runtimes.graph_operations import padded_convolution
 from tests.runtimes.conftest import LAYER, SIZE, cosine
 
 FORMS = ({}, {"pool_gradient": "soft"}, {"kind": "guide"}, {"kind": "features"})
@@ -125,6 +127,37 @@ def test_activations_have_their_channels_last(graph):
     for node, value in outputs.items():
         if node.target is F.conv2d and value.shape[1] > 1:
             assert value.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_under_vmap_it_computes_the_same_for_each_image(graphs, form):
+    path = graph_path(graphs, form)
+    inputs = [torch.from_numpy(value) for value in random_inputs(path).values()]
+    several = [torch.stack([value, value.flip(-1), 0.5 * value]) for value in inputs]
+    module = read_graph(path, SIZE[::-1])
+    found = torch.func.vmap(module)(*several)
+    for n in range(3):
+        for a, b in zip(found, module(*(value[n] for value in several)), strict=True):
+            torch.testing.assert_close(a[n], b, rtol=1e-3, atol=1e-4)
+
+
+def test_under_vmap_each_convolution_is_one_with_its_channels_last(graph):
+    inputs = [torch.from_numpy(value) for value in random_inputs(graph).values()]
+    module = read_graph(graph, SIZE[::-1])
+    given = []
+
+    class Convolutions(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function is torch.ops.aten.convolution.default:
+                given.append(args[0])
+            return function(*args, **(kwargs or {}))
+
+    with Convolutions():
+        torch.func.vmap(module)(*(torch.stack([value] * 3) for value in inputs))
+    targets = [node.target for node in module.graph.nodes]
+    assert len(given) == targets.count(F.conv2d) + targets.count(padded_convolution)
+    assert {len(x) for x in given} == {3}
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in given)
 
 
 def test_sizes_are_computed_when_it_is_read(read):
