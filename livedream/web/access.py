@@ -41,7 +41,7 @@ class Access:
         self._failed: OrderedDict[str, deque[float]] = OrderedDict()
         self._all_failed: deque[float] = deque(maxlen=_ALL_FAILURES)
 
-    def objection(self, request: web.Request) -> str:
+    def objection(self, request: web.BaseRequest) -> str:
         """Why a request must be refused, whoever sends it, or "".
 
         A page elsewhere can make its own name mean this machine (DNS rebinding), and have a browser send what
@@ -61,7 +61,7 @@ class Access:
             return "another site may not do this"
         return ""
 
-    def admits(self, request: web.Request) -> bool:
+    def admits(self, request: web.BaseRequest) -> bool:
         """Whether the one who sends a request has shown the token before, or shows it in a header."""
         if not self._token:
             return True
@@ -71,7 +71,7 @@ class Access:
         cookie = request.cookies.get(self._cookie_name(request), "")
         return hmac.compare_digest(cookie.encode(), self._session.encode())
 
-    def knows(self, shown: str, request: web.Request) -> bool:
+    def knows(self, shown: str, request: web.BaseRequest) -> bool:
         """Whether ``shown`` is the token. Whoever shows wrong ones too often is not believed for a minute."""
         now, peer = self._clock(), request.remote or ""
         if self.tired_of(request):
@@ -86,7 +86,7 @@ class Access:
             self._failed.popitem(last=False)
         return False
 
-    def tired_of(self, request: web.Request) -> bool:
+    def tired_of(self, request: web.BaseRequest) -> bool:
         """Whether wrong tokens came too often in the last minute, from this address or from all."""
         since = self._clock() - _WINDOW_S
         mine = self._failed.get(request.remote or "", deque())
@@ -94,7 +94,7 @@ class Access:
             len(self._all_failed) == _ALL_FAILURES and self._all_failed[0] > since
         )
 
-    def remember(self, request: web.Request, response: web.StreamResponse) -> None:
+    def remember(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Let this browser in from now on. The cookie is not the token."""
         response.set_cookie(
             self._cookie_name(request),
@@ -105,7 +105,7 @@ class Access:
             path="/",
         )
 
-    def _cookie_name(self, request: web.Request) -> str:
+    def _cookie_name(self, request: web.BaseRequest) -> str:
         """Cookies don't know ports, and several mirrors may run on one machine."""
         return f"livedream-{urlsplit(f'//{request.host}').port or 80}"
 

@@ -101,7 +101,7 @@ class Server(Resource):
         runner = web.AppRunner(
             app,
             access_log=None,
-            logger=_requests_log,
+            logger=requests_log,
             shutdown_timeout=0.1,
             handler_cancellation=True,
             lingering_time=_LINGER_S,
@@ -161,5 +161,6 @@ def _no_bad_requests(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-_requests_log = _log.getChild("requests")
-_requests_log.addFilter(_no_bad_requests)
+#: For aiohttp: what it has to say of requests, but for malformed ones.
+requests_log = _log.getChild("requests")
+requests_log.addFilter(_no_bad_requests)

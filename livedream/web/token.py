@@ -1,4 +1,4 @@
-"""The token of a mirror that others can reach: made once, kept where only this user can read it."""
+"""The token of a page or a room that others can reach: made once, kept where only this user can read it."""
 
 from __future__ import annotations
 
@@ -30,22 +30,28 @@ def new_token() -> str:
     return "-".join(letters[n : n + _GROUP] for n in range(0, _LENGTH, _GROUP))
 
 
-def token_path() -> Path:
-    """The file that keeps the token."""
-    return settings_dir() / "page-token"
+def token_path(of: str = "page") -> Path:
+    """The file that keeps the token of the page, or of another door of this machine."""
+    return settings_dir() / f"{of}-token"
 
 
-def kept_token() -> str:
-    """The token of this machine; made when there is none. Raises ``OutputError`` if it cannot be kept."""
-    path = token_path()
+def read_token(path: Path) -> str | None:
+    """The token in a file, None where there is no such file. Raises ``OutputError`` if it is not one."""
     try:
         return check_token(path.read_text("utf-8").strip())
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        return None
     except (OSError, UnicodeDecodeError, UsageError) as error:
         raise OutputError(
             f"the token in {path} cannot be used: {error}; possible: delete that file, or --token TOKEN"
         ) from error
+
+
+def kept_token(of: str = "page") -> str:
+    """The token of this machine; made when there is none. Raises ``OutputError`` if it cannot be kept."""
+    path = token_path(of)
+    if (kept := read_token(path)) is not None:
+        return kept
     create(path.parent)
     token = new_token()
     try:

@@ -1,0 +1,59 @@
+"""What a room's ingress and its replicas say to each other about sessions; pictures don't come this way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a session was opened: its WebSocket is at ``host`` and ``port``, for whoever shows ``ticket``."""
+
+    host: str
+    port: int
+    ticket: str
+    replica: str = ""
+
+
+@dataclass(frozen=True)
+class Full:
+    """A replica that takes nobody more, and why; another try may be worth it after ``retry_s``."""
+
+    message: str
+    retry_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A session goes on. ``stats`` are for people."""
+
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What a replica says of itself every second or two: where it is, and what it carries."""
+
+    name: str
+    node: str
+    pid: int
+    device: str = ""
+    sessions: int = 0
+    full: bool = False
+
+
+class PlacingError(Exception):
+    """A session that could not be opened, or that has ended with its replica."""
+
+
+class Dreams(Protocol):
+    """Where sessions are opened: replicas that Ray looks after, or a test's own."""
+
+    def session(self, mirror: str) -> AsyncGenerator[Place | Full | Alive]:
+        """A session for a mirror of this name, for as long as it lasts. Raises ``PlacingError``.
+
+        First comes its :class:`Place`, or that there is none; then a sign of life now and then.
+        """
+        raise NotImplementedError
