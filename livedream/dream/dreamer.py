@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from livedream.dream.ascent import ascend, classic_dream, in_range
 from livedream.dream.drift import Drift
 from livedream.dream.feedback import Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
-from livedream.dream.graphics import Graphics
+from livedream.dream.graphics import Graphics, MakeDeviceDreamer
+from livedream.dream.guides import load_guide
 from livedream.dream.octaves import octave_sizes
 from livedream.dream.planning import Planned, Planner, TickTimes
 from livedream.dream.residual import Residual
@@ -29,7 +29,8 @@ from livedream.runtimes.on_device import OnDevice
 from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
-log = logging.getLogger(__name__)
+#: Opens a network with the weights of a file, or its usual ones.
+Opening = Callable[[str, Path | None], Backend]
 
 
 class Dreamer:
@@ -41,7 +42,11 @@ class Dreamer:
 
     ``backend``, ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`, runs the network on
     ``threads`` threads. With ``wait`` the first tick at each layer and size waits until that is prepared.
-    Without it a tick makes do with what is prepared; PyTorch dreams what has to be exported first.
+    Without it a tick makes do with what is prepared; PyTorch dreams what has to be exported first. Only the
+    first tick waits all the same, unless it is ``hasty``.
+
+    Whoever runs several dreamers in one process says how networks are opened (``opening``, instead of the
+    options), how guides are loaded, and what dreams on a graphics card.
 
     Raises ``UsageError`` for an unknown network or layer, ``NetworkError`` for unusable weights,
     ``BackendError`` for a device that is not here, ``MissingPackageError`` when nothing can run the network.
@@ -57,14 +62,18 @@ class Dreamer:
         backend: str = "auto",
         threads: int = 1,
         wait: bool = True,
+        hasty: bool = False,
+        opening: Opening | None = None,
+        load_guide: Callable[[str], Image] = load_guide,
+        make_device_dreamer: MakeDeviceDreamer | None = None,
     ) -> None:
-        self._open = functools.partial(
+        self._open = opening or functools.partial(
             open_backend, device=device, runtime=backend, threads=threads, wait=wait
         )
-        self._wait = wait
-        self._gradients = Gradients()
+        self._wait, self._hasty = wait, hasty
+        self._gradients = Gradients(load_guide)
         #: Runs whole ticks on a graphics card, where there is one.
-        self.graphics = Graphics(self._gradients, wait)
+        self.graphics = Graphics(self._gradients, wait, make_device_dreamer)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         #: Whether the last tick took steps of ascent.
@@ -81,6 +90,7 @@ class Dreamer:
         self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
         self._planner = Planner(self._gradients, (first, second))
+        self._planner.begun = self._hasty
         self._times = TickTimes()
         self._given: tuple[Image, Residual] | None = None
 

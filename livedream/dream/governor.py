@@ -152,7 +152,7 @@ def decide(
     return state, _plan(state, ladder, ready, (_below(state, ladder),))
 
 
-def work(level: Level) -> float:
+def work(level: tuple[int, float]) -> float:
     """The relative cost of a tick at (working_px, steps)."""
     working_px, steps = level
     return working_px**2 * (steps + _BESIDES_STEPS)

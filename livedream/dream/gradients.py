@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
 from livedream.dream.drift import Drift
-from livedream.dream.guides import Guides
+from livedream.dream.guides import Guides, load_guide
 from livedream.dream.targets import LayerKey, Mix, Target, whole
 from livedream.dream.wording import emphasis_of
 from livedream.errors import BackendError, MissingPackageError
-from livedream.frame import Array
+from livedream.frame import Array, Image
 from livedream.ipc.heartbeat import heartbeat
 from livedream.networks.objective import Objective
 from livedream.runtimes.base import Backend, Step
@@ -34,9 +34,9 @@ class Gradients:
     which are not dreamt until they are removed from it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load_guide: Callable[[str], Image] = load_guide) -> None:
         self.backends: dict[str, Backend] = {}
-        self.guides = Guides()
+        self.guides = Guides(load_guide)
         #: Of what is wanted of each layer.
         self.drift = Drift()
         self.sound: set[LayerKey] = set()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Makes what dreams on a backend's device: its gradients, and whether the dream waits for what is opened.
+MakeDeviceDreamer = Callable[[OnDevice, Gradients, bool], "DeviceDreamer"]
+
 
 class Graphics:
     """Runs the ticks of networks that are on a graphics card there, until that fails.
@@ -33,7 +36,7 @@ class Graphics:
         self,
         gradients: Gradients,
         wait: bool,
-        make: Callable[[OnDevice, Gradients, bool], DeviceDreamer] | None = None,
+        make: MakeDeviceDreamer | None = None,
     ) -> None:
         self._gradients, self._wait = gradients, wait
         self._make = make or _device_dreamer

@@ -6,6 +6,7 @@ Source: google/deepdream, dream.ipynb (``objective_guide``).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from livedream.runtimes.base import Backend
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _POSSIBLE = f"an image, or a folder of images ({', '.join(_ENDINGS)})"
 #: Longer side at which features are taken from a guide: as large as they are in a live frame.
-_LONGER_PX = 256
+GUIDE_PX = 256
 _MOST_LISTED = 100
 _MOST_KEPT = 24
 
@@ -57,14 +58,15 @@ def load_guide(path: str) -> Image:
     if image is None:
         raise UsageError(f"guide {file!r} is not an image, or is damaged; expected {_POSSIBLE}")
     height, width = image.shape[:2]
-    small = resize(image, *working_size(width, height, _LONGER_PX))
+    small = resize(image, *working_size(width, height, GUIDE_PX))
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 class Guides:
-    """The guide images that are loaded, and what each layer sees in them."""
+    """The guide images that are loaded, with ``load`` or before, and what each layer sees in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[str], Image] = load_guide) -> None:
+        self._load = load
         self._images: OrderedDict[str, Image] = OrderedDict()
         self._features: OrderedDict[tuple[str, str, str], Guide] = OrderedDict()
 
@@ -84,7 +86,7 @@ class Guides:
         key = (path, network, layer)
         if key not in self._features:
             if path not in self:
-                self.add(path, load_guide(path))
+                self.add(path, self._load(path))
             image = self._images[path].astype(np.float32) / 255
             self._features[key] = Guide(backend.features(image, layer))
             _forget(self._features)

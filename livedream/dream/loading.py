@@ -125,15 +125,21 @@ class Loader:
     """Gives the dreamer what the settings name, and replaces layers that produce NaN.
 
     ``message`` and ``error`` are for the HUD, ``unavailable`` names what is wanted and cannot be dreamt, and
-    ``guides`` are the images that a control can step through.
+    ``guides`` are the images that a control can step through. ``load_guide`` loads guides from elsewhere than
+    this machine's disk.
     """
 
-    def __init__(self, dreamer: Dreamer, weights: dict[str, str | None]) -> None:
+    def __init__(
+        self,
+        dreamer: Dreamer,
+        weights: dict[str, str | None],
+        load_guide: Callable[[str], Image] | None = None,
+    ) -> None:
         self._dreamer, self._weights = dreamer, weights
         self._networks = BackgroundLoader(
             lambda name: dreamer.load(name, weights.get(name)), dreamer.add_network, self._network_s
         )
-        self._guides = BackgroundLoader(self._load_guide, dreamer.add_guide)
+        self._guides = BackgroundLoader(load_guide or self._load_guide, dreamer.add_guide)
         self._old: Settings | None = None
         self._good: Settings | None = None  # the last that produced finite numbers
         self._wanted: set[tuple[str, str]] = set()
@@ -142,7 +148,8 @@ class Loader:
         self.message = ""
         self.error = ""
         self.unavailable = Unavailable()
-        threading.Thread(target=self._list_guides, args=(GUIDES_DIR,), daemon=True).start()
+        if load_guide is None:
+            threading.Thread(target=self._list_guides, args=(GUIDES_DIR,), daemon=True).start()
 
     def follow(self, settings: Settings) -> Settings:
         """``settings`` as they can be dreamt now.

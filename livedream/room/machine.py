@@ -1,0 +1,107 @@
+"""What all sessions of a process share: its device, the networks that are open there, whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.governor import SIZES, target_rate_hz, work
+from livedream.dream.graphics import MakeDeviceDreamer
+from livedream.dream.loading import SHIPPED
+from livedream.errors import LivedreamError, NetworkError
+from livedream.frame import USUAL_PX, Image
+from livedream.ipc.protocol import Order
+from livedream.networks.catalogue import find_weights, network_info
+from livedream.room.admission import LEAST_HZ
+from livedream.room.turns import Turns
+from livedream.runtimes.base import Backend
+from livedream.runtimes.devices import choose_device
+from livedream.runtimes.exported import open_backend
+from livedream.settings import Settings
+from livedream.timing import SectionTimer, now_s
+
+#: The fastest of so many ticks counts, after the first, which opens what they need.
+_MEASURED_TICKS = 8
+#: Percentiles of a tick's parts are of so many: each status has them, and there are many statuses.
+_TIMED_TICKS = 200
+#: A session begins at a size at which its ticks fill at most this part of its share.
+_FIRST_PART = 0.7
+
+
+class Machine:
+    """Makes dreamers on ``device`` with ``backend`` and ``threads``, as :class:`livedream.Dreamer` does.
+
+    On a processor one session ticks at a time; on a graphics card all may, where ``make_device_dreamer`` can
+    join them. Raises ``BackendError`` for a device that is not here.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        backend: str = "auto",
+        threads: int = 1,
+        make_device_dreamer: MakeDeviceDreamer | None = None,
+    ) -> None:
+        self.device = choose_device(device)
+        self.on_graphics = self.device != "cpu"
+        self.turns = Turns(0 if self.on_graphics else 1)
+        #: How long a tick of the shipped network takes at the smallest size, in seconds; 0.0: not measured.
+        self.tick_s = 0.0
+        self._open_backend = partial(open_backend, device=self.device, runtime=backend, threads=threads)
+        self._make_device_dreamer = make_device_dreamer
+
+    def dreamer(self, network: str, load_guide: Callable[[str], Image]) -> Dreamer:
+        """A dreamer that waits for nothing, with ``network``, or the shipped one where that is not here.
+
+        Raises ``MissingPackageError`` when nothing here can run a network.
+        """
+        make = partial(
+            Dreamer,
+            wait=False,
+            hasty=True,
+            opening=self._open,
+            load_guide=load_guide,
+            make_device_dreamer=self._make_device_dreamer,
+        )
+        try:
+            dreamer = make(network)
+        except LivedreamError:  # the loader then says what is wrong with it
+            if network == SHIPPED:
+                raise
+            dreamer = make(SHIPPED)
+        dreamer.timer = SectionTimer(_TIMED_TICKS)
+        return dreamer
+
+    def measure(self) -> None:
+        """Find out how long a tick takes; some seconds, when no other session is there."""
+        dreamer = Dreamer(SHIPPED, opening=partial(self._open_backend, wait=True))
+        settings = Settings(network=SHIPPED, working_px=SIZES[0], steps=1, octaves=2)
+        rng = np.random.default_rng(0)
+        took_s = []
+        for n in range(_MEASURED_TICKS + 1):
+            image = rng.integers(0, 255, (72, 128, 3), np.uint8)
+            began_s = now_s()
+            dreamer.tick(image, settings, time_s=n / LEAST_HZ)
+            took_s.append(now_s() - began_s)
+        self.tick_s = min(took_s[1:])
+        dreamer.close()
+
+    def first_px(self, order: Order, share: float) -> int:
+        """The working size at which a session with this ``share`` of the time can hold its rate."""
+        if not self.tick_s:
+            return SIZES[0]
+        rate_hz = target_rate_hz(order.camera_hz, order.settings.dream_rate_hz)
+        least = self.tick_s / work((SIZES[0], 1)) * rate_hz / share
+        fitting = [px for px in SIZES if px <= USUAL_PX and least * work((px, 1)) <= _FIRST_PART]
+        return max(fitting, default=SIZES[0])
+
+    def _open(self, network: str, weights: Path | None) -> Backend:
+        """A network's backend for one session. Nothing is downloaded because a mirror names it."""
+        if find_weights(network) is None:
+            how_to_get = network_info(network).how_to_get
+            raise NetworkError(f"the room has no weights of {network}; on its machine: {how_to_get}")
+        return self._open_backend(network, weights, wait=False)

@@ -1,0 +1,106 @@
+"""Who dreams next: the sessions of one processor take turns, and each gets its share of the time.
+
+Sessions differ in how often they tick and in what a tick costs. Whoever waits with the least time used lately
+goes next, so neither a fast mirror nor an expensive layer takes anything from the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from livedream.curves import decay
+from livedream.timing import now_s
+
+#: Half-life of the time that counts as used. Shorter, and a long tick would be forgotten at once; longer, and
+#: whoever comes back from a pause would hold up the others.
+USED_S = 2.0
+_LN2 = 0.6931
+#: Who has used less of the time than this fraction is not there, as far as the others are concerned.
+_PRESENT = 0.01
+
+
+class Member:
+    """One of those who take turns."""
+
+    def __init__(self, used_s: float, now: float) -> None:
+        self._used_s, self._at_s = used_s, now
+        self.began_s: float | None = None
+
+    def used_s(self, now: float) -> float:
+        """The time that it has used lately, in seconds."""
+        running = 0.0 if self.began_s is None else now - self.began_s
+        return self._used_s * decay(USED_S, now - self._at_s) + running
+
+    def use(self, now: float) -> None:
+        """Its turn ends: what that took is used."""
+        self._used_s, self._at_s = self.used_s(now), now
+        self.began_s = None
+
+
+class Turns:
+    """Lets ``at_once`` members run at the same time; 0: all of them. Thread-safe."""
+
+    def __init__(self, at_once: int = 1, clock: Callable[[], float] = now_s) -> None:
+        self._at_once, self._clock = at_once, clock
+        self._members: list[Member] = []
+        self._waiting: list[Member] = []
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def join(self) -> Member:
+        """A new member, which has used as little as whoever used least: it does not hold up the others."""
+        with self._changed:
+            now = self._clock()
+            member = Member(min((other.used_s(now) for other in self._members), default=0.0), now)
+            self._members.append(member)
+            return member
+
+    def leave(self, member: Member) -> None:
+        """Forget a member."""
+        with self._changed:
+            self._members.remove(member)
+            self._changed.notify_all()
+
+    @contextmanager
+    def turn(self, member: Member) -> Iterator[None]:
+        """Wait for ``member``'s turn; it lasts as long as the context."""
+        with self._changed:
+            self._waiting.append(member)
+            try:
+                self._changed.wait_for(lambda: self._may_run(member))
+            finally:
+                self._waiting.remove(member)
+            self._running += 1
+            member.began_s = self._clock()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                member.use(self._clock())
+                self._changed.notify_all()
+
+    def share(self, member: Member) -> float:
+        """The part of the time, up to 1, that ``member`` may use: an equal one, or what the others leave."""
+        with self._changed:
+            if not self._at_once:
+                return 1.0
+            now = self._clock()
+            used = [other.used_s(now) * _LN2 / USED_S for other in self._members if other is not member]
+            present = 1 + sum(part > _PRESENT for part in used)
+            return min(1.0, max(self._at_once / present, self._at_once - sum(used)))
+
+    def longest_s(self) -> float:
+        """How long the longest turn of now has lasted: one that does not end is hung."""
+        with self._changed:
+            now = self._clock()
+            return max((now - m.began_s for m in self._members if m.began_s is not None), default=0.0)
+
+    def _may_run(self, member: Member) -> bool:
+        if not self._at_once:
+            return True
+        now = self._clock()
+        first = min(self._waiting, key=lambda other: other.used_s(now))
+        return self._running < self._at_once and first is member

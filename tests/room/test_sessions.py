@@ -1,0 +1,275 @@
+"""A replica's server: mirrors come with tickets, dream each their own, and harm nobody but themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import aiohttp
+import cv2
+import numpy as np
+import pytest
+
+from livedream.frame import resize
+from livedream.ipc.protocol import Order
+from livedream.ipc.room_messages import MAX_MESSAGE_BYTES, Join, Picture, Seed, pack
+from livedream.room.machine import Machine
+from livedream.room.sessions import Full, Sessions, Ticket
+from livedream.settings import Settings
+from tests.room.mirrors import Mirror
+
+BLACK = bytes(128 * 96 * 3)
+FAST = Settings(working_px=128, layer="edges")
+
+
+@pytest.fixture
+def room() -> Iterator[Sessions]:
+    with Sessions(Machine(device="cpu"), open=True, name="backroom") as sessions:
+        yield sessions
+
+
+@pytest.fixture
+def small(picture):
+    return resize(picture, 128, 96)
+
+
+def test_a_mirror_gets_a_residual_for_each_picture(room, small):
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            welcome = await mirror.join(FAST, number=7, aspect=4 / 3)
+            assert welcome.room == "backroom"
+            assert welcome.working_px >= 128
+            strengths = []
+            for _ in range(25):
+                found, residual = await mirror.dream(small)
+                assert residual.shape == (96, 128, 3)
+                assert (found.order, found.aspect, found.size) == (7, 4 / 3, (128, 96))
+                assert found.tick_s > 0
+                assert found.waited_s >= 0
+                strengths.append(np.abs(residual).mean())
+            assert strengths[-1] > 3
+            status = await mirror.status(lambda told: told.phase == "dreaming" and told.ticks > 9, small)
+            assert (status.network, status.layer, status.shown_layer) == ("dreamnet", "edges", "edges")
+            assert status.governor.working_px == 128
+            assert not status.guides
+        return status
+
+    asyncio.run(visit())
+
+
+def test_pictures_may_be_jpegs_and_residuals_then_are(room, small):
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST)
+            for _ in range(20):
+                found, residual = await mirror.dream(small, "jpeg")
+            assert found.coding == "jpeg"
+            assert np.abs(residual).mean() > 2
+
+    asyncio.run(visit())
+
+
+def test_a_dream_is_carried_on_from_its_seed(room, small):
+    rng = np.random.default_rng(1)
+    dream = cv2.GaussianBlur(rng.normal(size=(96, 128, 3)).astype(np.float32), (0, 0), 4) * 200
+
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST.replace(persistence_s=30.0))
+            await mirror.seed(small, dream)
+            _, residual = await mirror.dream(small)
+            assert np.corrcoef(residual.ravel(), dream.ravel())[0, 1] > 0.9
+
+    asyncio.run(visit())
+
+
+def test_a_new_order_is_followed(room, small):
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST)
+            await mirror.dream(small)
+            await mirror.order(FAST.replace(layer="textures", crossfade_s=0.0), 2, aspect=1.0)
+            found, _ = await mirror.dream(small)
+            assert (found.order, found.aspect) == (2, 1.0)
+            status = await mirror.status(lambda told: told.shown_layer == "textures", small)
+            assert status.order == 2
+
+    asyncio.run(visit())
+
+
+def test_what_is_not_here_is_named_and_something_else_dreamt(room, small, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(Settings(network="vgg16", layer="parts", working_px=128))
+            await mirror.dream(small)
+            status = await mirror.status(lambda told: bool(told.unavailable.network), small)
+            assert status.unavailable.network == "vgg16"
+            assert "no weights of vgg16" in status.error
+
+    asyncio.run(visit())
+
+
+def test_a_guide_is_what_the_mirror_sent_and_no_file_of_the_rooms(room, small, tmp_path, picture):
+    here = tmp_path / "here.png"
+    cv2.imwrite(str(here), picture)
+    _, png = cv2.imencode(".png", picture)
+
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST.replace(guide="leaf.png"))
+            await mirror.guide("leaf.png", png.tobytes())
+            await mirror.status(lambda told: told.guide == "leaf.png", small)
+            await mirror.order(FAST.replace(guide=str(here)), 2)
+            status = await mirror.status(lambda told: bool(told.unavailable.guide), small)
+            assert "has not sent it" in status.error
+
+    asyncio.run(visit())
+
+
+async def _says(url: str, *messages: bytes) -> str:
+    async with Mirror(url) as mirror:
+        for message in messages:
+            await mirror.socket.send_bytes(message)
+        refused = await mirror.refused()
+        assert refused.why == "invalid"
+        return refused.message
+
+
+def _join(**order) -> bytes:
+    return pack(Join(mirror="a", order=Order(number=1, **{"settings": FAST} | order)))
+
+
+def _picture(size=(128, 96), pixels=b"", **changes) -> bytes:
+    options = {"index": 0, "time_s": 0.0, "visible": (640, 480)} | changes
+    return pack(Picture(size=size, **options), pixels)
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([b""], "0 bytes are no message"),
+        ([b"hello, is this a room?"], "not a message of a mirror"),
+        ([_picture()], "begins with Join"),
+        ([_join(settings=Settings(network="nonsense"))], "unknown network 'nonsense'"),
+        ([_join(settings=Settings(layer="nonsense"))], "nonsense"),
+        ([_join(settings=Settings(layer=",".join(["edges:1"] * 9)))], "9 layers"),
+        ([_join(settings=Settings(channels="many"))], "channels"),
+        ([_join(aspect=float("nan"))], "aspect"),
+        ([_join(persistence_limit_s=-1.0)], "persistence_limit_s"),
+        ([_join(), b"\xff" * 100], "not a message of a mirror"),
+        ([_join(), _picture(pixels=b"too few")], "7 bytes are no 128×96 pixels"),
+        ([_join(), _picture(coding="jpeg", pixels=b"\xff\xd8 no picture")], "no JPEG"),
+        ([_join(), _picture(size=(60000, 60000))], "no working size"),
+        ([_join(), _picture(size=(-1, 10))], "no working size"),
+        ([_join(), _picture(visible=(0, 10))], "visible"),
+        ([_join(), _picture(time_s=float("inf"))], "time_s"),
+        ([_join(), b"x" * (MAX_MESSAGE_BYTES + 1)], "bytes; possible"),
+        (
+            [_join(), pack(Seed(size=(128, 96), image_bytes=9, scale=0.5), b"no"), _picture(pixels=BLACK)],
+            "no JPEG",
+        ),
+        ([_join(), *[_picture(pixels=BLACK)] * 2000], "too much"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_in_words_and_harms_nobody_else(room, small, messages, words):
+    async def visit():
+        async with Mirror(room.url) as neighbour:
+            await neighbour.join(FAST)
+            await neighbour.dream(small)
+            assert words in await _says(room.url, *messages)
+            await neighbour.dream(small)
+        assert room.stats()["sessions"][1:] == []
+
+    asyncio.run(visit())
+
+
+def test_text_and_enormous_messages_end_the_connection(room, small):
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.socket.send_str("hello")
+            assert "binary" in (await mirror.refused()).message
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST)
+            with contextlib.suppress(ConnectionError):
+                await mirror.socket.send_bytes(b"x" * (2 * MAX_MESSAGE_BYTES))
+            while (await mirror.socket.receive()).type is aiohttp.WSMsgType.BINARY:
+                pass
+
+    asyncio.run(visit())
+
+
+def test_a_browser_is_not_let_in(room):
+    async def visit():
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            async with Mirror(room.url, Origin="http://127.0.0.1"):
+                pass
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(room.url.replace("ws:", "http:")) as answer,
+        ):
+            assert answer.status == 403
+            assert "livedream room" in await answer.text()
+
+    asyncio.run(visit())
+
+
+def test_a_full_room_says_so_and_has_room_again_when_a_mirror_goes(small):
+    async def visit(room):
+        async with Mirror(room.url) as first:
+            await first.join(FAST)
+            async with Mirror(room.url) as second:
+                refused = await second.refused()
+                assert (refused.why, refused.message) == ("full", "the room is full: 1 of 1 mirrors")
+                assert refused.retry_s > 0
+        while room.stats()["sessions"]:
+            await asyncio.sleep(0.01)
+        async with Mirror(room.url) as third:
+            await third.join(FAST)
+
+    with Sessions(Machine(device="cpu"), open=True, most=1) as room:
+        asyncio.run(visit(room))
+
+
+def test_a_ticket_lets_one_mirror_in_once(small):
+    async def visit(room):
+        for wrong in ("", "guessed"):
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+                async with Mirror(room.url, wrong):
+                    pass
+        ticket = room.admit("hall")
+        assert isinstance(ticket, Ticket)
+        assert isinstance(room.admit("attic"), Full)
+        async with Mirror(room.url, ticket.token) as mirror:
+            await mirror.join(FAST)
+            await mirror.dream(small)
+            assert room.holds(ticket)
+            assert [each["name"] for each in room.stats()["sessions"]] == ["a test"]
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+                async with Mirror(room.url, ticket.token):
+                    pass
+        while room.holds(ticket):
+            await asyncio.sleep(0.01)
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+            async with Mirror(room.url, ticket.token):
+                pass
+        withdrawn = room.admit("attic")
+        assert isinstance(withdrawn, Ticket)
+        room.withdraw(withdrawn)
+        assert not room.holds(withdrawn)
+
+    with Sessions(Machine(device="cpu"), most=1) as room:
+        asyncio.run(visit(room))
+
+
+def test_a_room_that_closes_says_so(small):
+    async def visit(room):
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST)
+            await asyncio.to_thread(room.close)
+            assert (await mirror.refused()).why == "closing"
+
+    with Sessions(Machine(device="cpu"), open=True) as room:
+        asyncio.run(visit(room))
