@@ -14,6 +14,7 @@ from typing import Any
 from livedream.errors import UsageError, quoted
 from livedream.fields import ALL, EVERYWHERE, LIVE, choice, number, text
 from livedream.projection_settings import ProjectionSettings
+from livedream.room_address import ROOM_IS, room_address
 from livedream.specs import Spec
 
 #: Words that look like themselves on a person, each unlike the one before.
@@ -135,6 +136,9 @@ class Settings(ProjectionSettings):
     )
     dream_rate_hz: float = number(
         60.0, 1.0, 240.0, 5.0, "Hz", "at most this many dream ticks a second", scope="machine", used_by=LIVE
+    )
+    dream_at: str = text(
+        "", ROOM_IS, "let a room on another machine dream", "machine", LIVE, verify=room_address
     )
     crossfade_s: float = number(
         2.0, 0.0, 30.0, 0.5, "s", "duration of a change of layer, channels, words, guide or network"

@@ -12,6 +12,7 @@ from livedream.cli.control_flags import add_controls, control_options
 from livedream.cli.flags import (
     add_common,
     add_settings,
+    changes_from,
     require_backend,
     settings_from,
     start_logging,
@@ -19,6 +20,7 @@ from livedream.cli.flags import (
 )
 from livedream.cli.output_flags import add_outputs, output_options
 from livedream.cli.parser import Parser, checked, png, seconds, size, whole
+from livedream.cli.room_flags import add_room, room_keys
 from livedream.errors import UnreadableError, UsageError, quoted
 from livedream.files import require_different, require_writable
 from livedream.hours import parse_hours
@@ -184,6 +186,7 @@ def mirror_parser() -> Parser:
     )
     add_outputs(parser)
     add_controls(parser)
+    add_room(parser)
     add_common(parser)
     add_settings(parser, used_by("mirror"))
     return parser
@@ -231,6 +234,7 @@ def mirror_command(words: list[str], started_s: float) -> None:
         stats=found.stats,
         controls=control_options(found),
         outputs=output_options(found),
+        room_keys=room_keys(found, changes_from(found)),
         log_level=level,
         scene=found.scene or "",
         scenes=found.scenes,

@@ -95,6 +95,24 @@ class LiveDream:
         self._governing.ticked(order, visible, self.tick_s / share, ended, most_px)
         return residual
 
+    def rest(self, image: Image, order: Order) -> None:
+        """Dream nothing on ``image``, because somebody else does; but open what the next tick would need.
+
+        Raises as :meth:`tick`.
+        """
+        start, care = now_s(), self._care
+        settings = care.ceiling.settings(self._governing.settings(order.settings))
+        run = partial(
+            self.dreamer.tick,
+            image,
+            settings.replace(steps=0),
+            time_s=start,
+            aspect=order.aspect,
+            transition_s=0.0,
+        )
+        care.tick(run, start, settings.working_px or USUAL_PX)
+        self.dreamer.prepare(settings, order.aspect)
+
     def status(self, order: Order) -> DreamStatus:
         """What is dreamt now, following ``order``; without ``progress`` and ``patience_s``."""
         settings, dreamer, loader = order.settings, self.dreamer, self.loader

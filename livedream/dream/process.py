@@ -9,12 +9,13 @@ import logging
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 from msgspec import structs
 
+from livedream.dream.away import Away
 from livedream.dream.care import HopelessError
 from livedream.dream.live import LiveDream
 from livedream.dream.loading import Loader, loading_message, needs_download
@@ -24,12 +25,14 @@ from livedream.ipc.heartbeat import heartbeat
 from livedream.ipc.mailbox import Receiver, Sender
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.slots import Slot, Value
+from livedream.room_address import RoomKeys
 from livedream.runtimes.names import ON_GRAPHICS
 from livedream.settings import Settings
 from livedream.timing import Pacer, now_s
 
 if TYPE_CHECKING:
     from livedream.dream.dreamer import Dreamer
+    from livedream.dream.room_exchange import Dreamt
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 _MOST_THREADS = 8
 _REPORTS_HZ = 10.0
 _ORDER_WAIT_S = 10.0
+#: While a room dreams, how often this machine gets ready for doing so, and how long it waits for a residual.
+_RESTING_HZ, _NEWS_S = 2.0, 0.02
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class DreamJob:
 
     What to dream is in the newest order. Until the first comes, what ``settings`` name is opened; ``weights``
     is the file of their network, if one was named. ``limit_px`` bounds the longer side of the working size,
-    None does not.
+    None does not. ``room_keys`` open the room that the settings may name.
     """
 
     frames: str
@@ -58,6 +63,7 @@ class DreamJob:
     backend: str
     log_level: int
     limit_px: int | None = None
+    room_keys: RoomKeys = field(default_factory=RoomKeys)
 
 
 def without_graphics(job: DreamJob) -> DreamJob:
@@ -161,7 +167,8 @@ class _Loop:
         self._dream = LiveDream(dreamer, loader, limit_px=job.limit_px)
         self._told = DreamStatus(phase="dreaming", order=order.number)
         heartbeat.listen(self._beat)
-        self._report = Pacer(_REPORTS_HZ)
+        self._away = Away(frames, job.room_keys, {job.settings.network: job.weights})
+        self._report, self._resting = Pacer(_REPORTS_HZ), Pacer(_RESTING_HZ)
 
     def run(self) -> None:
         pace = Pacer(self._order.settings.dream_rate_hz)
@@ -171,8 +178,11 @@ class _Loop:
             self._order = self._orders.newer() or self._order
             pace.interval_s = 1.0 / self._order.settings.dream_rate_hz
             order = self._dream.follow(self._order)
+            dreamt = self._away.step(self._order)
             wait_s = pace.wait_s(now_s())
-            if wait_s > 0:
+            if self._away.dreams:
+                frame = self._rest(dreamt, order, frame)
+            elif wait_s > 0:
                 time.sleep(min(wait_s, 0.01))
             else:
                 newer = self._frames.wait(frame.seq if frame else 0, 0.0 if frame else 0.05)
@@ -183,17 +193,38 @@ class _Loop:
                 self._tell(order)
 
     def _tick(self, frame: Value, order: Order) -> None:
+        seed = self._away.take_seed()
+        if seed is not None:
+            self._dream.dreamer.seed(*seed)
         residual = self._dream.tick(frame.array, order, aspect=order.aspect)
         if residual is not None:
+            residual = self._away.dreamt(frame, residual, order)
             self._residuals.publish(
                 residual, index=frame.index, time_s=frame.time_s, order=order.number, aspect=order.aspect
             )
+
+    def _rest(self, dreamt: Dreamt | None, order: Order, frame: Value | None) -> Value | None:
+        """Pass on what a room has dreamt, and be ready to dream; the newest frame."""
+        if dreamt is not None:
+            self._residuals.publish(
+                dreamt.residual,
+                index=dreamt.index,
+                time_s=dreamt.time_s,
+                order=dreamt.order,
+                aspect=dreamt.aspect,
+            )
+        if self._resting.due(now_s()):
+            frame = self._frames.read(frame.seq if frame else 0) or frame
+            if frame is not None:
+                self._dream.rest(frame.array, order)
+        self._away.wait(_NEWS_S)
+        return frame
 
     def _beat(self, beats: int, patience_s: float) -> None:
         """Say from within a tick that it goes on."""
         self._status.send(structs.replace(self._told, progress=beats, patience_s=patience_s))
 
     def _tell(self, order: Order) -> None:
-        told = self._dream.status(order)
+        told = self._away.told(self._dream.status(order))
         self._told = structs.replace(told, progress=heartbeat.beats, patience_s=heartbeat.patience_s)
         self._status.send(self._told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from livedream.timing import Percentiles, now_s
 from livedream.watch.beats import CLOSED, ENDING, PICTURE, STARTING
@@ -27,12 +27,29 @@ class Trouble:
     text: str
 
 
+class Carried(Protocol):
+    """What goes to a room and comes back: how long pictures take, and bytes each way in a second."""
+
+    @property
+    def round_trip_ms(self) -> Percentiles:
+        """From a picture to its residual."""
+
+    @property
+    def up_bytes_s(self) -> int:
+        """To the room."""
+
+    @property
+    def down_bytes_s(self) -> int:
+        """From the room."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the loop measured last. Counts are of this process since it started, ``faults`` by kind.
 
     Rates are of the last seconds, ``latency_ms`` of the last frames, ``interval_ms`` between the last
-    pictures. ``recording_s`` is None without a recording; ``pids`` are the processes by name.
+    pictures. ``recording_s`` is None without a recording; ``pids`` are the processes by name. ``dream_at`` is
+    the room that dreams, empty for this machine; ``room`` is None without one that is wanted.
     """
 
     pictures: int = 0
@@ -48,6 +65,8 @@ class Facts:
     attract: bool = False
     recording_s: float | None = None
     pids: Mapping[str, int] = field(default_factory=dict)
+    dream_at: str = ""
+    room: Carried | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,8 @@ class Condition:
 
     ``state`` is ``starting``, ``showing``, ``closed`` (outside the opening hours, and well) or ``ending``.
     Ages are in seconds since the last valid picture, the last new frame and the last tick of the dream; None
-    before there was one. ``degraded`` is what is wrong although pictures come.
+    before there was one. ``degraded`` is what is wrong although pictures come. ``dream_at`` is the room that
+    dreams, or ``here``.
     """
 
     ok: bool
@@ -66,6 +86,7 @@ class Condition:
     frame_age_s: float | None = None
     tick_age_s: float | None = None
     degraded: tuple[Trouble, ...] = ()
+    dream_at: str = "here"
 
     def as_dict(self) -> dict[str, Any]:
         """All of it; JSON-able."""
@@ -127,7 +148,8 @@ class Vitals:
         why = ("the mirror ends",) if beat == ENDING else self._why(picture_s, frame_age_s, now)
         shown = beat != ENDING and picture_s is not None
         degraded = self._degraded(frame_age_s, tick_age_s, now) if shown else ()
-        return Condition(not why, _STATES[beat], why, picture_age_s, frame_age_s, tick_age_s, degraded)
+        ages, where = (picture_age_s, frame_age_s, tick_age_s), self.facts.dream_at or "here"
+        return Condition(not why, _STATES[beat], why, *ages, degraded, where)
 
     def _why(self, picture_s: float | None, frame_age_s: float | None, now: float) -> tuple[str, ...]:
         if picture_s is None:

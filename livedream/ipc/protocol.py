@@ -89,6 +89,25 @@ class Governed(msgspec.Struct, frozen=True, kw_only=True):
     path: tuple[tuple[float, int, int], ...] = ()
 
 
+class RoomStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a mirror is with the room that is to dream for it.
+
+    ``state`` is ``off`` without one, ``connecting`` until it answers, ``trying`` while it dreams too and has
+    to show that it is well, ``dreaming`` while its dream is shown, ``waiting`` until the next try. ``reason``
+    is what is wrong, so that the mirror dreams itself; empty where nothing is. ``name`` is the room's.
+    ``round_trip_ms`` is from sending a picture to its residual, the room's tick included; ``up_bytes_s`` and
+    ``down_bytes_s`` are what goes each way in a second.
+    """
+
+    state: Literal["off", "connecting", "trying", "dreaming", "waiting"] = "off"
+    address: str = ""
+    reason: str = ""
+    name: str = ""
+    round_trip_ms: Percentiles = Percentiles()
+    up_bytes_s: int = 0
+    down_bytes_s: int = 0
+
+
 class DreamStatus(Status, frozen=True, kw_only=True):
     """What the dream process does.
 
@@ -98,7 +117,8 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     ``shown_layer``, ``shown_channels`` and ``shown_words`` (with their shares) what weighs most in it now, on
     a journey or in a fade. With ``surprise``, ``recognised`` are the words that the camera's image shows,
     with probabilities. ``guides`` are the images that a control can step through; ``device`` is PyTorch's
-    name of what dreams; ``working_size`` is (width, height).
+    name of what dreams; ``working_size`` is (width, height). ``dream_at`` is the room that dreams now, empty
+    for this machine; ``room`` is how the mirror is with it.
     """
 
     phase: Literal["starting", "importing", "loading", "downloading", "dreaming", "failed"] = "starting"
@@ -128,6 +148,8 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     sections: dict[str, Percentiles] = {}
     patience_s: float = 60.0
     faults: dict[str, int] = {}
+    dream_at: str = ""
+    room: RoomStatus = RoomStatus()
 
 
 class AudioStatus(Status, frozen=True, kw_only=True):

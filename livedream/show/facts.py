@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livedream.health.vitals import Facts, Trouble
 from livedream.show.fallback import INSTEAD
-from livedream.show.snapshot import Snapshot
+from livedream.show.snapshot import Snapshot, room_text
 from livedream.show.statistics import Statistics
 
 
@@ -24,6 +24,8 @@ def facts(snapshot: Snapshot, statistics: Statistics, before: Facts) -> Facts:
         attract=snapshot.attract,
         recording_s=snapshot.recording_s,
         pids=snapshot.pids,
+        dream_at=snapshot.dream.dream_at,
+        room=snapshot.dream.room if snapshot.dream.room.address else None,
     )
 
 
@@ -37,6 +39,8 @@ def troubles(snapshot: Snapshot) -> tuple[Trouble, ...]:
     if snapshot.fallback.rung != "full":
         text = f"{snapshot.fallback.why}; {INSTEAD[snapshot.fallback.rung]}"
         found.append(Trouble("fallback", text))
+    if dream.room.reason:
+        found.append(Trouble("room", room_text(dream)))
     if dream.error:
         found.append(Trouble("dream", dream.error))
     found += [

@@ -35,7 +35,7 @@ from livedream.show.pulse import Pulse
 from livedream.show.readings import reading_of, scene_reading
 from livedream.show.schedule import Schedule, Stop
 from livedream.show.senses import Senses
-from livedream.show.snapshot import Snapshot, Stats, hud_state, stats
+from livedream.show.snapshot import Snapshot, Stats, hud_state, room_text, stats
 from livedream.show.statistics import Statistics, write_stats
 from livedream.sinks.port import Stamp
 from livedream.sinks.snapshot import save_snapshot
@@ -265,6 +265,7 @@ class Mirror:
             performance.replace("dream", **instead)
         bulletin.follow("source", feeds.source.message, feeds.source.error, now)
         bulletin.follow("dream", feeds.dream.message, feeds.dream.error, now)
+        bulletin.follow("room", feeds.dream.room.reason and room_text(feeds.dream), "", now)
         self._publish(now)
         self._pulse.tell(self._snapshot(now), self._statistics, now)
         self._statistics.measure_memory(feeds.pids().values())

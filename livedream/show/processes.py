@@ -84,6 +84,7 @@ class Processes(Resource):
             device=options.device,
             backend=options.backend,
             log_level=options.log_level,
+            room_keys=options.room_keys,
         )
         self._camera = CameraKeeper(source_job, frames, camera, self._faults)
         self._dream = DreamKeeper(dream_job, residuals, dream, self._faults, died)

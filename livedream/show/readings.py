@@ -19,6 +19,7 @@ _EMPTY = {
     "guide": "none",
     "dream_of": "the whole layer",
     "dream_to": "nothing",
+    "dream_at": "this machine",
     "display": "the first",
     "corners": "the whole screen",
     "mesh": "flat",

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from livedream.ipc.protocol import AudioStatus, DreamStatus, Governed, SourceStatus
+from livedream.ipc.protocol import AudioStatus, DreamStatus, Governed, RoomStatus, SourceStatus
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 from livedream.show.fallback import Fallback
@@ -98,8 +98,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     again. ``unchanged`` times a picture was due and nothing was new, so nothing was composed or shown.
     ``fault_list`` are the faults by kind, the last first, with ``last_at`` in seconds since 1970.
     ``fallback`` is what the dream has fallen back to, its ``rung`` (``full`` is none) and ``why``.
-    ``outputs`` is how each output is. ``pids`` are the numbers of the running processes: ``show``,
-    ``camera``, ``dream``. ``settings`` are all settings as they are played now.
+    ``outputs`` is how each output is. ``dream_at`` is the room that dreams, ``here`` for this machine, and
+    ``room`` how the mirror is with the one that is to dream. ``pids`` are the numbers of the running
+    processes: ``show``, ``camera``, ``dream``. ``settings`` are all settings as they are played now.
     """
 
     display_fps: float
@@ -144,6 +145,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     attracts: int
     recording_s: float | None
     outputs: tuple[OutputState, ...]
+    dream_at: str
+    room: RoomStatus
     pids: dict[str, int]
     settings: dict[str, Any]
 
@@ -194,6 +197,8 @@ def stats(snapshot: Snapshot, measured: Measured) -> Stats:
         attracts=snapshot.attracts,
         recording_s=snapshot.recording_s,
         outputs=snapshot.outputs,
+        dream_at=dream.dream_at or "here",
+        room=dream.room,
         pids=snapshot.pids,
         settings=settings.as_dict(),
     )
@@ -210,6 +215,16 @@ def fault_text(faults: Sequence[Fault]) -> str:
         f"{fault.kind}: {fault.count}, last {datetime.fromtimestamp(fault.last_at):%H:%M}" for fault in faults
     )
     return "  ·  ".join(named)
+
+
+def room_text(dream: DreamStatus) -> str:
+    """Where the dream is made, such as ``dream at ws://10.0.0.2:8850, 24 ms``; "" where no room is wanted."""
+    room = dream.room
+    if not room.address:
+        return ""
+    if dream.dream_at:
+        return f"dream at {dream.dream_at}, {room.round_trip_ms.p50:.0f} ms"
+    return f"dream here: {room.reason or f'the room at {room.address} is being tried'}"
 
 
 def hud_state(snapshot: Snapshot, now: float) -> HudState:
@@ -229,6 +244,7 @@ def hud_state(snapshot: Snapshot, now: float) -> HudState:
         captions=settings.captions,
         backend=dream.backend,
         source=snapshot.source.source,
+        room=room_text(dream),
         display_fps=snapshot.display_fps,
         dream_fps=dream.dream_fps,
         latency_ms=snapshot.latency_ms.p50,

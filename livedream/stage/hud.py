@@ -52,14 +52,14 @@ class HudState:
     """What the information plate shows. Empty and zero mean "unknown".
 
     ``layer_words`` say what the layer sees, ``layer_channels`` and ``layer_stride`` (working-size pixels per
-    cell) describe it; ``channels`` is
-    empty for all of them. ``words`` are those that are dreamt, with their shares; ``recognised`` those that
-    the camera's image shows, with probabilities; the largest first. With ``captions`` visitors are told so
-    without the plate. ``latency_ms`` is from capture to flip,
+    cell) describe it; ``channels`` is empty for all of them. ``words`` are those that are dreamt, with their
+    shares; ``recognised`` those that the camera's image shows, with probabilities; the largest first. With
+    ``captions`` visitors are told so without the plate. ``latency_ms`` is from capture to flip,
     ``interval_ms`` (median, 99th percentile) from flip to flip, ``working_size`` (width, height);
     ``governed`` is whether the governor chose it, and steps and octaves with it. ``renderer`` is ``cpu`` or
-    ``gl``. ``recording_s`` is how long the recording has been running, None without one. ``faults``
-    counts what ``fault_text`` names. ``presence`` (0..1) is None while visitors are not detected.
+    ``gl``. ``room`` says where the dream is made, empty where no room is wanted. ``recording_s`` is how long
+    the recording has been running, None without one. ``faults`` counts what ``fault_text`` names.
+    ``presence`` (0..1) is None while visitors are not detected.
     """
 
     network: str = ""
@@ -73,6 +73,7 @@ class HudState:
     captions: bool = False
     backend: str = ""
     source: str = ""
+    room: str = ""
     display_fps: float = 0.0
     dream_fps: float = 0.0
     latency_ms: float = 0.0
@@ -94,9 +95,9 @@ class HudState:
     presence: float | None = None
     attract: bool = False
 
-    def lines(self) -> tuple[str, str, str, str]:
+    def lines(self) -> tuple[str, ...]:
         """The layer and words; the network and the layer's shape; what is dreamt at, and the cue; backend,
-        source and pictures."""
+        source and pictures; and where a room is to dream, that."""
         shape = [self.network or _UNKNOWN]
         shape += [self.layer] if self.layer_words not in ("", self.layer) else []
         shape += [f"{self.layer_channels} channels"] if self.layer_channels else []
@@ -106,6 +107,7 @@ class HudState:
             _dotted(shape),
             _dotted([self._dreamt_at(), self.cue]),
             _dotted([self.backend or _UNKNOWN, self.source or _UNKNOWN, self.pictures()]),
+            *([self.room] if self.room else []),
         )
 
     def _dreamt_at(self) -> str:

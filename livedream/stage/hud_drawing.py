@@ -37,7 +37,7 @@ def draw_information(
     widest: Mapping[str, str],
     fault_text: str = "",
 ) -> int:
-    """The information plate at the bottom: four lines of text, then the cells (label, value) in a grid.
+    """The information plate at the bottom: up to five lines of text, then the cells (label, value) in a grid.
 
     ``widest`` maps each label to the widest value its cell has room for; a wider one is shortened. The grid
     depends on that alone, so it stays the same when values change. ``fault_text`` comes on top, where it
@@ -47,7 +47,8 @@ def draw_information(
         canvas, _TITLE, _VALUE, _TEXT, _LABEL, _MARGIN, _PAD
     )
     inner = canvas.width - 2 * (margin + pad)
-    styles = zip(lines, (title_px, text_px, label_px, label_px), (_ACCENT, _WHITE, _DIM, _DIM), strict=True)
+    sizes, colours = (title_px, text_px, label_px, label_px, label_px), (_ACCENT, _WHITE, _DIM, _DIM, _DIM)
+    styles = zip(lines, sizes, colours, strict=False)  # the last is not always there
     styled = [(fault_text, label_px, _ALARM), *styles]
     rows = [(shorten(text, px, inner), px, colour) for text, px, colour in styled if text]
     room = [max(text_width(label, label_px), text_width(widest[label], value_px)) for label, _ in cells]

@@ -91,6 +91,25 @@ MEASURES = (
         lambda now: _seconds(now.facts.interval_ms),
         "quantile",
     ),
+    Measure(
+        "dream_away",
+        "1 while a room dreams; only where one is wanted",
+        lambda now: None if now.facts.room is None else bool(now.facts.dream_at),
+    ),
+    Measure(
+        "room_round_trip_seconds",
+        "from sending a room a picture to its residual",
+        lambda now: _seconds(now.facts.room.round_trip_ms) if now.facts.room else {},
+        "quantile",
+    ),
+    Measure(
+        "room_bytes_per_second",
+        "to and from a room",
+        lambda now: (
+            {"up": now.facts.room.up_bytes_s, "down": now.facts.room.down_bytes_s} if now.facts.room else {}
+        ),
+        "way",
+    ),
     Measure("pictures", "pictures shown", lambda now: now.facts.pictures, kind="counter"),
     Measure("ticks", "ticks of the dream", lambda now: now.facts.ticks, kind="counter"),
     Measure("dropped_frames", "frames never shown", lambda now: now.facts.dropped, kind="counter"),

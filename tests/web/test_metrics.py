@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from livedream.health.attendant import Attendant
 from livedream.health.machine import Reading
 from livedream.health.vitals import Facts, Trouble
+from livedream.ipc.protocol import RoomStatus
 from livedream.timing import Percentiles
 from livedream.watch.beats import PICTURE
 from livedream.web.metrics import MEASURES, Metrics
@@ -66,6 +67,10 @@ def test_every_number_is_there(attendant, clock):
         presence=0.9,
         recording_s=3.0,
         pids={"show": os.getpid(), "camera": 2**30},
+        dream_at="ws://10.0.0.7:8850",
+        room=RoomStatus(
+            round_trip_ms=Percentiles(20.0, 30.0, 40.0), up_bytes_s=400_000, down_bytes_s=600_000
+        ),
     )
     vitals.framed(100.0)
     vitals.ticked(300, 100.0)
@@ -92,6 +97,9 @@ def test_every_number_is_there(attendant, clock):
         ("temperature_celsius", "cpu"): 61,
         ("throttled", ""): 1,
         ("disk_free_bytes", ""): 1e11,
+        ("dream_away", ""): 1,
+        ("room_round_trip_seconds", "0.95"): 0.03,
+        ("room_bytes_per_second", "down"): 600_000,
     }.items():
         assert found[key] == pytest.approx(value), key
     assert found["memory_bytes", "show"] > 10e6

@@ -8,13 +8,23 @@ let last = 0, timer = null;
 
 const ms = value => value && value.p50 !== undefined ? `${Math.round(value.p50)} ms (99 %: ${Math.round(value.p99)} ms)` : "–";
 
+function whereDreamt(status) {
+  const room = status.room || {};
+  if (!room.address) return "here";
+  if (status.dream_at !== "here") {
+    const rate = ((room.up_bytes_s + room.down_bytes_s) / 125000).toFixed(1);
+    return `${status.dream_at}, ${Math.round(room.round_trip_ms.p50)} ms, ${rate} Mbit/s`;
+  }
+  return `here: ${room.reason || "the room is being tried"}`;
+}
+
 function facts(status) {
   const rows = [
     ["Display", `${Math.round(status.display_fps)} pictures a second, ${status.renderer}`],
     ["Dream", `${Math.round(status.dream_fps)} ticks a second`],
     ["Latency", ms(status.latency_ms)],
     ["Between pictures", ms(status.interval_ms)],
-    ["Network", status.network], ["Runs on", status.backend],
+    ["Network", status.network], ["Runs on", status.backend], ["Made", whereDreamt(status)],
     ["Dreamt at", (status.working_size || []).join(" × ")], ["Picture", (status.picture_size || []).join(" × ")],
     ["Source", status.source], ["Frames dropped", status.dropped],
     ["Visitor", status.presence === null ? "not looked for" : status.presence > 0.5 ? "there" : "nobody"],
