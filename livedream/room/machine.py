@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -12,28 +13,29 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.governor import SIZES, target_rate_hz, work
 from livedream.dream.graphics import MakeDeviceDreamer
 from livedream.dream.loading import SHIPPED
-from livedream.errors import LivedreamError, NetworkError
+from livedream.errors import LivedreamError
 from livedream.frame import USUAL_PX, Image
 from livedream.ipc.protocol import Order
-from livedream.networks.catalogue import find_weights, network_info
+from livedream.resource import Resource
 from livedream.room.admission import LEAST_HZ
+from livedream.room.networks import SharedNetworks
 from livedream.room.turns import Turns
-from livedream.runtimes.base import Backend
 from livedream.runtimes.devices import choose_device
-from livedream.runtimes.exported import open_backend
 from livedream.settings import Settings
 from livedream.timing import SectionTimer, now_s
 
-#: The fastest of so many ticks counts, after the first, which opens what they need.
-_MEASURED_TICKS = 8
+log = logging.getLogger(__name__)
+
+#: The median of so many ticks counts, once all that they need is open; which takes at most this long.
+_MEASURED_TICKS, _OPENING_S, _POLL_S = 12, 60.0, 0.02
 #: Percentiles of a tick's parts are of so many: each status has them, and there are many statuses.
 _TIMED_TICKS = 200
 #: A session begins at a size at which its ticks fill at most this part of its share.
 _FIRST_PART = 0.7
 
 
-class Machine:
-    """Makes dreamers on ``device`` with ``backend`` and ``threads``, as :class:`livedream.Dreamer` does.
+class Machine(Resource):
+    """Makes dreamers on ``device`` with ``backend`` and ``threads``, which share what is open.
 
     On a processor one session ticks at a time; on a graphics card all may, where ``make_device_dreamer`` can
     join them. Raises ``BackendError`` for a device that is not here.
@@ -51,7 +53,7 @@ class Machine:
         self.turns = Turns(0 if self.on_graphics else 1)
         #: How long a tick of the shipped network takes at the smallest size, in seconds; 0.0: not measured.
         self.tick_s = 0.0
-        self._open_backend = partial(open_backend, device=self.device, runtime=backend, threads=threads)
+        self._networks = SharedNetworks(self.device, backend, threads)
         self._make_device_dreamer = make_device_dreamer
 
     def dreamer(self, network: str, load_guide: Callable[[str], Image]) -> Dreamer:
@@ -63,7 +65,7 @@ class Machine:
             Dreamer,
             wait=False,
             hasty=True,
-            opening=self._open,
+            opening=self._networks.open,
             load_guide=load_guide,
             make_device_dreamer=self._make_device_dreamer,
         )
@@ -77,17 +79,24 @@ class Machine:
         return dreamer
 
     def measure(self) -> None:
-        """Find out how long a tick takes; some seconds, when no other session is there."""
-        dreamer = Dreamer(SHIPPED, opening=partial(self._open_backend, wait=True))
+        """Find out how long a tick takes; some seconds, when no session is there yet."""
+        dreamer = Dreamer(SHIPPED, wait=False, opening=self._networks.open)
         settings = Settings(network=SHIPPED, working_px=SIZES[0], steps=1, octaves=2)
         rng = np.random.default_rng(0)
-        took_s = []
-        for n in range(_MEASURED_TICKS + 1):
+        took_s: list[float] = []
+        until_s = now_s() + _OPENING_S
+        time_s = 0.0
+        while len(took_s) < _MEASURED_TICKS and now_s() < until_s:
             image = rng.integers(0, 255, (72, 128, 3), np.uint8)
             began_s = now_s()
-            dreamer.tick(image, settings, time_s=n / LEAST_HZ)
-            took_s.append(now_s() - began_s)
-        self.tick_s = min(took_s[1:])
+            dreamer.tick(image, settings, time_s=time_s)
+            time_s += 1 / LEAST_HZ
+            if dreamer.ready(settings, 128 / 72):
+                took_s.append(now_s() - began_s)
+            else:
+                time.sleep(_POLL_S)
+        self.tick_s = float(np.median(took_s)) if took_s else 0.0
+        log.info("a tick at %d px takes %.1f ms on %s", SIZES[0], 1e3 * self.tick_s, self.device)
         dreamer.close()
 
     def first_px(self, order: Order, share: float) -> int:
@@ -99,9 +108,6 @@ class Machine:
         fitting = [px for px in SIZES if px <= USUAL_PX and least * work((px, 1)) <= _FIRST_PART]
         return max(fitting, default=SIZES[0])
 
-    def _open(self, network: str, weights: Path | None) -> Backend:
-        """A network's backend for one session. Nothing is downloaded because a mirror names it."""
-        if find_weights(network) is None:
-            how_to_get = network_info(network).how_to_get
-            raise NetworkError(f"the room has no weights of {network}; on its machine: {how_to_get}")
-        return self._open_backend(network, weights, wait=False)
+    def close(self) -> None:
+        """Stop all background work. May be called twice."""
+        self._networks.close()

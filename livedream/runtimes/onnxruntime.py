@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,18 +33,21 @@ class OnnxRuntimeSession:
         self._names = [given.name for given in self._session.get_inputs()]
         self._image = np.zeros((1, 3, size[1], size[0]), np.float32)
         self._planes = list(self._image[0])
+        self._lock = threading.Lock()  # there is one place for the image
 
     def __call__(self, image: Array, second: Array) -> Step:
         """See :class:`livedream.runtimes.base.Session`."""
-        cv2.split(image, self._planes)
-        given = dict(zip(self._names, (self._image, second), strict=True))
-        gradient, strength, activity = self._session.run(OUTPUTS, given)
+        with self._lock:
+            cv2.split(image, self._planes)
+            given = dict(zip(self._names, (self._image, second), strict=True))
+            gradient, strength, activity = self._session.run(OUTPUTS, given)
         return Step(cv2.merge(list(gradient[0])), float(strength), activity)
 
     def features(self, image: Array) -> Array:
         """See :class:`livedream.runtimes.base.Session`."""
-        cv2.split(image, self._planes)
-        (features,) = self._session.run(["features"], {"image": self._image})
+        with self._lock:
+            cv2.split(image, self._planes)
+            (features,) = self._session.run(["features"], {"image": self._image})
         found: Array = features
         return found
 
@@ -91,6 +95,7 @@ class OnnxRuntimeGpuSession:
         self._inputs = [torch.zeros(shape, device=self._device) for shape in shapes.values()]
         outputs: list[list[int]] = [shapes["image"], [], [sidecar.channels]]
         self._outputs = [torch.zeros(shape, device=self._device) for shape in outputs]
+        self._lock = threading.Lock()  # there is one set of them
         self._binding = self._session.io_binding()
         for name, tensor in zip(shapes, self._inputs, strict=True):
             self._binding.bind_input(name, "cuda", index, np.float32, tuple(tensor.shape), tensor.data_ptr())
@@ -103,8 +108,9 @@ class OnnxRuntimeGpuSession:
         """See :class:`livedream.runtimes.base.Session`."""
         import torch
 
-        self._run(torch.from_numpy(image).permute(2, 0, 1)[None], torch.from_numpy(second))
-        gradient, strength, activity = (output.cpu().numpy() for output in self._outputs)
+        with self._lock:
+            self._run(torch.from_numpy(image).permute(2, 0, 1)[None], torch.from_numpy(second))
+            gradient, strength, activity = (output.cpu().numpy() for output in self._outputs)
         return Step(cv2.merge(list(gradient[0])), float(strength), activity)
 
     def on_device(self, second: Array) -> DeviceGradient:
@@ -113,8 +119,9 @@ class OnnxRuntimeGpuSession:
 
         def run(image: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
             assert given is not None
-            self._run(image, given)
-            return self._outputs[0].clone()
+            with self._lock:
+                self._run(image, given)
+                return self._outputs[0].clone()
 
         return DeviceGradient(self, run, torch.from_numpy(second).to(self._device), recordable=False)
 

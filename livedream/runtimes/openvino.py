@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +45,25 @@ class OpenVINOSession:
         self._request = core.compile_model(model, device, options).create_infer_request()
         self._image = np.zeros((1, 3, height, width), np.float32)
         self._planes = list(self._image[0])
+        self._lock = threading.Lock()  # there is one request, and one place for the image
         short = {"bf16": "bf16", "f16": "fp16", "f32": "fp32"}[precision]
         self.name = f"OpenVINO {device.lower()} {short}"
 
     def __call__(self, image: Array, second: Array) -> Step:
         """See :class:`livedream.runtimes.base.Session`."""
-        cv2.split(image, self._planes)
-        self._request.infer([self._image, second], share_inputs=True, share_outputs=True)
-        found = dict(zip(self._outputs, self._request.output_tensors, strict=True))
-        gradient = cv2.merge(list(found["gradient"].data[0]))
-        return Step(gradient, float(found["strength"].data), np.array(found["activity"].data))
+        with self._lock:
+            cv2.split(image, self._planes)
+            self._request.infer([self._image, second], share_inputs=True, share_outputs=True)
+            found = dict(zip(self._outputs, self._request.output_tensors, strict=True))
+            gradient = cv2.merge(list(found["gradient"].data[0]))
+            return Step(gradient, float(found["strength"].data), np.array(found["activity"].data))
 
     def features(self, image: Array) -> Array:
         """See :class:`livedream.runtimes.base.Session`."""
-        cv2.split(image, self._planes)
-        self._request.infer([self._image], share_inputs=True, share_outputs=True)
-        return np.array(self._request.get_output_tensor(0).data)
+        with self._lock:
+            cv2.split(image, self._planes)
+            self._request.infer([self._image], share_inputs=True, share_outputs=True)
+            return np.array(self._request.get_output_tensor(0).data)
 
 
 def has_gpu() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ class TorchBackend:
         self._truncated: dict[str, nn.Module] = {}
         self._guide: tuple[Guide, Tensor] | None = None
         self._weights, self._weights_tensor = HeldWeights(), (np.empty(0, np.float32), torch.empty(0))
+        # Several dreams may share this: what is kept of the last one is then another's.
+        self._lock = threading.RLock()
         if graphs is None and cuda_graphs and self.device.type == "cuda":
             graphs = CudaGraphs()
         self._graphs = graphs
@@ -107,7 +110,7 @@ class TorchBackend:
 
         Raises ``DeviceLostError`` when a graphics card fails: nothing takes over in this process.
         """
-        with self._or_lost():
+        with self._or_lost(), self._lock:
             gradient, strength, activity = self.gradient_tensors(self._tensor(image), layer, objective)
             array = np.ascontiguousarray(gradient[0].permute(1, 2, 0).cpu().numpy())
             return Step(array, float(strength), activity.cpu().numpy())
@@ -119,7 +122,8 @@ class TorchBackend:
 
     def on_device(self, layer: str, size: tuple[int, int], objective: Objective) -> DeviceGradient:
         """See :class:`livedream.runtimes.on_device.OnDevice`."""
-        second = self._second(objective)
+        with self._lock:
+            second = self._second(objective)
         channels = objective.channels if second is None else ()
         key = self, layer, channels, objective.linear, objective.pool_gradient
         return DeviceGradient(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from livedream.runtimes.graph_module import read_graph
 from livedream.runtimes.on_device import DeviceGradient
 from livedream.runtimes.pytorch import choose_precision
 
-#: Second inputs that stay on the device: channels and guides that are faded between, and a few of before.
-_MOST_SECONDS = 16
+#: Second inputs that stay on the device: channels and guides that are faded between, and a few of before, of
+#: all dreams that share a session.
+_MOST_SECONDS = 64
 _SHORT = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -54,18 +56,20 @@ class TorchGraphSession:
             graphs = CudaGraphs()
         self._graphs = graphs
         self._seconds: OrderedDict[int, tuple[Array, Tensor]] = OrderedDict()
+        self._lock = threading.Lock()
         kind = "compiled" if compiled else "graph"
         self.name = f"PyTorch {kind} {self.device.type} {_SHORT[precision]}"
 
     def __call__(self, image: Array, second: Array) -> Step:
         """See :class:`livedream.runtimes.base.Session`."""
         x, held = self._tensor(image), self._held(second)
-        outputs = (
-            self._run(x, held)
-            if self._graphs is None
-            else self._graphs(tuple(held.shape), x, self._run, held)
-        )
-        gradient, strength, activity = (output.cpu().numpy() for output in outputs)
+        with self._lock:  # a CUDA graph has one place for each input
+            outputs = (
+                self._run(x, held)
+                if self._graphs is None
+                else self._graphs(tuple(held.shape), x, self._run, held)
+            )
+            gradient, strength, activity = (output.cpu().numpy() for output in outputs)
         return Step(np.ascontiguousarray(gradient[0].transpose(1, 2, 0)), float(strength), activity)
 
     def features(self, image: Array) -> Array:
@@ -89,9 +93,10 @@ class TorchGraphSession:
     def _held(self, second: Array) -> Tensor:
         """``second`` on the device, the same tensor for the same array."""
         key = id(second)
-        if key not in self._seconds:
-            self._seconds[key] = second, torch.from_numpy(second).to(self.device)
-            while len(self._seconds) > _MOST_SECONDS:
-                self._seconds.popitem(last=False)
-        self._seconds.move_to_end(key)
-        return self._seconds[key][1]
+        with self._lock:
+            if key not in self._seconds:
+                self._seconds[key] = second, torch.from_numpy(second).to(self.device)
+                while len(self._seconds) > _MOST_SECONDS:
+                    self._seconds.popitem(last=False)
+            self._seconds.move_to_end(key)
+            return self._seconds[key][1]

@@ -25,7 +25,7 @@ FAST = Settings(working_px=128, layer="edges")
 
 @pytest.fixture
 def room() -> Iterator[Sessions]:
-    with Sessions(Machine(device="cpu"), open=True, name="backroom") as sessions:
+    with Machine(device="cpu") as machine, Sessions(machine, open=True, name="backroom") as sessions:
         yield sessions
 
 
@@ -229,7 +229,7 @@ def test_a_full_room_says_so_and_has_room_again_when_a_mirror_goes(small):
         async with Mirror(room.url) as third:
             await third.join(FAST)
 
-    with Sessions(Machine(device="cpu"), open=True, most=1) as room:
+    with Machine(device="cpu") as machine, Sessions(machine, open=True, most=1) as room:
         asyncio.run(visit(room))
 
 
@@ -260,7 +260,7 @@ def test_a_ticket_lets_one_mirror_in_once(small):
         room.withdraw(withdrawn)
         assert not room.holds(withdrawn)
 
-    with Sessions(Machine(device="cpu"), most=1) as room:
+    with Machine(device="cpu") as machine, Sessions(machine, most=1) as room:
         asyncio.run(visit(room))
 
 
@@ -271,5 +271,5 @@ def test_a_room_that_closes_says_so(small):
             await asyncio.to_thread(room.close)
             assert (await mirror.refused()).why == "closing"
 
-    with Sessions(Machine(device="cpu"), open=True) as room:
+    with Machine(device="cpu") as machine, Sessions(machine, open=True) as room:
         asyncio.run(visit(room))

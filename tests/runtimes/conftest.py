@@ -16,6 +16,7 @@ from livedream.runtimes import registry
 from livedream.runtimes.base import Step
 from livedream.runtimes.exported import ExportedBackend
 from livedream.runtimes.exporter import Exporter
+from livedream.runtimes.open_graphs import OpenGraphs
 from livedream.runtimes.reference import Reference
 
 LAYER = "textures"
@@ -79,11 +80,13 @@ def backend(reference, graphs):
 
         def make(**options):
             made = ExportedBackend(
-                Reference(lambda: reference),
-                "dreamnet",
-                None,
-                weights_hash("dreamnet", None),
-                **{"folder": graphs, **options},
+                OpenGraphs(
+                    Reference(lambda: reference),
+                    "dreamnet",
+                    None,
+                    weights_hash("dreamnet", None),
+                    **{"folder": graphs, **options},
+                )
             )
             stack.callback(made.close)
             return made

@@ -10,13 +10,14 @@ import pytest
 
 from livedream import extras
 from livedream.errors import BackendError, MissingPackageError, OutOfMemoryError, UsageError
-from livedream.networks.graphs import GraphSpec
+from livedream.networks.graphs import GraphSpec, neighbours
 from livedream.networks.objective import LAYER_L2, Guide, Objective
-from livedream.runtimes import exported, exporter, opening, registry
+from livedream.runtimes import exported, exporter, open_graphs, opening, registry
 from livedream.runtimes import reference as references
 from livedream.runtimes.base import Step
 from livedream.runtimes.calibration import Measurement
-from livedream.runtimes.exported import ExportedBackend, neighbours, open_backend
+from livedream.runtimes.exported import ExportedBackend, open_backend
+from livedream.runtimes.open_graphs import OpenGraphs
 from livedream.runtimes.reference import Reference, load_reference
 from tests.runtimes.conftest import LAYER, SIZE, FakeExporter, FakeSession, cosine
 
@@ -61,14 +62,14 @@ def test_a_runtime_gives_pytorchs_gradient(reference, backend, image, runtime, o
 def test_another_emphasis_with_each_step_opens_nothing_anew(reference, backend, image):
     fast = backend(runtime="onnxruntime", wait=True)
     fast.gradient(image, LAYER, LAYER_L2)
-    opened = fast._store.opened()
+    opened = fast.graphs._store.opened()
     for n in range(3):
         emphasis = np.zeros(480, np.float32)
         emphasis[40 * n : 40 * n + 40] = 1 + n
         objective = Objective(emphasis=emphasis)
         found, expected = fast.gradient(image, LAYER, objective), reference.gradient(image, LAYER, objective)
         assert cosine(found.gradient, expected.gradient) > 0.999
-    assert fast._store.opened() == opened
+    assert fast.graphs._store.opened() == opened
 
 
 @pytest.mark.parametrize("count", [70, 400])
@@ -94,9 +95,8 @@ def test_a_graph_on_disk_is_dreamt_from_the_first_gradient_on_and_without_pytorc
     def load():
         raise AssertionError("PyTorch was loaded")
 
-    fast = ExportedBackend(
-        Reference(load), "dreamnet", None, exported.weights_hash("dreamnet", None), folder=graphs
-    )
+    sha256 = exported.weights_hash("dreamnet", None)
+    fast = ExportedBackend(OpenGraphs(Reference(load), "dreamnet", None, sha256, folder=graphs))
     try:
         assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
         assert np.isfinite(fast.gradient(image, LAYER, LAYER_L2).gradient).all()
@@ -313,7 +313,7 @@ def test_runtimes_are_compared_when_the_show_has_started_and_never_again(backend
     times = {"a": Measurement(0.2, 1.0), "b": Measurement(0.1, 1.0)}
     measured = []
     monkeypatch.setattr(opening, "measure", lambda runs: measured.append(1) or times)
-    monkeypatch.setattr(exported, "COMPARE_AFTER_S", 0.0)
+    monkeypatch.setattr(open_graphs, "COMPARE_AFTER_S", 0.0)
     found |= {"a": lambda path: FakeSession("A"), "b": lambda path: FakeSession("B")}
     first = backend(**options)
     first.prepare(LAYER, SIZE[::-1], LAYER_L2)
@@ -342,7 +342,7 @@ def test_pytorch_is_loaded_in_the_background(fakes, reference, image):
 
     found["fake"] = lambda path: FakeSession("Fake")
     options["exporter"] = exporting_after(exporting)
-    fast = ExportedBackend(Reference(load), "dreamnet", None, "none", runtime="fake", **options)
+    fast = ExportedBackend(OpenGraphs(Reference(load), "dreamnet", None, "none", runtime="fake", **options))
     try:
         assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
         assert fast.opening(LAYER, SIZE[::-1], LAYER_L2)
@@ -364,7 +364,7 @@ def test_without_pytorch_what_was_never_exported_is_refused_with_the_way_to_add_
 
     monkeypatch.setattr(references, "require", missing)
     lazy = Reference(lambda: load_reference("dreamnet", None, "cpu", 1))
-    fast = ExportedBackend(lazy, "dreamnet", None, "none", runtime="fake", **options)
+    fast = ExportedBackend(OpenGraphs(lazy, "dreamnet", None, "none", runtime="fake", **options))
     try:
         until(lambda: not fast.opening(LAYER, SIZE[::-1], LAYER_L2))
         with pytest.raises(MissingPackageError, match="dreaming dreamnet needs torch; to add it: COMMAND"):
