@@ -24,7 +24,8 @@ from livedream.controls.osc_discovery import Announcement
 from livedream.controls.osc_feedback import CLIENT_PORT, Clients, Feedback, Peer
 from livedream.controls.osc_message import MalformedError, messages
 from livedream.controls.port import Change, Refusal
-from livedream.errors import LivedreamError, OutputError
+from livedream.errors import LivedreamError, OutputError, UsageError
+from livedream.room_address import is_this_machine
 from livedream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Osc:
     ) -> None:
         self._desk, self._clock = desk, clock
         self._settings: Settings | None = None  # as last announced; the desk's are a moment old
-        self._scene = ""
+        self._scene, self._room = "", desk.view.settings.dream_at
         self._socket = _open(host, port)
         self.address: Peer = self._socket.getsockname()[:2]
         self.counts: Counter[str] = Counter()  # received, accepted, refused, malformed, sent, dropped
@@ -212,6 +213,7 @@ class Osc:
             heard = Heard(time.time(), "in", sender, address[:200], _short(arguments))
             try:
                 asked = understand(address, arguments, self._desk.view)
+                self._require_own_room(asked, peer[0])
             except LivedreamError as error:
                 self._refuse(heard, str(error))
                 continue
@@ -224,6 +226,13 @@ class Osc:
                 elif asked is not None:
                     self._put(asked, heard)
         return len(found)
+
+    def _require_own_room(self, asked: Action | Ask | None, host: str) -> None:
+        """Refuse to send images of visitors wherever somebody in the network likes: OSC has no password."""
+        allowed = not isinstance(asked, Set) or asked.name != "dream_at" or asked.value in ("", self._room)
+        if not (allowed or is_this_machine(host)):
+            own = f", or {self._room}" if self._room else "; name a room by --dream-at"
+            raise UsageError(f"dream_at by OSC from another machine: expected nothing{own}")
 
     def _answers_go_to(self, name: str, peer: Peer) -> Iterable[Peer]:
         """To where it was asked from, and to where this client listens; to eight clients at a time."""

@@ -119,7 +119,7 @@ class Away:
             self._seen = came
         where, trouble = choosing.where, exchange.why if exchange.state != "trying" else self._room.missing
         if exchange.sessions != self._sessions:  # one that begins, with the dream so far
-            self._sessions = exchange.sessions
+            self._sessions, choosing.why = exchange.sessions, ""
         elif exchange.state != "trying" or trouble or not (self._room.follows or where != "here"):
             choosing.lost(trouble, now)
         elif came is not None:

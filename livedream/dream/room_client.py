@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 #: How long to wait for a connection, and how often it is asked for a sign of life.
 _CONNECT_S, _PING_S = 5.0, 5.0
-#: Delays between tries: the first, and the longest. A connection that lasted this long begins anew.
-_FIRST_DELAY_S, _LONGEST_DELAY_S, _LASTED_S = 1.0, 15.0, 10.0
+#: Delays between tries: the first, how much longer each is, the longest. They begin anew after a connection
+#: that lasted so long.
+_FIRST_DELAY_S, _GROWTH, _LONGEST_DELAY_S, _LASTED_S = 1.0, 1.5, 15.0, 10.0
 
 
 class RoomClient:
@@ -88,7 +89,7 @@ class RoomClient:
             if now_s() - began_s > _LASTED_S:
                 delay_s = _FIRST_DELAY_S
             await asyncio.sleep(max(delay_s, found.retry_s))
-            delay_s = min(_LONGEST_DELAY_S, 2 * delay_s)
+            delay_s = min(_LONGEST_DELAY_S, _GROWTH * delay_s)
 
     async def _session(self, token: str) -> None:
         """One connection, to its end. Raises whatever ends it."""

@@ -427,3 +427,17 @@ def test_a_port_that_is_taken_is_one_line(show):
         OutputError, match=r"cannot listen for OSC on 127.0.0.1 port \d+: .*; possible: another"
     ):
         Osc(Desk(Settings()), port=show.osc.address[1])
+
+
+def test_who_is_in_the_network_may_not_send_images_to_a_room_of_their_own(show):
+    own, other = "ws://10.0.0.7:8850", "ws://10.6.6.6:8850"
+    show.osc._room = own
+    taken = []
+    for host, value in [("10.0.0.9", other), ("10.0.0.9", ""), ("10.0.0.9", own), ("127.0.0.1", other)]:
+        show.osc._receive(build_msg("/dream/dream_at/value", [value]).dgram, (host, 5000))
+        show.clock.now += 1
+        taken += show.osc.poll()
+    assert taken == [Set("dream_at", value) for value in ("", own, other)]
+    assert show.osc.counts["refused"] == 1
+    verdict = next(heard.verdict for heard in show.osc.monitor() if heard.verdict)
+    assert verdict == f"dream_at by OSC from another machine: expected nothing, or {own}"
