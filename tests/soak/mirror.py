@@ -46,7 +46,7 @@ class Mirror(Resource):
         self.folder, self.home = folder, folder / "home"
         self.home.mkdir(parents=True)
         self.stream = StreamServer(video)
-        self._screen, display = _screen()
+        self._screen, display = screen()
         self._environment = os.environ | {"DISPLAY": display, "LIVEDREAM_HOME": str(self.home)}
         self._environment.setdefault("OMP_NUM_THREADS", "1")
         self._log = (folder / "log").open("w+")
@@ -130,10 +130,10 @@ class Mirror(Resource):
         self._log.close()
 
 
-def _screen() -> tuple[subprocess.Popen[bytes], str]:
-    """A virtual screen of its own: the keys are for nobody else."""
+def screen(size: str = "1280x720") -> tuple[subprocess.Popen[bytes], str]:
+    """A virtual screen of its own, and its display: the keys are for nobody else."""
     ours, theirs = os.pipe()
-    words = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1280x720x24", "-nolisten", "tcp"]
+    words = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
     screen = subprocess.Popen(words, pass_fds=[theirs], stderr=subprocess.DEVNULL)
     os.close(theirs)
     with os.fdopen(ours) as number:
