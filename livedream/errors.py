@@ -11,6 +11,7 @@
     ├── MissingPackageError        a package that is needed, and is not installed
     ├── OutputError                a file, screen or port that cannot be written or opened
     └── ProtocolError              an invalid message from another process or machine
+        └── VersionError           one of another version of livedream
 
 Every message says in one line what was asked, what was found and what is possible.
 """
@@ -89,3 +90,7 @@ class OutputError(LivedreamError):
 
 class ProtocolError(LivedreamError):
     """A message is invalid, or of another protocol version."""
+
+
+class VersionError(ProtocolError):
+    """A message is of another protocol version."""

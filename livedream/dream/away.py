@@ -212,13 +212,13 @@ class Away:
             reason = f"--weights is a file of this machine, and no room has {settings.network} from it"
         if (text, reason) == (self._text, self._reason):
             return
-        address = None if reason else room_address(text)
-        self._text, self._reason = text, reason
         if self._client is not None and self._exchange is not None:
             if self._choosing.where != "here":
                 self._take_over(reason or "somebody has chosen so")
             self._counted += self._exchange.faults
             self._client.close()
+        self._text, self._reason = text, reason
+        address = None if reason else room_address(text)
         self._ticks += self._room.ticks
         self._client = self._exchange = None
         self._choosing, self._room = Choosing(), RoomsDream()

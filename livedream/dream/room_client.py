@@ -16,7 +16,7 @@ import aiohttp
 
 from livedream.dream.room_exchange import Exchange
 from livedream.dream.room_session import RoomSession
-from livedream.dream.room_words import RedirectedError, RoomError, trouble
+from livedream.dream.room_words import LOST, RedirectedError, RoomError, trouble
 from livedream.ipc.room_messages import MAX_MESSAGE_BYTES, Coding
 from livedream.ipc.slots import Slot
 from livedream.room_address import RoomAddress, RoomKeys
@@ -67,7 +67,9 @@ class RoomClient:
 
     async def _keep(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        exchange, delay_s = self._exchange, _FIRST_DELAY_S
+        exchange, delay_s, address = self._exchange, _FIRST_DELAY_S, self.address
+        if self._keys.token_for(address) and address.scheme == "ws" and not address.local:
+            log.warning("%s: token and pictures travel as they are; wss:// encrypts them", address.url)
         while not self._closed:
             began_s = now_s()
             exchange.state = "connecting"
@@ -75,16 +77,16 @@ class RoomClient:
             try:
                 await self._session(token)
                 raise RoomError("the room has closed the connection")
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
+            except Exception as error:
                 found = trouble(error, sent_token=bool(token), has_token=bool(self._keys.token))
                 if found.fault == "room failed":
                     log.exception("the room failed")
             if found.why != exchange.why:
                 log.warning("%s: %s", self.address.url, found.why)
-            if exchange.status is not None or not exchange.why:  # not at each try
+            if exchange.status is not None:
                 exchange.faults[found.fault] += 1
+            elif not exchange.why:  # not at each try
+                exchange.faults["room not found" if found.fault == LOST else found.fault] += 1
             exchange.why, exchange.state, exchange.status = found.why, "waiting", None
             if now_s() - began_s > _LASTED_S:
                 delay_s = _FIRST_DELAY_S

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 #: How long to wait for any message, and for an answer before the next picture.
 _SILENT_S, _ANSWER_S = 15.0, 1.0
+#: How long to listen for the reason when nothing can be sent any more.
+_LAST_WORDS_S = 0.5
 #: How long a disk may take to give a guide.
 _GUIDE_S = 10.0
 #: Where no frame is new for so long, as of a photograph, the last one is sent again: the room dreams on.
@@ -80,11 +82,11 @@ class RoomSession:
 
     async def run(self) -> None:
         """Talk until it ends. Raises whatever ends it."""
-        tasks = [asyncio.create_task(work()) for work in (self._send, self._receive)]
+        receiving, sending = tasks = [asyncio.create_task(work()) for work in (self._receive, self._send)]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([receiving], timeout=_LAST_WORDS_S)  # which may say why nothing can be sent
+            (receiving if receiving.done() else sending).result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -8,17 +8,21 @@ import ssl
 import aiohttp
 
 from livedream.dream.room_status import one_line
-from livedream.errors import ProtocolError
+from livedream.errors import ProtocolError, VersionError
 from livedream.ipc.room_messages import Refused
 
 #: A room may ask to be left alone for so long at most, in seconds.
 _LONGEST_RETRY_S = 300.0
 
 
+#: The fault of a connection that has ended.
+LOST = "room lost"
+
+
 class RoomError(Exception):
     """There is no room to dream in, as ``why`` says in words; another try may be worth it in ``retry_s``."""
 
-    def __init__(self, why: str, retry_s: float = 0.0, fault: str = "room lost") -> None:
+    def __init__(self, why: str, retry_s: float = 0.0, fault: str = LOST) -> None:
         super().__init__(why)
         self.why, self.fault = why, fault
         self.retry_s = min(max(0.0, retry_s), _LONGEST_RETRY_S) if retry_s == retry_s else 0.0
@@ -48,6 +52,8 @@ def trouble(error: BaseException, *, sent_token: bool, has_token: bool) -> RoomE
     """
     if isinstance(error, RoomError):
         return error
+    if isinstance(error, VersionError):
+        return RoomError(f"the room has another version: {one_line(str(error))}", 15.0, "room version")
     if isinstance(error, ProtocolError):
         return RoomError(
             f"what is there is no room, or is damaged: {one_line(str(error))}", 15.0, "room garbage"

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from livedream.errors import ProtocolError
+from livedream.errors import ProtocolError, VersionError
 from livedream.settings import Settings
 from livedream.timing import Percentiles
 
@@ -212,7 +212,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes | memoryview, kind: type[M]) -> M:
     """The message of this kind in ``data``, every field checked.
 
-    Raises ``ProtocolError`` for bytes that are none, and for another version.
+    Raises ``ProtocolError`` for bytes that are none, ``VersionError`` for another version.
     """
     try:
         version = msgspec.msgpack.decode(data, type=Message).version
@@ -220,7 +220,7 @@ def decode(data: bytes | memoryview, kind: type[M]) -> M:
             return msgspec.msgpack.decode(data, type=kind)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise ProtocolError(f"not a {kind.__name__} message of livedream: {error}") from error
-    raise ProtocolError(
+    raise VersionError(
         f"a {kind.__name__} message of protocol version {version}; this livedream speaks version {VERSION}:"
         " run the same version everywhere"
     )

@@ -20,8 +20,8 @@ from msgspec import structs
 from livedream.dream import room_client
 from livedream.dream.room_client import RoomClient
 from livedream.dream.room_exchange import Dreamt, Exchange
-from livedream.ipc.protocol import Order
-from livedream.ipc.room_messages import GuideImage, Join, Picture, Seed
+from livedream.ipc.protocol import VERSION, Order
+from livedream.ipc.room_messages import GuideImage, Join, Picture, Refused, Seed, Welcome, pack
 from livedream.ipc.room_pixels import decode_picture
 from livedream.ipc.slots import Slot
 from livedream.room_address import RoomKeys, room_address
@@ -254,6 +254,21 @@ def test_garbage_ends_the_connection_and_nothing_else(mirror, room, garbage):
     assert why.startswith("what is there is no room, or is damaged: ")
     assert why.isprintable()
     assert mirror.exchange.newest.index == 1
+
+
+def test_a_room_of_another_version_is_named_as_one(mirror, room):
+    later = pack(Welcome(version=VERSION + 1, room="later", working_px=96))
+    room.greet = lambda join: [later]
+    mirror.go(room.address)
+    assert mirror.fails().startswith("the room has another version: a Welcome message of protocol version ")
+
+
+def test_why_a_room_closes_is_heard_although_a_picture_is_on_its_way(mirror, room):
+    mirror.go(room.address)
+    mirror.dream()
+    room.answer = lambda picture, order: pack(Refused(why="closing", message="the room closes"))
+    mirror.capture()
+    assert mirror.fails() == "the room closes"
 
 
 def test_residuals_that_nobody_asked_for_are_ignored_and_many_end_it(mirror, room):
