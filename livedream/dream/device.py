@@ -6,26 +6,17 @@ For GPUs; on the CPU, where every machine can test it, it dreams the same, only 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from livedream.dream.ascent import PlannedStep
-from livedream.dream.device_motion import MAPS, Motion, Move
-from livedream.dream.device_operations import Areas
-from livedream.dream.device_tick import (
-    Dream,
-    Given,
-    Gradient,
-    Plan,
-    count_scalars,
-    make_plan,
-    scalars,
-    tick,
-)
+from livedream.dream.device_batch import Batches, Tick
+from livedream.dream.device_motion import Motion, Move
+from livedream.dream.device_rows import Rows, Size, flat, keys_of, small_inputs
+from livedream.dream.device_tick import Plan, make_plan, scalars
 from livedream.dream.resampling import resampled
 from livedream.dream.residual import Residual
 from livedream.frame import Array, Image
@@ -34,17 +25,16 @@ from livedream.runtimes.on_device import DeviceGradient
 from livedream.runtimes.transfers import Download, Streams, Upload, streams_of
 from livedream.settings import Settings
 
-Size = tuple[int, int]
-
 
 @dataclass(frozen=True)
 class DeviceTarget:
-    """One target of the mix: its ``weight``, its ``gradients`` by size (height, width), and whether its layer
-    sees only ``strokes``."""
+    """One target of the mix: its ``weight``, its ``gradients`` by size (height, width), whether its layer
+    sees only ``strokes``, and that ``layer``'s name, which dreams that may tick together have in common."""
 
     weight: float
     gradients: Mapping[Size, DeviceGradient]
     strokes: bool = False
+    layer: Hashable = None
 
 
 class DeviceDream:
@@ -52,11 +42,15 @@ class DeviceDream:
 
     In each tick call :meth:`follow`, then :meth:`start`, whose result waits for the residual. The host may
     prepare the next tick before that. Raises whatever the device raises; see
-    :mod:`livedream.runtimes.device_errors`.
+    :mod:`livedream.runtimes.device_errors`. With ``batches`` its ticks run together with those of others.
     """
 
     def __init__(
-        self, device: torch.device, recorded: Recorded | None = None, streams: Streams | None = None
+        self,
+        device: torch.device,
+        recorded: Recorded | None = None,
+        streams: Streams | None = None,
+        batches: Batches | None = None,
     ) -> None:
         self.device = device
         if device.type == "cuda" and device.index is not None:
@@ -64,6 +58,7 @@ class DeviceDream:
         self._streams = streams_of(device) if streams is None else streams
         capture = CaptureInPlace() if device.type == "cuda" else None
         self._recorded = Recorded(device, capture, _MOST_PLANS) if recorded is None else recorded
+        self._shared = None if batches is None else (batches, batches.member())
         self._motion = Motion()
         self._move: Move | None = None
         self._frame: Image | None = None
@@ -74,7 +69,7 @@ class DeviceDream:
     @property
     def recording(self) -> bool:
         """Whether ticks are CUDA graphs."""
-        return self._recorded.working
+        return self._recorded.working if self._shared is None else self._shared[0].recording
 
     @property
     def novelty(self) -> float:
@@ -124,17 +119,20 @@ class DeviceDream:
             elapsed_s=elapsed_s,
             step_s=step_s,
         )
-        buffers.give(frame, move, [step.shift for step in steps], values)
-        found = {size: [target.gradients[size] for target in targets] for size in dict.fromkeys(plan.sizes)}
-        gradients = [
-            [buffers.bound(n, gradient) for n, gradient in enumerate(found[size])] for size in plan.sizes
-        ]
-        each = [gradient for size in found for gradient in found[size]]
-        if all(gradient.recordable for gradient in each):
-            key = buffers, plan, tuple((gradient.key, _shape(gradient.second)) for gradient in each)
-            self._recorded(key, lambda: buffers.run(plan, gradients), buffers.written)
+        buffers.give(frame, move.maps, small_inputs([step.shift for step in steps], values))
+        gradients = [[target.gradients[size] for target in targets] for size in plan.sizes]
+        rows = buffers.rows
+        if self._shared is not None:
+            batches, member = self._shared
+            kind = size, plan.shaping, *(target.layer for target in targets)
+            batches(member, Tick(rows, plan, gradients, kind))
+            return buffers.fetch()
+        rows.hold(gradients)
+        if all(gradient.recordable for gradient in flat(gradients)):
+            key = rows, plan, keys_of(gradients)
+            self._recorded(key, lambda: rows.run(plan, gradients), rows.written)
         else:
-            buffers.run(plan, gradients)
+            rows.run(plan, gradients)
         return buffers.fetch()
 
     def carried(self) -> tuple[Residual, Array]:
@@ -168,75 +166,21 @@ class DeviceDream:
 
 
 class _Buffers:
-    """The tensors that ticks of one size read and write: their addresses never change.
-
-    A tick writes the dream itself, the residual to fetch, and the frame, which is the next tick's last one.
-    """
+    """The tensors of one dream at one size, and the ways there and back."""
 
     def __init__(self, size: Size, maps_size: Size, device: torch.device, streams: Streams | None) -> None:
-        self.size, self.maps_size = size, maps_size
-        self._device = device
-        height, width = size
-        self._dream = Dream(
-            *(
-                torch.zeros((1, 3, height, width), device=device).contiguous(
-                    memory_format=torch.channels_last
-                )
-                for _ in range(2)
-            )
-        )
-        self._frame = torch.zeros((height, width, 3), dtype=torch.uint8, device=device)
-        self._before = torch.zeros_like(self._frame)
-        self._residual = torch.zeros((height, width, 3), device=device)
-        self._finite = torch.ones((), dtype=torch.bool, device=device)
-        self._maps = torch.zeros((MAPS, *maps_size), device=device)
-        self._small = torch.zeros(_SMALL, device=device)
-        self._areas = Areas()
-        #: The second inputs of gradients, by target and shape, each with the tensor that was copied there.
-        self._seconds: dict[tuple[int, tuple[int, ...] | None], tuple[Tensor, Tensor | None]] = {}
-        self.written = (*self._tensors(), self._before, self._residual, self._finite)
-        self._give_frame = Upload(self._frame, streams)
-        self._give_maps = Upload(self._maps, streams)
-        self._give_small = Upload(self._small, streams)
-        self._fetch_residual = Download(self._residual, streams)
-        self._fetch_finite = Download(self._finite, streams)
+        self.rows = rows = Rows(1, size, maps_size, device)
+        self._give_frame = Upload(rows.frame[0], streams)
+        self._give_maps = Upload(rows.maps[0], streams)
+        self._give_small = Upload(rows.small[0], streams)
+        self._fetch_residual = Download(rows.found[0], streams)
+        self._fetch_finite = Download(rows.finite[0], streams)
 
-    def _tensors(self) -> tuple[Tensor, Tensor]:
-        return self._dream.residual, self._dream.momentum
-
-    def give(self, frame: Image, move: Move, shifts: Sequence[tuple[int, int]], values: Array) -> None:
+    def give(self, frame: Image, maps: Array, small: Array) -> None:
         """Upload a tick's inputs."""
         self._give_frame(frame)
-        self._give_maps(move.maps)
-        small = np.zeros(_SMALL, np.float32)
-        small[: 2 * len(shifts)] = np.array(shifts, np.float32).ravel()
-        small[_SCALARS_AT : _SCALARS_AT + len(values)] = values
+        self._give_maps(maps)
         self._give_small(small)
-
-    def bound(self, n: int, gradient: DeviceGradient) -> Gradient:
-        """The gradient of target ``n`` as a function of the image; its second input gets a place here."""
-        if gradient.second is None:
-            return lambda image: gradient.run(image, None)
-        key = n, _shape(gradient.second)
-        if key not in self._seconds:
-            self._seconds[key] = torch.empty_like(gradient.second), None
-        place, held = self._seconds[key]
-        if held is not gradient.second:
-            place.copy_(gradient.second)
-            self._seconds[key] = place, gradient.second
-        return lambda image: gradient.run(image, place)
-
-    def run(self, plan: Plan, gradients: Sequence[Sequence[Gradient]]) -> None:
-        """One tick, in place."""
-        shifts = self._small[: 2 * len(plan.sizes)].view(-1, 2).long()
-        values = self._small[_SCALARS_AT : _SCALARS_AT + count_scalars(plan)]
-        given = Given(self._frame, self._before, self._maps, shifts, values)
-        dream, finite = tick(plan, gradients, self._dream, given, self._areas)
-        for target, value in zip(self._tensors(), (dream.residual, dream.momentum), strict=True):
-            target.copy_(value)
-        self._residual.copy_(dream.residual[0].permute(1, 2, 0))
-        self._finite.copy_(finite)
-        self._before.copy_(self._frame)
 
     def fetch(self) -> Callable[[], tuple[Residual, bool]]:
         residual, finite = self._fetch_residual.start(), self._fetch_finite.start()
@@ -244,27 +188,20 @@ class _Buffers:
 
     def carried(self) -> tuple[Residual, Array]:
         residual, momentum = (
-            np.ascontiguousarray(tensor[0].permute(1, 2, 0).cpu().numpy()) for tensor in self._tensors()
+            np.ascontiguousarray(tensor[0].permute(1, 2, 0).cpu().numpy())
+            for tensor in (self.rows.residual, self.rows.momentum)
         )
         return residual, momentum
 
     def take(self, residual: Residual, momentum: Array, last: Image | None) -> None:
         """Carry on this dream, which was of the frame ``last``."""
         if last is not None:
-            self._before.copy_(torch.from_numpy(last))
-        for tensor, array in zip(self._tensors(), (residual, momentum), strict=True):
+            self.rows.before.copy_(torch.from_numpy(last)[None])
+        for tensor, array in ((self.rows.residual, residual), (self.rows.momentum, momentum)):
             tensor.copy_(torch.from_numpy(array).permute(2, 0, 1)[None])
-
-
-def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
-    return None if tensor is None else tuple(tensor.shape)
 
 
 #: The most sizes whose tensors are kept.
 _MOST_SIZES = 3
 #: Ticks cut a round of four octaves in as many ways, each a recording of its own.
 _MOST_PLANS = 48
-#: The most steps of a tick, and the numbers that go up with each: two shifts a step, then its scalars.
-_MOST_STEPS = 64
-_SCALARS_AT = 2 * _MOST_STEPS
-_SMALL = _SCALARS_AT + 2 * _MOST_STEPS

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from livedream.dream.ascent import PlannedStep, in_range
-from livedream.dream.device import DeviceDream, DeviceTarget, Size
+from livedream.dream.device import DeviceDream, DeviceTarget
+from livedream.dream.device_rows import Size
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.planning import Planned
 from livedream.dream.residual import Residual
@@ -79,7 +80,7 @@ class DeviceDreamer:
         sizes = list(dict.fromkeys(step.size for step in steps))
         try:
             return [
-                DeviceTarget(weight, self._at_sizes(target, sizes), sees_strokes(target))
+                DeviceTarget(weight, self._at_sizes(target, sizes), sees_strokes(target), target.key)
                 for target, weight in mix.items()
                 if sizes
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from livedream.dream.ascent import ascend, classic_dream, in_range
 from livedream.dream.drift import Drift
 from livedream.dream.feedback import Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
-from livedream.dream.graphics import Graphics, MakeDeviceDreamer
+from livedream.dream.graphics import Graphics
 from livedream.dream.guides import load_guide
 from livedream.dream.octaves import octave_sizes
 from livedream.dream.planning import Planned, Planner, TickTimes
@@ -29,6 +30,9 @@ from livedream.runtimes.on_device import OnDevice
 from livedream.settings import Settings
 from livedream.timing import SectionTimer
 
+if TYPE_CHECKING:
+    from livedream.dream.device_batch import Batches
+
 #: Opens a network with the weights of a file, or its usual ones.
 Opening = Callable[[str, Path | None], Backend]
 
@@ -43,10 +47,9 @@ class Dreamer:
     ``backend``, ``auto`` or a name of :data:`livedream.runtimes.names.BACKENDS`, runs the network on
     ``threads`` threads. With ``wait`` the first tick at each layer and size waits until that is prepared.
     Without it a tick makes do with what is prepared; PyTorch dreams what has to be exported first. Only the
-    first tick waits all the same, unless it is ``hasty``.
-
-    Whoever runs several dreamers in one process says how networks are opened (``opening``, instead of the
-    options), how guides are loaded, and what dreams on a graphics card.
+    first tick waits all the same, unless it is ``hasty``. Dreamers in threads of one process share how
+    networks are opened (``opening``, instead of the options), how guides are loaded, and ``batches``: on a
+    graphics card their ticks run together.
 
     Raises ``UsageError`` for an unknown network or layer, ``NetworkError`` for unusable weights,
     ``BackendError`` for a device that is not here, ``MissingPackageError`` when nothing can run the network.
@@ -65,7 +68,7 @@ class Dreamer:
         hasty: bool = False,
         opening: Opening | None = None,
         load_guide: Callable[[str], Image] = load_guide,
-        make_device_dreamer: MakeDeviceDreamer | None = None,
+        batches: Batches | None = None,
     ) -> None:
         self._open = opening or functools.partial(
             open_backend, device=device, runtime=backend, threads=threads, wait=wait
@@ -73,7 +76,7 @@ class Dreamer:
         self._wait, self._hasty = wait, hasty
         self._gradients = Gradients(load_guide)
         #: Runs whole ticks on a graphics card, where there is one.
-        self.graphics = Graphics(self._gradients, wait, make_device_dreamer)
+        self.graphics = Graphics(self._gradients, wait, batches=batches)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
         #: Whether the last tick took steps of ascent.
@@ -89,7 +92,7 @@ class Dreamer:
         self.graphics.reset()
         self._aim = Aim(self._gradients, self._wait)
         first, second = self._rng.random(2).tolist()
-        self._planner = Planner(self._gradients, (first, second))
+        self._planner = Planner(self._gradients, (first, second), self.graphics.in_step)
         self._planner.begun = self._hasty
         self._times = TickTimes()
         self._given: tuple[Image, Residual] | None = None
@@ -106,8 +109,7 @@ class Dreamer:
 
     def close(self) -> None:
         """Stop background work, such as preparing neighbouring layers."""
-        for backend in self._gradients.backends.values():
-            backend.close()
+        self._gradients.close()
 
     def load(self, network: str, weights: Path | str | None = None) -> Backend:
         """A backend for another network, not yet in use; may be called from another thread."""
@@ -164,8 +166,7 @@ class Dreamer:
 
     def make_room(self) -> None:
         """Close what is open: what is needed is opened again."""
-        for backend in self._gradients.backends.values():
-            backend.make_room()
+        self._gradients.make_room()
 
     def find_dead(self) -> bool:
         """Disable what gives no gradient on any image, as a damaged runtime; whether there was anything."""

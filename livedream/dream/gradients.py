@@ -45,6 +45,16 @@ class Gradients:
         self.zero, self._size = False, _NOISE_SIZE
         self._before: Mix = {}
 
+    def close(self) -> None:
+        """Stop all background work."""
+        for backend in self.backends.values():
+            backend.close()
+
+    def make_room(self) -> None:
+        """Close what is open: what is needed is opened again."""
+        for backend in self.backends.values():
+            backend.make_room()
+
     def without_faults(self, mix: Mix) -> Mix:
         """``mix`` without the layers that do not work."""
         if not self.faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from livedream.runtimes.on_device import OnDevice, runs_on_graphics
 from livedream.settings import Settings
 
 if TYPE_CHECKING:
+    from livedream.dream.device_batch import Batches
     from livedream.dream.device_dreamer import DeviceDreamer
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Graphics:
 
     Then the host does again what it does without one; only the gradients come from the card. When these fail
     too, or the card is lost to this process, ``DeviceLostError`` ends it, and the next one uses the CPU.
+    With ``batches`` they run together with the ticks of others.
     """
 
     def __init__(
@@ -37,9 +40,12 @@ class Graphics:
         gradients: Gradients,
         wait: bool,
         make: MakeDeviceDreamer | None = None,
+        batches: Batches | None = None,
     ) -> None:
         self._gradients, self._wait = gradients, wait
-        self._make = make or _device_dreamer
+        self._make = make or functools.partial(_device_dreamer, batches=batches)
+        #: What keeps dreams in step whose ticks run together, for their planners.
+        self.in_step = None if batches is None else batches.in_step
         self._dreamer: DeviceDreamer | None = None
         self._given: tuple[Image, Residual] | None = None
         #: Whether ticks may run on a card; False once one has failed.
@@ -102,9 +108,24 @@ class Graphics:
         return found
 
 
-def _device_dreamer(backend: OnDevice, gradients: Gradients, wait: bool) -> DeviceDreamer:
+def _device_dreamer(
+    backend: OnDevice, gradients: Gradients, wait: bool, batches: Batches | None
+) -> DeviceDreamer:
     import torch
 
+    from livedream.dream.device import DeviceDream
     from livedream.dream.device_dreamer import DeviceDreamer
 
-    return DeviceDreamer(torch.device(backend.device_name), gradients, wait)
+    device = torch.device(backend.device_name)
+    return DeviceDreamer(device, gradients, wait, DeviceDream(device, batches=batches))
+
+
+def open_batches(device_name: str) -> Batches | None:
+    """For the dreamers of one process: their ticks on a graphics card run together. None on other devices."""
+    if not device_name.startswith("cuda"):
+        return None
+    import torch
+
+    from livedream.dream.device_batch import Batches
+
+    return Batches(torch.device(device_name))

@@ -8,7 +8,7 @@ of ticks, a tick takes the steps that are due in its time, and so costs about as
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -94,19 +94,32 @@ def due_at(sizes: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
     return tuple(due)
 
 
+#: Where the steps of a tick begin and end, given where the last one has ended and how many rounds are due.
+Span = Callable[[float, float], tuple[float, float]]
+
+
+def all_due(position: float, rounds: float) -> tuple[float, float]:
+    """From ``position`` on, so many ``rounds``."""
+    return position, position + rounds
+
+
 def tick_plan(
-    sizes: Sequence[tuple[int, int]], steps: float, elapsed_s: float, position: float = 0.0
+    sizes: Sequence[tuple[int, int]],
+    steps: float,
+    elapsed_s: float,
+    position: float = 0.0,
+    span: Span = all_due,
 ) -> TickPlan:
     """The steps of a tick that lasts ``elapsed_s``, from ``position`` on: where the last one has ended.
 
     ``sizes`` are the octaves' (height, width), the largest first. In the mean a tick of :data:`STEPS_S` and
     more takes ``steps`` of them, a shorter one fewer. Ticks of the same time add the same to a dream, however
-    they are divided.
+    they are divided. ``span`` may choose other places to begin and end.
     """
     if steps <= 0 or not sizes or elapsed_s <= 0:
         return TickPlan((), 0.0, position)
     count = steps * min(elapsed_s / STEPS_S, 1.0)  # in the mean
-    end = position + count / len(sizes)
+    position, end = span(position, count / len(sizes))
     due = due_at(tuple(sizes))
     found = tuple(
         OctaveStep(octave, turn)

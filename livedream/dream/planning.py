@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from livedream.dream.ascent import PlannedStep, even_shift, octave_size
 from livedream.dream.gradients import Gradients
-from livedream.dream.octaves import octaves_when_new, tick_plan
+from livedream.dream.in_step import InStep, Pace
+from livedream.dream.octaves import Span, all_due, octaves_when_new, tick_plan
 from livedream.dream.targets import Mix, sees_strokes
 from livedream.settings import Settings
 
@@ -40,10 +42,16 @@ class Planned:
 
 
 class Planner:
-    """Plans tick after tick. ``first_shift``, a point in [0, 1)², is where the jitter begins."""
+    """Plans tick after tick. ``first_shift``, a point in [0, 1)², is where the jitter begins.
 
-    def __init__(self, gradients: Gradients, first_shift: tuple[float, float]) -> None:
+    Dreams that share ``in_step`` take equal steps at the same time.
+    """
+
+    def __init__(
+        self, gradients: Gradients, first_shift: tuple[float, float], in_step: InStep | None = None
+    ) -> None:
         self._gradients, self._first_shift = gradients, first_shift
+        self._in_step, self._pace = in_step, Pace()
         self._position = 0.0  # in the round of octaves
         #: Whether anything has been dreamt: only the first tick waits for what it needs.
         self.begun = False
@@ -68,7 +76,11 @@ class Planner:
         strokes = sum(weight for target, weight in now.items() if sees_strokes(target))
         taken, faster = octaves_when_new(sizes, novelty * (1 - strokes))
         steps_now = settings.steps * faster
-        plan = tick_plan([sizes[n] for n in taken], steps_now, elapsed_s, self._position)
+        span: Span = all_due
+        if self._in_step is not None:
+            what = tuple(target.key for target in now), tuple(sizes), taken
+            span = functools.partial(self._in_step, what, self._pace, elapsed_s)
+        plan = tick_plan([sizes[n] for n in taken], steps_now, elapsed_s, self._position, span)
         self._position = plan.position
         mean_side = sum(side for side, _ in sizes) / len(sizes)
         steps = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.governor import SIZES, target_rate_hz, work
-from livedream.dream.graphics import MakeDeviceDreamer
+from livedream.dream.graphics import open_batches
 from livedream.dream.loading import SHIPPED
 from livedream.errors import LivedreamError
 from livedream.frame import USUAL_PX, Image
@@ -37,8 +37,8 @@ _FIRST_PART = 0.7
 class Machine(Resource):
     """Makes dreamers on ``device`` with ``backend`` and ``threads``, which share what is open.
 
-    On a processor one session ticks at a time; on a graphics card all may, where ``make_device_dreamer`` can
-    join them. Raises ``BackendError`` for a device that is not here.
+    On a processor one session ticks at a time; on a graphics card all may, and what they do alike runs as one
+    batch. Raises ``BackendError`` for a device that is not here.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Machine(Resource):
         device: str = "auto",
         backend: str = "auto",
         threads: int = 1,
-        make_device_dreamer: MakeDeviceDreamer | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.on_graphics = self.device != "cpu"
@@ -54,7 +53,7 @@ class Machine(Resource):
         #: How long a tick of the shipped network takes at the smallest size, in seconds; 0.0: not measured.
         self.tick_s = 0.0
         self._networks = SharedNetworks(self.device, backend, threads)
-        self._make_device_dreamer = make_device_dreamer
+        self._batches = open_batches(self.device)
 
     def dreamer(self, network: str, load_guide: Callable[[str], Image]) -> Dreamer:
         """A dreamer that waits for nothing, with ``network``, or the shipped one where that is not here.
@@ -67,7 +66,7 @@ class Machine(Resource):
             hasty=True,
             opening=self._networks.open,
             load_guide=load_guide,
-            make_device_dreamer=self._make_device_dreamer,
+            batches=self._batches,
         )
         try:
             dreamer = make(network)

@@ -93,11 +93,12 @@ class CaptureInPlace:
     """Captures functions as CUDA graphs that share their memory.
 
     They may: each leaves its results in tensors that are not part of that memory, and none runs beside
-    another.
+    another. What is captured runs ``warm_ups`` times before; one that has run before needs fewer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warm_ups: int = _WARM_UPS) -> None:
         self._pool: Any = None
+        self._warm_ups = warm_ups
 
     def __call__(self, function: InPlace, written: Sequence[Tensor]) -> InPlace:
         """``function`` as a CUDA graph. Raises ``RuntimeError`` if that fails.
@@ -108,7 +109,7 @@ class CaptureInPlace:
         side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side_stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side_stream):
-            for _ in range(_WARM_UPS):
+            for _ in range(self._warm_ups):
                 function()
         torch.cuda.current_stream().wait_stream(side_stream)
         for tensor, before in zip(written, kept, strict=True):

@@ -21,14 +21,15 @@ class DeviceGradient:
     """The gradient of one layer at one size.
 
     ``run`` maps an image, float32 (1, 3, h, w) in [0, 1], and ``second``, or a tensor like it, to a direction
-    of the image's shape. If it is ``recordable`` it waits for nothing, and may become part of a CUDA graph.
-    Equal keys mean equal functions.
+    of the image's shape. If it is ``recordable`` it waits for nothing, and may become part of a CUDA graph;
+    if it is ``batchable``, ``torch.vmap`` runs it on several images at once. Equal keys mean equal functions.
     """
 
     key: Hashable
     run: Callable[[Tensor, Tensor | None], Tensor]
     second: Tensor | None = None
     recordable: bool = True
+    batchable: bool = False
 
 
 @runtime_checkable

@@ -45,7 +45,7 @@ class TorchGraphSession:
         compiled: bool = False,
         graphs: CudaGraphs | None = None,
     ) -> None:
-        self.device = torch.device(device)
+        self.device, self._compiled = torch.device(device), compiled
         precision = choose_precision(self.device)
         self._module: Any = read_graph(path, size, device=self.device, precision=precision)
         if compiled:
@@ -80,7 +80,12 @@ class TorchGraphSession:
 
     def on_device(self, second: Array) -> DeviceGradient:
         """The gradient as a function of the device's tensors."""
-        return DeviceGradient(self, lambda image, given: self._run(image, given)[0], self._held(second))
+        return DeviceGradient(
+            self,
+            lambda image, given: self._run(image, given)[0],
+            self._held(second),
+            batchable=not self._compiled,
+        )
 
     def _run(self, image: Tensor, second: Tensor | None) -> tuple[Tensor, ...]:
         with torch.no_grad():

@@ -1,0 +1,163 @@
+"""Ticks of several dreams on one device as one batch, and each recorded once for all of them.
+
+A tick of a small picture leaves most of a graphics card idle: its time goes into starting kernels. Those that
+do the same to different tensors are started once for several dreams.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from livedream.dream.device_rows import Gradients, Rows, Size, copy_all, flat, keys_of
+from livedream.dream.device_tick import Plan
+from livedream.dream.gathering import Gathering, Member
+from livedream.dream.in_step import InStep
+from livedream.runtimes.cuda_graphs import CaptureInPlace, Recorded
+from livedream.runtimes.device_errors import reason_of
+from livedream.timing import now_s
+
+log = logging.getLogger(__name__)
+
+#: So many rows a batch may have: those that remain empty are computed for nothing.
+COUNTS = (1, 2, 4, 8)
+#: So long a tick waits for others at most.
+WAIT_S = 0.002
+#: The most sets of tensors that are kept, by count and size.
+_MOST_ROWS = 12
+#: A round of four octaves is cut in as many ways, for each count of rows.
+_MOST_RECORDED = 48 * len(COUNTS)
+
+
+@dataclass(eq=False)
+class Tick:
+    """A tick of one dream: its tensors, ``rows`` of one, and what is done to them.
+
+    ``kind`` is what its next ticks have in common with it, wherever in the round of octaves they will be;
+    ``error`` what went wrong with it alone.
+    """
+
+    rows: Rows
+    plan: Plan
+    gradients: Gradients
+    kind: Hashable = None
+    error: Exception | None = None
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Ticks of equal keys run the same operations."""
+        return self.plan, keys_of(self.gradients)
+
+
+class Batches:
+    """The ticks of all dreams of this process on ``device``: each thread calls it with its own.
+
+    Ticks of equal keys that come within ``wait_s`` of each other, or while the device is busy, run together.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        wait_s: float = WAIT_S,
+        most: int = COUNTS[-1],
+        recorded: Recorded | None = None,
+        clock: Callable[[], float] = now_s,
+    ) -> None:
+        self.device = device
+        #: What brings dreams into step, for their planners.
+        self.in_step = InStep(clock)
+        capture = CaptureInPlace(warm_ups=1) if device.type == "cuda" else None
+        self._recorded = Recorded(device, capture, _MOST_RECORDED) if recorded is None else recorded
+        self._gathering = Gathering(self._run, most=most, wait_s=wait_s, clock=clock)
+        self._rows: OrderedDict[tuple[int, Size, Size], Rows] = OrderedDict()
+        self._ran: OrderedDict[Hashable, None] = OrderedDict()
+        self._alone: set[Hashable] = set()
+
+    @property
+    def recording(self) -> bool:
+        """Whether ticks are CUDA graphs."""
+        return self._recorded.working
+
+    @property
+    def sizes(self) -> Counter[int]:
+        """How many batches there were so far, by their number of ticks."""
+        return self._gathering.sizes
+
+    def member(self) -> Member:
+        """What one dream calls this with."""
+        return self._gathering.member()
+
+    def __call__(self, member: Member, tick: Tick) -> None:
+        """Begin ``tick``: what it writes is there for whatever the device is told to do next.
+
+        Raises what the device raises at this tick.
+        """
+        key = tick.key
+        batchable = all(gradient.batchable for gradient in flat(tick.gradients))
+        alone = not batchable or key in self._alone
+        self._gathering(member, key, tick.kind, tick, alone)
+        if tick.error is not None:
+            raise tick.error
+
+    def _run(self, ticks: Sequence[Tick]) -> Callable[[], None]:
+        """Begin ``ticks`` of equal keys; a function that waits until they are done."""
+        if self.device.type != "cuda":
+            self._begin(ticks)
+            return lambda: None
+        with torch.cuda.device(self.device):
+            self._begin(ticks)
+            done: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record()
+        return lambda: done.synchronize()
+
+    def _begin(self, ticks: Sequence[Tick]) -> None:
+        if len(ticks) > 1:
+            try:
+                self._together(ticks)
+                return
+            except RuntimeError as error:  # CUDA's are such, and so is too little memory
+                log.warning("a batch of %d ticks failed, each goes alone: %s", len(ticks), reason_of(error))
+                self._alone.add(ticks[0].key)
+        for tick in ticks:
+            try:
+                self._together([tick])
+            except Exception as error:
+                tick.error = error
+
+    def _together(self, ticks: Sequence[Tick]) -> None:
+        first = ticks[0]
+        plan, gradients = first.plan, first.gradients
+        rows = self._rows_of(len(ticks), first.rows)
+        pairs = [pair for n, tick in enumerate(ticks) for pair in rows.seconds(n, tick.gradients)]
+        for n, tick in enumerate(ticks):
+            pairs += zip(rows.inputs(n), tick.rows.inputs(0), strict=True)
+        copy_all(pairs)
+        key = rows, plan, keys_of(gradients)
+        if key in self._ran and all(gradient.recordable for gradient in flat(gradients)):
+            self._recorded(key, lambda: rows.run(plan, gradients), rows.written)
+        else:  # for the first time: should it fail, nothing else is the reason
+            rows.run(plan, gradients)
+            self._ran[key] = None
+            while len(self._ran) > 4 * _MOST_RECORDED:
+                self._ran.popitem(last=False)
+        copy_all(
+            pair
+            for n, tick in enumerate(ticks)
+            for pair in zip(tick.rows.outputs(0), rows.outputs(n), strict=True)
+        )
+
+    def _rows_of(self, ticks: int, like: Rows) -> Rows:
+        """Tensors with room for so many ticks of one size."""
+        key = next(count for count in COUNTS if count >= ticks), like.size, like.maps_size
+        if key not in self._rows:
+            self._rows[key] = Rows(*key, self.device)
+            while len(self._rows) > _MOST_ROWS:
+                self._rows.popitem(last=False)
+        self._rows.move_to_end(key)
+        return self._rows[key]
