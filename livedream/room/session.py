@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 #: Without a new picture for so long nobody sees the dream: ticks stop, and the statuses are fewer.
 _UNSEEN_S = 0.5
 _STATUS_HZ, _UNSEEN_STATUS_HZ = 8.0, 2.0
-#: So long, at most, nothing is answered while all that is wanted is still being opened.
-_OPENING_S = 5.0
 #: The mirror's clock is compared anew after so long: clocks drift.
 _COMPARED_S = 10.0
 #: A session that has ticked for so long has a rate, and its cost is known.
@@ -189,8 +187,7 @@ class Session:
     def _go_on(self, dream: LiveDream) -> None:
         pace, report = Pacer(self._order.settings.dream_rate_hz), Pacer(_STATUS_HZ)
         answered: _Sent | None = None
-        began_s = now_s()
-        begun = False
+        begun = False  # until something is open the mirror's own dream is better, and the seed waits
         while not self._closed:
             order = dream.follow(self._dreamt(self._order))
             pace.interval_s = 1.0 / order.settings.dream_rate_hz
@@ -212,9 +209,12 @@ class Session:
                     sent = self._sent
                     assert sent is not None
                     started_s = now_s()
+                    if begun:
+                        self._carry_on_seed(dream)
                     residual = self._tick(dream, order, sent)
-                begun = begun or dream.dreamer.dreaming or not order.settings.steps
-                if residual is not None and sent is not answered and (begun or _since(began_s) > _OPENING_S):
+                if not begun:
+                    begun = dream.dreamer.dreaming or not order.settings.steps
+                elif residual is not None and sent is not answered:
                     answered = sent
                     self._answer(sent, order, residual, dream.tick_s, started_s - sent.arrived_s)
             if report.due(now_s()):
@@ -224,11 +224,13 @@ class Session:
         """Whether there is another picture than ``sent``, or nothing more to do."""
         return self._closed or self._sent is not sent
 
-    def _tick(self, dream: LiveDream, order: Order, sent: _Sent) -> Residual | None:
+    def _carry_on_seed(self, dream: LiveDream) -> None:
         with self._changed:
             seed, self._seed = self._seed, None
         if seed is not None:
             dream.dreamer.seed(*_opened_seed(*seed))
+
+    def _tick(self, dream: LiveDream, order: Order, sent: _Sent) -> Residual | None:
         image = decode_picture(sent.pixels, sent.picture.size, sent.picture.coding)
         wanted_px = self._order.settings.working_px
         share = self._machine.turns.share(self._member)

@@ -84,6 +84,41 @@ def test_a_dream_is_carried_on_from_its_seed(room, small):
     asyncio.run(visit())
 
 
+def test_each_mirror_has_a_dream_of_its_own(room, small):
+    async def dreamt(image, layer: str):
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST.replace(layer=layer))
+            await mirror.status(lambda told: told.shown_layer == layer, image)
+            for _ in range(15):
+                _, residual = await mirror.dream(image)
+            return residual
+
+    async def visit():
+        return await asyncio.gather(*(dreamt(small, layer) for layer in ("edges", "edges", "textures")))
+
+    first, second, another = asyncio.run(visit())
+    assert _alike(first, second) > _alike(first, another) + 0.2
+
+
+def _alike(a, b) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def test_ticks_go_on_between_pictures_and_stop_when_nobody_sees_them(room, small):
+    async def visit():
+        async with Mirror(room.url) as mirror:
+            await mirror.join(FAST)
+            await mirror.dream(small)
+            (session,) = (seat.session for seat in room._seats.values())
+            ticks = session._dream._rate.count
+            while session._ticking_s is not None:
+                await asyncio.sleep(0.01)
+            assert session._dream._rate.count > ticks
+            await mirror.dream(small)
+
+    asyncio.run(visit())
+
+
 def test_a_new_order_is_followed(room, small):
     async def visit():
         async with Mirror(room.url) as mirror:
@@ -168,7 +203,11 @@ def _picture(size=(128, 96), pixels=b"", **changes) -> bytes:
         ([_join(), _picture(time_s=float("inf"))], "time_s"),
         ([_join(), b"x" * (MAX_MESSAGE_BYTES + 1)], "bytes; possible"),
         (
-            [_join(), pack(Seed(size=(128, 96), image_bytes=9, scale=0.5), b"no"), _picture(pixels=BLACK)],
+            [
+                _join(settings=FAST.replace(steps=0)),
+                pack(Seed(size=(128, 96), image_bytes=9, scale=0.5), b"no"),
+                _picture(pixels=BLACK),
+            ],
             "no JPEG",
         ),
         ([_join(), *[_picture(pixels=BLACK)] * 2000], "too much"),
