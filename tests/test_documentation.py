@@ -187,6 +187,9 @@ def test_every_flag_in_the_documentation_exists():
         for what in ("list", "import", "fetch", "export", "verify"):
             with contextlib.suppress(SystemExit):
                 main(["models", what, "--help"])
+        for what in ("serve", "status"):
+            with contextlib.suppress(SystemExit):
+                main(["room", what, "--help"])
         for module in ("training.__main__", "training.sheets", "training.evaluate", "tests.soak.__main__"):
             with contextlib.suppress(SystemExit):
                 import_module(module).main(["--help"])

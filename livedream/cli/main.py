@@ -25,6 +25,7 @@ COMMANDS = (
     "dmx",
     "midi",
     "bench",
+    "room",
     "watch",
     "service",
 )

@@ -50,6 +50,7 @@ other commands, each with its own --help:
   livedream osc              the addresses for OSC, with what each takes
   livedream doctor           cameras, screens, GPU, networks: what was found, what is missing, how to fix it
   livedream bench            how fast this machine is: each runtime, the mirror, other loops
+  livedream room serve       dream for mirrors on other machines; room status shows who is there
 """
 
 

@@ -119,7 +119,8 @@ class Ingress:
     def heard(self, replica: Replica) -> None:
         """A replica says that it is there."""
         if replica.name not in self._replicas:
-            self._tell(f"the replica {replica.name} dreams on {replica.node} ({replica.device or 'cpu'})")
+            where = f"{replica.node}, {replica.device}, process {replica.pid}"
+            self._tell(f"the replica {replica.name} dreams on {where}")
         self._replicas[replica.name] = replica, self._clock()
 
     def health(self) -> dict[str, Any]:
@@ -135,12 +136,12 @@ class Ingress:
             "replicas": [msgspec.to_builtins(replica) for replica in replicas],
             "sessions": [
                 {
+                    **one.relay.stats,
                     "mirror": one.relay.name,
                     "address": one.address,
                     "since_s": round(now - one.since_s, 1),
                     "replica": one.relay.replica,
                     "moves": one.relay.moves,
-                    **one.relay.stats,
                 }
                 for one in self._sessions.values()
             ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class Newspaper:
     """Keeps the latest news. Belongs to one event loop."""
 
     def __init__(self) -> None:
+        #: Which paper this is: numbers of another one mean nothing here.
+        self.edition = secrets.token_hex(4)
         self._news: deque[News] = deque(maxlen=_KEPT)
         self._last = 0
         self._told = asyncio.Event()

@@ -150,6 +150,12 @@ class Sessions(Resource):
         if seat is not None and seat.session is not None:
             seat.session.close()
 
+    def figures(self, ticket: Ticket) -> dict[str, Any]:
+        """What the ticket's session does, for people; nothing while its mirror has not come."""
+        with self._lock:
+            seat = self._seats.get(ticket.token)
+        return {} if seat is None or seat.session is None else seat.session.figures()
+
     def stats(self) -> dict[str, Any]:
         """Who is here, and how busy this is: for people, and as JSON."""
         with self._lock:

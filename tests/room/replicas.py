@@ -166,7 +166,7 @@ def picture(index: int = 0, pixels: bytes = PIXELS) -> bytes:
     return pack(Picture(index=index, time_s=0.0, size=SIZE, visible=(640, 360)), pixels)
 
 
-async def heard(mirror: aiohttp.ClientWebSocketResponse, kind: type):
+async def heard(mirror: aiohttp.ClientWebSocketResponse, kind: type = object):
     """The next message of a kind, and its pixels; others are passed over."""
     async with asyncio.timeout(30):
         while True:

@@ -199,9 +199,9 @@ async def test_news_are_waited_for():
     async with opened() as room:
         waiting = asyncio.create_task(room.ingress.news.after(0, 30.0))
         await asyncio.sleep(0)
-        room.ingress.heard(Replica("first", "machine", 17))
+        room.ingress.heard(Replica("first", "machine", 17, "cpu"))
         (news,) = await waiting
-        assert news.text == "the replica first dreams on machine (cpu)"
+        assert news.text == "the replica first dreams on machine, cpu, process 17"
         assert await room.ingress.news.after(news.number, 0.0) == []
 
 

@@ -1,0 +1,78 @@
+"""A replica of a room: one process that dreams, for as many mirrors as it can."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from livedream.room.placing import Alive, Full, Place, Replica
+from livedream.room.sessions import Full as NoSeat
+from livedream.room.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+_SIGN_S = 1.0
+
+
+class DreamsReplica:
+    """What Ray places, restarts and scales. Each session is a request that lasts as long as it.
+
+    ``sessions`` are what it serves, ``report`` is awaited every second with how it is. Belongs to the loop
+    that it is made in.
+    """
+
+    def __init__(self, name: str, sessions: Sessions, report: Callable[[Replica], Awaitable[Any]]) -> None:
+        self.name, self._sessions, self._report = name, sessions, report
+        self._sent_away: int | None = None  # with so many sessions there was no room for one more
+        self._reporting = asyncio.get_running_loop().create_task(self._keep_reporting())
+
+    async def session(self, mirror: str) -> AsyncGenerator[Place | Full | Alive]:
+        """See :class:`livedream.room.placing.Dreams`."""
+        ticket = self._sessions.admit(mirror)
+        if isinstance(ticket, NoSeat):
+            self._sent_away = len(self._sessions.stats()["sessions"])
+            yield Full(ticket.message, ticket.retry_s)
+            return
+        try:
+            yield Place(self._sessions.host, self._sessions.port, ticket.token, self.name)
+            while self._sessions.holds(ticket):
+                yield Alive(self._sessions.figures(ticket))
+                await asyncio.sleep(_SIGN_S)
+        finally:
+            self._sessions.withdraw(ticket)
+
+    def check(self) -> None:
+        """Raises ``LivedreamError`` when another process has to take over."""
+        self._sessions.check()
+
+    def close(self) -> None:
+        """End all sessions."""
+        self._reporting.cancel()
+        self._sessions.close()
+
+    def state(self) -> Replica:
+        """How it is."""
+        found = self._sessions.stats()
+        count = len(found["sessions"])
+        if self._sent_away is not None and count < self._sent_away:
+            self._sent_away = None
+        return Replica(
+            self.name,
+            platform.node(),
+            os.getpid(),
+            device=found["device"],
+            sessions=count,
+            full=self._sent_away is not None or count >= found["most"],
+        )
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            try:
+                await self._report(self.state())
+            except Exception as error:  # the ingress has gone, and is started again
+                log.info("the ingress did not hear this replica: %s", error)
+            await asyncio.sleep(_SIGN_S)
