@@ -10,7 +10,7 @@ import numpy as np
 
 from livedream.dream.guides import GUIDE_PX
 from livedream.errors import UsageError, quoted
-from livedream.frame import Image
+from livedream.frame import Image, resize, working_size
 from livedream.web.images import cleaned
 
 #: A guide that is named is waited for so long: it comes right after the order.
@@ -49,4 +49,5 @@ class SentGuides:
             raise UsageError(f"guide {quoted(path)}: {error}") from error
         found = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
         assert found is not None
-        return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+        image = resize(found, *working_size(found.shape[1], found.shape[0], GUIDE_PX))
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

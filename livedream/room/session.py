@@ -186,13 +186,13 @@ class Session:
 
     def _go_on(self, dream: LiveDream) -> None:
         pace, report = Pacer(self._order.settings.dream_rate_hz), Pacer(_STATUS_HZ)
-        answered: _Sent | None = None
+        answered, answered_s = None, 0.0
         begun = False  # until something is open the mirror's own dream is better, and the seed waits
         while not self._closed:
             order = dream.follow(self._dreamt(self._order))
             pace.interval_s = 1.0 / order.settings.dream_rate_hz
             before = self._sent
-            seen = before is not None and (before is not answered or _since(before.arrived_s) < _UNSEEN_S)
+            seen = before is not None and (before is not answered or now_s() - answered_s < _UNSEEN_S)
             report.interval_s = 1.0 / (_STATUS_HZ if seen else _UNSEEN_STATUS_HZ)
             if not seen:
                 self._ticking_s = None
@@ -215,7 +215,7 @@ class Session:
                 if not begun:
                     begun = dream.dreamer.dreaming or not order.settings.steps
                 elif residual is not None and sent is not answered:
-                    answered = sent
+                    answered, answered_s = sent, now_s()
                     self._answer(sent, order, residual, dream.tick_s, started_s - sent.arrived_s)
             if report.due(now_s()):
                 self._tell(dream.status(order), "dreaming" if begun else "loading")
@@ -282,10 +282,6 @@ class Session:
     def _wants_more(self, rate_hz: float) -> bool:
         """Whether ``rate_hz`` is less than what the mirror has asked for."""
         return rate_hz < 0.8 * self._order.settings.dream_rate_hz
-
-
-def _since(then_s: float) -> float:
-    return now_s() - then_s
 
 
 def _opened_seed(seed: Seed, data: bytes) -> tuple[Image, Residual]:

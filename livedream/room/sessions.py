@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from livedream.errors import LivedreamError, OutputError, ProtocolError
+from livedream.errors import LivedreamError, OutputError, ProtocolError, VersionError
 from livedream.ipc.room_messages import (
     MAX_MESSAGE_BYTES,
     FromMirror,
@@ -337,7 +337,7 @@ def _message(received: Any) -> tuple[FromMirror, memoryview]:
 
 
 def _why(error: LivedreamError) -> Refusal:
-    return "version" if isinstance(error, ProtocolError) and "protocol version" in str(error) else "invalid"
+    return "version" if isinstance(error, VersionError) else "invalid"
 
 
 async def _refuse(served: web.WebSocketResponse, why: Refusal, message: str, retry_s: float = 0.0) -> None:
