@@ -131,6 +131,7 @@ def watched_mirror(options: argparse.Namespace, room: Room | None, network: Netw
         words = [sys.executable, "-m", "tests.bench.room_live", "--mirror", str(found)]
         words += ["--layer", options.layer, "--settle-s", str(options.settle_s), "--", "--windowed"]
         words += ["--size", _SIZE, "--source", options.source, "--working-px", str(options.px)]
+        words += ["--octaves", "2"]  # as many as a room's governor has at every size
         words += ["--layer", options.layer, "--stats", str(stats), "--no-osc"]
         words += ["--duration", str(options.settle_s + options.seconds)]
         environment = os.environ | {"LIVEDREAM_HOME": str(Path(folder, "home")), "OMP_NUM_THREADS": "1"}
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of a turn")
     parser.add_argument("--settle-s", type=float, default=5.0)
     parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--px", type=int, default=160, help="working size")
+    parser.add_argument("--px", type=int, default=256, help="working size, at most")
     parser.add_argument("--layer", default="parts")
     parser.add_argument("--kill-at", type=float, default=0.0, help="seconds into a turn in the room")
     parser.add_argument("--json", type=Path)

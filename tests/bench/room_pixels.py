@@ -95,7 +95,7 @@ def sweep(one: Dreamt) -> str:
     lines = []
     full, half = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
     for colours, factor in (("full", full), ("half", half)):
-        for quality in (60, 75, 85, 92):
+        for quality in (75, 85, 90, 95):
             words = (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor)
             data = cv2.imencode(".jpg", levels, words)[1]
             opened = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(np.float32)  # type: ignore[union-attr]

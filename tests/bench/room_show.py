@@ -5,9 +5,9 @@
     python -m tests.bench.room_show OUT --source A.mp4 --source B.mp4 --source C.mp4
     python -m tests.bench.room_show OUT --source A.mp4 --delay-ms 20 --jitter-ms 10 --loss 1
 
-Each mirror has a screen of its own (Xvfb), with the information on; with a network they are all behind it. A
-picture of each screen is taken every 2 s and put into contact sheets in OUT, beside what ``room status`` said
-before and after the kill, and what each mirror said of itself in the end.
+Each mirror has a screen of its own (Xvfb); with a network they are all behind it. A picture of each screen is
+taken every 2 s, the fifth of a row with the information on, and put into contact sheets in OUT, beside what
+``room status`` said before and after the kill, and what each mirror said of itself in the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from tests.bench.room_servers import ROOT, Room, add_room_options, network_of, o
 from tests.soak.mirror import screen
 
 LAYERS = ("patterns", "parts", "textures")
-_SIZE, _INFORMATION = "640x360", "i"
+_SIZE, _PX, _INFORMATION = "640x360", "192", "i"
+#: Its panel hides much of so small a picture: it is there for one picture of a row.
+_INFORMED = 4
 _EVERY_S, _IN_ROW = 2.0, 5
 _READY_S, _ENDED_S = 90.0, 20.0
 _TOLD = ("display_fps", "latency_ms", "interval_ms", "dream_fps", "dream_at", "room", "faults", "fault_kinds")
@@ -53,7 +55,7 @@ class ShownMirror(Resource):
         self._stats.unlink(missing_ok=True)
         self._screen, self._display = screen(_SIZE)
         words = [sys.executable, str(ROOT / "live.py"), "--windowed", "--size", _SIZE, "--no-osc"]
-        words += ["--source", source, "--layer", layer, "--dream-at", room.url]
+        words += ["--source", source, "--layer", layer, "--dream-at", room.url, "--working-px", _PX]
         words += ["--stats", str(self._stats), "--duration", str(duration_s)]
         self._environment = os.environ | {
             "DISPLAY": self._display,
@@ -71,7 +73,7 @@ class ShownMirror(Resource):
             )
 
     def inform(self) -> None:
-        """Show the information."""
+        """Show the information, or hide it again."""
         words = ["xdotool", "key", _INFORMATION]
         subprocess.run(words, env=self._environment, check=False, timeout=20, stderr=subprocess.DEVNULL)
 
@@ -129,12 +131,13 @@ def show(options: argparse.Namespace, out: Path) -> None:
             for n, layer in enumerate(LAYERS)
         ]
         _wait_for_mirrors(room, len(mirrors))
-        for mirror in mirrors:
-            mirror.inform()
         began_s, killed = time.monotonic(), ""
         pictures: list[list[Image]] = [[] for _ in mirrors]
         (out / "status before.txt").write_text(status_text(room))
-        for moment_s in at_s:
+        for n, moment_s in enumerate(at_s):
+            if n % _IN_ROW in (_INFORMED, 0) and n:
+                for mirror in mirrors:
+                    mirror.inform()
             time.sleep(max(0.0, began_s + moment_s - time.monotonic()))
             if moment_s >= options.kill_at and not killed:
                 killed = f"{room.kill()} killed at {time.monotonic() - began_s:.1f} s"
