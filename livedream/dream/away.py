@@ -39,6 +39,8 @@ _KEPT_S = 0.2
 _AS_STRONG = 0.6
 #: A dream weaker than this, in levels of 255, need not be waited for.
 _WEAK_LEVELS = 1.0
+#: What is said while a session begins anew, in another process of the room.
+_MOVES = "the room moves the dream to another of its processes"
 
 
 class Closable(Protocol):
@@ -119,6 +121,9 @@ class Away:
             self._seen = came
         where, trouble = choosing.where, exchange.why if exchange.state != "trying" else self._room.missing
         if exchange.sessions != self._sessions:  # one that begins, with the dream so far
+            if choosing.lost("", now):
+                trouble = _MOVES
+                self._counted["room moved"] += 1
             self._sessions, choosing.why = exchange.sessions, ""
         elif exchange.state != "trying" or trouble or not (self._room.follows or where != "here"):
             choosing.lost(trouble, now)
@@ -129,7 +134,7 @@ class Away:
         if choosing.where == "here":
             if where != "here":
                 self._counted["room slow"] += not trouble
-                self._take_over(choosing.why)
+                self._take_over(choosing.why or trouble)
             return None
         if where == "here":
             exchange.reseed()

@@ -35,7 +35,7 @@ class FakeRoom:
     ``answer(picture, order)`` makes the answer to a picture, None for none; ``greet`` the answers to a Join.
     """
 
-    def __init__(self, port: int = 0, **app: Any) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1", **app: Any) -> None:
         self.heard: list[tuple[FromMirror, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.order: Order | None = None
@@ -48,7 +48,7 @@ class FakeRoom:
         self._sockets: set[web.WebSocketResponse] = set()
         self._ssl = app.get("ssl")
         self._ready = threading.Event()
-        self._port = port
+        self._host, self._port = host, port
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
         assert self._ready.wait(10)
@@ -113,7 +113,7 @@ class FakeRoom:
         app.router.add_get("/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._ssl, reuse_address=True)
+        site = web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl, reuse_address=True)
         await site.start()
         self.port = runner.addresses[0][1]
         self._ready.set()

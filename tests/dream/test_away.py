@@ -170,6 +170,19 @@ def test_a_room_that_is_lost_in_the_crossfade_leaves_what_was_shown(rig):
     assert strength(rig.seeds[0][1]) == pytest.approx(shown)
 
 
+def test_a_room_that_moves_the_dream_is_not_waited_for(rig):
+    rig.run(3)
+    rig.exchange.sessions += 1
+    rig.run(0.1)
+    assert not rig.away.dreams
+    (seed,) = rig.seeds
+    assert strength(seed[1]) == pytest.approx(THERE)
+    told = rig.told()
+    assert (told.room.reason, told.faults) == ("", {"room moved": 1})
+    rig.run(4)
+    assert rig.away.dreams
+
+
 def test_what_the_room_cannot_dream_is_dreamt_here(rig):
     rig.run(3)
     missing = Unavailable(network="dreamnet", layer="patterns")
