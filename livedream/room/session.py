@@ -29,6 +29,7 @@ from livedream.room.admission import Load, least_s
 from livedream.room.checking import checked_order, checked_picture
 from livedream.room.guides import SentGuides
 from livedream.room.machine import Machine
+from livedream.room.pace import Pace
 from livedream.timing import Pacer, RateMeter, now_s
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 #: Without a new picture for so long nobody sees the dream: ticks stop, and the statuses are fewer.
 _UNSEEN_S = 0.5
 _STATUS_HZ, _UNSEEN_STATUS_HZ = 8.0, 2.0
+#: A picture's part in the mean time between two.
+_GAP_PART = 0.1
 #: The mirror's clock is compared anew after so long: clocks drift.
 _COMPARED_S = 10.0
 #: A session that has ticked for so long has a rate, and its cost is known.
@@ -75,6 +78,7 @@ class Session:
         self.first_px = machine.first_px(order, machine.turns.share(self._member))
         self._guides = SentGuides()
         self._sent: _Sent | None = None
+        self._seen: tuple[_Sent, Image] | None = None  # the last picture that was dreamt on, decoded
         self._seed: tuple[Seed, bytes] | None = None
         self._residual: bytes | None = None
         self._status: DreamStatus | None = None
@@ -84,6 +88,7 @@ class Session:
         self._clock: tuple[float, float] | None = None  # the mirror's is so far behind; compared when
         self._ticking_s: float | None = None  # since when it ticks without a pause
         self._pictures = RateMeter()
+        self._arrived_s = self._gap_s = 0.0  # when the last picture came; the mean time between two
         self._waited_s = 0.0
         self._told = DreamStatus(phase="loading", message="the room opens the network", order=order.number)
         #: Why it has ended by itself; None: it goes on, or was closed.
@@ -105,6 +110,8 @@ class Session:
             elif isinstance(message, Picture):
                 self._sent = _Sent(checked_picture(message), bytes(pixels), self._order, now)
                 self._compare_clocks(message.time_s, now)
+                self._gap_s += _GAP_PART * (min(now - self._arrived_s, _UNSEEN_S) - self._gap_s)
+                self._arrived_s = now
                 self._pictures.tick(now)
             elif isinstance(message, Seed):
                 self._seed = message, bytes(pixels)
@@ -185,12 +192,12 @@ class Session:
             self._ready()
 
     def _go_on(self, dream: LiveDream) -> None:
-        pace, report = Pacer(self._order.settings.dream_rate_hz), Pacer(_STATUS_HZ)
+        pace, report = Pace(), Pacer(_STATUS_HZ)
         answered, answered_s = None, 0.0
         begun = False  # until something is open the mirror's own dream is better, and the seed waits
         while not self._closed:
             order = dream.follow(self._dreamt(self._order))
-            pace.interval_s = 1.0 / order.settings.dream_rate_hz
+            interval_s = 1.0 / order.settings.dream_rate_hz
             before = self._sent
             seen = before is not None and (before is not answered or now_s() - answered_s < _UNSEEN_S)
             report.interval_s = 1.0 / (_STATUS_HZ if seen else _UNSEEN_STATUS_HZ)
@@ -200,10 +207,11 @@ class Session:
                     self._changed.wait_for(
                         partial(self._has_other, before), report.wait_s(now_s()) or report.interval_s
                     )
-            elif (wait_s := pace.wait_s(now_s())) > 0:
+            elif (wait_s := self._wait_s(pace, interval_s, before is not answered)) > 0:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closed, wait_s)
-            elif pace.due(now_s()):
+                    self._changed.wait_for(partial(self._has_other, before), wait_s)
+            else:
+                pace.ticks(now_s(), interval_s, fresh=before is not answered)
                 self._ticking_s = self._ticking_s or now_s()
                 with self._machine.turns.turn(self._member):
                     sent = self._sent
@@ -220,6 +228,9 @@ class Session:
             if report.due(now_s()):
                 self._tell(dream.status(order), "dreaming" if begun else "loading")
 
+    def _wait_s(self, pace: Pace, interval_s: float, fresh: bool) -> float:
+        return pace.wait_s(now_s(), interval_s, fresh=fresh, expected_s=self._arrived_s + self._gap_s)
+
     def _has_other(self, sent: _Sent | None) -> bool:
         """Whether there is another picture than ``sent``, or nothing more to do."""
         return self._closed or self._sent is not sent
@@ -231,7 +242,9 @@ class Session:
             dream.dreamer.seed(*_opened_seed(*seed))
 
     def _tick(self, dream: LiveDream, order: Order, sent: _Sent) -> Residual | None:
-        image = decode_picture(sent.pixels, sent.picture.size, sent.picture.coding)
+        if self._seen is None or self._seen[0] is not sent:
+            self._seen = sent, decode_picture(sent.pixels, sent.picture.size, sent.picture.coding)
+        image = self._seen[1]
         wanted_px = self._order.settings.working_px
         share = self._machine.turns.share(self._member)
         visible = sent.picture.visible
