@@ -143,6 +143,9 @@ class Recorded:
         """Whether functions are recorded."""
         return self._capture is not None
 
+    def __len__(self) -> int:
+        return len(self._recorded)
+
     def __call__(self, key: Hashable, function: InPlace, written: Sequence[Tensor]) -> None:
         """``function()``, recorded under ``key``: a function of the same key must do the same.
 

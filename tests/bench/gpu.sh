@@ -5,6 +5,8 @@
 #   WHEELS=DIR    install from the wheels in this folder alone, on a machine without a network
 #   DEVICE=cpu    try the script itself on a machine without a GPU
 #   LIMIT=N       seconds for everything, once the packages are there (default: 540)
+#   PARTS="A B"   only these parts: weights bench tick modules, a runtime's name, and room: many mirrors on one
+#                 card, which takes 200 s and runs only where it is named
 # Networks without weights get random ones, which run as fast. A part that fails costs only its own figures.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -53,6 +55,7 @@ left() { echo $((limit - $(date +%s) + start)); }
 part() { # NAME SECONDS COMMAND...
     local name=$1 most=$(($2 * limit / 540)) rest
     shift 2
+    [ -n "${PARTS:-}" ] && [[ " $PARTS " != *" $name "* ]] && return
     rest=$(left)
     [ "$rest" -lt 10 ] && echo "$name: no time left" >&2 && return
     echo "--- $name" >&2
@@ -81,6 +84,12 @@ part tick 80 -m tests.bench.gpu_tick --device "$device" --network bvlc_googlenet
     --sizes "${sizes[@]}" --runtimes auto "${quick[@]:1}" --seconds 70 --json "$out/tick.json"
 part modules 120 -m tests.bench.gpu_modules --device "$device" --network bvlc_googlenet --layer parts \
     --size "${sizes[-1]}" --seconds 100 --json "$out/modules.json"
+if [[ " ${PARTS:-} " == *" room "* ]]; then
+    of_room=(--sizes 320x180 640x360 --networks dreamnet bvlc_googlenet)
+    [ "$device" = cpu ] && of_room=(--sizes 160x90 --runtime pytorch-graph --mirrors 1 2 4)
+    part room 540 -m tests.bench.gpu_room --device "$device" --layer parts "${of_room[@]}" \
+        --seconds $((limit > 60 ? limit - 30 : limit / 2)) --json "$out/room.json"
+fi
 for runtime in ${built[@]+"${built[@]}"}; do
     part "$runtime" 90 "${bench[@]}" --network bvlc_googlenet --size 640x360 --no-mirror \
         --runtime "${quick[0]}" "$runtime" --json "$out/$runtime.json"
