@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from livedream.dream.governor import SIZES, Governor, Ladder, Measurement, Plan, target_rate_hz
+from livedream.frame import USUAL_PX
 from livedream.ipc.protocol import Governed, Order
 from livedream.settings import Settings
 
@@ -34,11 +35,13 @@ class Preparable(Protocol):
 class Governing:
     """Chooses working size, steps and octaves where ``working_px`` is ``auto``; a number is left alone.
 
-    It begins at ``first_px``; None: at the usual size.
+    It begins at ``first_px``; None: at the usual size. Where ``largest_px`` is set, that is the largest size
+    and the usual one, which has as many octaves as are asked for.
     """
 
     def __init__(self, dreamer: Preparable, first_px: int | None = None) -> None:
         self._dreamer, self._first_px = dreamer, first_px
+        self.largest_px: int | None = None
         self._governor: Governor | None = None
         self._plan: Plan | None = None
         self._asked: dict[int, float] = {}  # when each size was last asked for
@@ -54,8 +57,9 @@ class Governing:
         if wanted.working_px:
             self._governor = self._plan = None
         elif self._plan is None and self._first_px is not None:
-            octaves = Ladder(wanted.steps, wanted.octaves, wanted.octave_scale).octaves_at(self._first_px)
-            return _at(wanted, self._first_px, octaves, wanted.steps)
+            ladder = self._ladder(wanted, SIZES[-1])
+            first_px = max((px for px in ladder.sizes if px <= self._first_px), default=ladder.sizes[0])
+            return _at(wanted, first_px, ladder.octaves_at(first_px), wanted.steps)
         if self._plan is None:
             return wanted
         # The governor learns of other steps with the next tick; fewer are taken at once.
@@ -82,9 +86,7 @@ class Governing:
             return
         width, height = visible
         aspect = width / height
-        largest_px = min(max(width, height), most_px or SIZES[-1])
-        sizes = tuple(px for px in SIZES if px <= largest_px) or SIZES[:1]
-        ladder = Ladder(wanted.steps, wanted.octaves, wanted.octave_scale, sizes)
+        ladder = self._ladder(wanted, min(max(width, height), most_px or SIZES[-1]))
         if self._governor is None:
             self._governor = Governor(self._first_px)
 
@@ -113,6 +115,14 @@ class Governing:
             auto=True,
             path=tuple(self._governor.path),
         )
+
+    def _ladder(self, wanted: Settings, largest_px: int) -> Ladder:
+        """What may be chosen, up to ``largest_px``."""
+        usual_px = self.largest_px or USUAL_PX
+        smaller = tuple(px for px in SIZES if px < usual_px)
+        possible = SIZES if self.largest_px is None else (*smaller, usual_px)
+        sizes = tuple(px for px in possible if px <= largest_px) or possible[:1]
+        return Ladder(wanted.steps, wanted.octaves, wanted.octave_scale, sizes, usual_px)
 
 
 @lru_cache(maxsize=64)  # every replacement checks all settings

@@ -60,16 +60,17 @@ class LiveDream:
         *,
         aspect: float | None = None,
         visible: tuple[int, int] | None = None,
-        most_px: int | None = None,
+        largest_px: int | None = None,
         share: float = 1.0,
     ) -> Residual | None:
         """Dream on ``image`` as ``order`` says, on its centre of ``aspect``; None when nothing can be shown.
 
         ``visible`` is the (width, height) of what the camera has there, if not the image's. The governor
-        chooses at most ``most_px``, and as if only this ``share`` of the machine's time were there.
+        chooses at most ``largest_px``, and as if only this ``share`` of the machine's time were there.
         Raises as :meth:`livedream.dream.care.Care.tick`.
         """
         start, care = now_s(), self._care
+        self._governing.largest_px = largest_px
         settings = care.ceiling.settings(self._governing.settings(order.settings))
         run = partial(
             self.dreamer.tick,
@@ -91,8 +92,7 @@ class LiveDream:
         if visible is None:
             height, width = crop_to_aspect(image, aspect).shape[:2]
             visible = width, height
-        most_px = min(filter(None, (most_px, care.ceiling.px)), default=None)
-        self._governing.ticked(order, visible, self.tick_s / share, ended, most_px)
+        self._governing.ticked(order, visible, self.tick_s / share, ended, care.ceiling.px)
         return residual
 
     def rest(self, image: Image, order: Order) -> None:

@@ -101,11 +101,12 @@ class Machine(Resource):
     def first_px(self, order: Order, share: float) -> int:
         """The working size at which a session with this ``share`` of the time can hold its rate."""
         if not self.tick_s:
-            return SIZES[0]
+            return min(SIZES[0], order.settings.working_px or SIZES[0])
         rate_hz = target_rate_hz(order.camera_hz, order.settings.dream_rate_hz)
         least = self.tick_s / work((SIZES[0], 1)) * rate_hz / share
-        fitting = [px for px in SIZES if px <= USUAL_PX and least * work((px, 1)) <= _FIRST_PART]
-        return max(fitting, default=SIZES[0])
+        largest_px = order.settings.working_px or USUAL_PX
+        fitting = [px for px in (*SIZES, largest_px) if least * work((px, 1)) <= _FIRST_PART]
+        return min(largest_px, max(fitting, default=SIZES[0]))
 
     def close(self) -> None:
         """Stop all background work. May be called twice."""

@@ -248,7 +248,7 @@ class Session:
         wanted_px = self._order.settings.working_px
         share = self._machine.turns.share(self._member)
         visible = sent.picture.visible
-        return dream.tick(image, order, visible=visible, most_px=wanted_px or None, share=share)
+        return dream.tick(image, order, visible=visible, largest_px=wanted_px or None, share=share)
 
     def _answer(self, sent: _Sent, order: Order, residual: Residual, tick_s: float, waited_s: float) -> None:
         picture = sent.picture

@@ -119,6 +119,18 @@ def test_it_begins_at_the_size_that_is_named(run):
     assert run.ticks(20, 0.001).working_px == 320
 
 
+@pytest.mark.parametrize("px", [64, 128, 300])
+def test_where_one_size_is_the_largest_it_has_all_octaves(run, px):
+    run.governing = Governing(run.dreamt, 320)
+    run.governing.largest_px = px
+    first = run.governing.settings(Settings())
+    assert (first.working_px, first.octaves) == (px, 3)
+    run.dreamt.there |= {64, 128, 256, 300}
+    found = run.ticks(20, 0.001)
+    assert (found.working_px, found.octaves) == (px, 3)
+    assert run.ticks(20, 0.2).working_px == min(px, 128)
+
+
 def test_fewer_steps_are_taken_at_once(run):
     run.ticks(1, 0.01)
     assert run.governing.settings(Settings(steps=0)).steps == 0

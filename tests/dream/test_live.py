@@ -59,5 +59,5 @@ def test_who_has_less_of_the_time_dreams_smaller(dream):
 
 
 def test_no_size_is_larger_than_allowed(dream):
-    assert dream(60, most_px=320) == 320
+    assert dream(60, largest_px=320) == 320
     assert dream(60) > 320

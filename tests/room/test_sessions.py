@@ -258,7 +258,7 @@ def test_a_tick_that_never_ends_is_noticed():
 
 
 def test_a_machine_knows_what_a_tick_takes_and_where_to_begin():
-    order = Order(number=1, settings=FAST, camera_hz=30.0)
+    order = Order(number=1, settings=Settings(), camera_hz=30.0)
     with Machine(device="cpu") as machine:
         assert machine.first_px(order, 1.0) == 128  # nothing is known yet
         machine.measure()
@@ -268,3 +268,6 @@ def test_a_machine_knows_what_a_tick_takes_and_where_to_begin():
         assert machine.first_px(order, 0.25) < 320
         machine.tick_s = 0.02
         assert machine.first_px(order, 0.25) == 128
+        machine.tick_s = 0.0005
+        asked = [Order(number=1, settings=Settings(working_px=px)) for px in (64, 300, 640)]
+        assert [machine.first_px(order, 1.0) for order in asked] == [64, 300, 640]
