@@ -4,6 +4,7 @@
 
     python -m tests.bench.room --mirrors 4 --seconds 20
     python -m tests.bench.room --mirrors 4 --local                    the same without a room: a process each
+    python -m tests.bench.room --mirrors 4 --dream-hz 240 --turns 2   both by turns, and the ratio of ticks
     python -m tests.bench.room --mirrors 1-8 --seconds 8 --markdown   a table of capacity
     python -m tests.bench.room --mirrors 3 --kill-every 10 --seconds 30
     python -m tests.bench.room --mirrors 3 --delay-ms 20 --jitter-ms 10 --loss 1
@@ -91,10 +92,12 @@ def _kill(room: Room, every_s: float, kills: list[float], over: threading.Event)
 
 
 def summary(found: Sequence[Found], kills: Sequence[float] = ()) -> dict[str, Any]:
-    """The figures of a run."""
+    """The figures of a run; rates and fairness are of those that the room let in."""
+    asked, found = len(found), [one for one in found if one.answers] or found
     rates = [one.ticks_hz for one in found]
     return {
-        "mirrors": len(found),
+        "mirrors": asked,
+        "dreaming": len(found),
         "ticks_hz": sum(rates),
         "least_ticks_hz": min(rates),
         "least_over_mean": min(rates) / max(1e-9, mean(rates)),
@@ -153,8 +156,10 @@ HEAD = (
 def row(figures: dict[str, Any]) -> str:
     """A row of the table of capacity."""
     age, tick = figures["ms"]["frame to residual"], figures["ms"]["tick"]
+    refused = f"{figures['dreaming']} let in"
     return (
-        f"| {figures['mirrors']} | {figures['ticks_hz'] / figures['mirrors']:.1f} | {figures['ticks_hz']:.0f}"
+        f"| {figures['mirrors']}{'' if figures['dreaming'] == figures['mirrors'] else ', ' + refused}"
+        f" | {figures['ticks_hz'] / figures['dreaming']:.1f} | {figures['ticks_hz']:.0f}"
         f" | {figures['least_over_mean']:.2f} | {age['p50']:.0f}, {age['p95']:.0f} | {tick['p50']:.1f} |\n"
     )
 
@@ -182,6 +187,24 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[list[Found], dict[str, A
             yield found, summary(found, kills)
 
 
+def turns(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Without and with a room, by turns; prints the ratios of their ticks."""
+    figures: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for _ in range(options.turns):
+        for local in (True, False):  # a room that waits would take time from the others
+            for found, one in runs(argparse.Namespace(**{**vars(options), "local": local})):
+                figures[local].append(one)
+                sys.stdout.write(f"{'a process each' if local else 'a room'}\n{report(found, one)}\n")
+                sys.stdout.flush()
+    for here, there in zip(figures[True], figures[False], strict=True):
+        words = f"{there['ticks_hz']:.1f} / {here['ticks_hz']:.1f} ticks/s"
+        sys.stdout.write(
+            f"room / a process each, {here['mirrors']} mirrors: {words}"
+            f" = {there['ticks_hz'] / here['ticks_hz']:.3f}\n"
+        )
+    return figures[True] + figures[False]
+
+
 def _counts(text: str) -> list[int]:
     first, _, last = text.partition("-")
     return list(range(int(first), int(last or first) + 1))
@@ -200,6 +223,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--mirrors", type=_counts, default=[3], help="how many, or from-to by turns")
     made.add_argument("--local", action="store_true", help="dream in processes of their own, without a room")
+    made.add_argument("--turns", type=int, default=0, help="both by turns, so often, and the ratio of ticks")
     made.add_argument("--seconds", type=float, default=15.0, help="of a run")
     made.add_argument("--settle", type=float, default=3.0, help="seconds between the first dream and that")
     made.add_argument("--px", type=int, default=SIZES[0], help="working size, at most")
@@ -219,10 +243,10 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print and write."""
     options = parser().parse_args(words)
+    all_figures = turns(options) if options.turns else []
     if options.markdown:
         sys.stdout.write(HEAD)
-    all_figures = []
-    for found, figures in runs(options):
+    for found, figures in () if options.turns else runs(options):
         all_figures.append(figures)
         sys.stdout.write(row(figures) if options.markdown else report(found, figures))
         sys.stdout.flush()
