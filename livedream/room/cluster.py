@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # How many sessions a replica has is asked anew for each: they last for days, and there are few.
+    "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }

@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from livedream.ipc.protocol import VERSION, Message
 from livedream.ipc.room_messages import MAX_MESSAGE_BYTES, Join, Refused, from_mirror, pack
 from livedream.room.door import Door, DoorLimits
 from livedream.room.news import Newspaper
-from livedream.room.placing import Dreams, Replica
+from livedream.room.placing import Dreams, Replica, overfull
 from livedream.room.relay import Relay, RelayLimits
 from livedream.version import version
 from livedream.web.access import Access
@@ -40,9 +41,13 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True)
 class IngressLimits:
-    """All limits of a room's ingress. ``sessions`` is for all replicas together."""
+    """All limits of a room's ingress. ``sessions`` is for all replicas together.
+
+    ``balance_s`` is how often a replica that has two more than another gives one away.
+    """
 
     sessions: int = 256
+    balance_s: float = 2.0
     door: DoorLimits = field(default_factory=DoorLimits)
     relay: RelayLimits = field(default_factory=RelayLimits)
 
@@ -96,6 +101,7 @@ class Ingress:
         )
         self._door.open()
         self._start(self._look_for_silent_replicas())
+        self._start(self._keep_balanced())
 
     async def close(self) -> None:
         """Tell every mirror that the room closes, and stop. May be called twice."""
@@ -262,6 +268,19 @@ class Ingress:
                 if now - heard_s > _SILENT_S:
                     del self._replicas[name]
                     self._tell(f"the replica {name} is gone")
+
+    async def _keep_balanced(self) -> None:
+        """Give each replica its part of the mirrors, one move at a time."""
+        before = ""
+        while True:
+            await asyncio.sleep(self._limits.balance_s)
+            relays = [one.relay for one in self._sessions.values()]
+            counts = Counter(relay.replica for relay in relays)
+            name = overfull(counts, [replica for replica, _ in self._replicas.values()])
+            if name and name == before:  # not what only just came to be
+                await next(relay for relay in relays[::-1] if relay.replica == name).move()
+                name = ""
+            before = name
 
     def _tell_crowd(self, address: str) -> None:
         self._tell(f"too many connections from {address}: one more was closed")

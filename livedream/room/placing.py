@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,20 @@ class Replica:
     device: str = ""
     sessions: int = 0
     full: bool = False
+
+
+def overfull(sessions: Mapping[str, int], replicas: Sequence[Replica]) -> str:
+    """The name of the replica that should give a session to another, or "".
+
+    ``sessions`` is how many each has. Where a process has died, those that lived on have its sessions, and
+    the one that is started instead has none: Ray places a session only when it is opened.
+    """
+    counts = {replica.name: sessions.get(replica.name, 0) for replica in replicas}
+    takers = [counts[replica.name] for replica in replicas if not replica.full]
+    if not takers:
+        return ""
+    fullest = max(counts, key=counts.__getitem__)
+    return fullest if counts[fullest] - min(takers) >= 2 else ""
 
 
 class PlacingError(Exception):

@@ -102,6 +102,7 @@ class Relay:
         self.stats: dict[str, Any] = {}
         self.replica = ""
         self.moves = 0
+        self._leaves = False  # of its own will
         self._room: aiohttp.ClientWebSocketResponse | None = None
         self._opened, self._joined = asyncio.Event(), asyncio.Event()
 
@@ -121,6 +122,12 @@ class Relay:
             for task in (listening, dreaming):
                 task.cancel()
             await asyncio.gather(listening, dreaming, return_exceptions=True)
+
+    async def move(self) -> None:
+        """Look for another replica: this one has more sessions than others."""
+        self._leaves = True
+        if self._room is not None:
+            await self._room.close()
 
     async def end(self, refused: Refused) -> None:
         """Say a last word to the mirror, and let it go."""
@@ -190,7 +197,7 @@ class Relay:
                 await asyncio.gather(watching, return_exceptions=True)
                 await room.close()
                 await session.aclose()
-            self._tell(f"{self.name} lost its replica {self.replica}")
+            self._tell(f"{self.name} {'leaves' if self._leaves else 'lost'} its replica {self.replica}")
             patience_s = self._limits.new_place_s
 
     async def _open(
@@ -229,7 +236,9 @@ class Relay:
     async def _rejoin(self, place: Place) -> None:
         """Tell the mirror that another replica is there, and wait until it has joined that."""
         self.moves += 1
-        await self._answer(pack(Moved(reason=f"the replica {self.replica} is gone")))
+        leaves, self._leaves = self._leaves, False
+        what = "has more mirrors than another" if leaves else "is gone"
+        await self._answer(pack(Moved(reason=f"the replica {self.replica} {what}")))
         try:
             async with asyncio.timeout(self._limits.rejoin_s):
                 await self._joined.wait()

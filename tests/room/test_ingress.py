@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import subprocess
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from livedream.ipc.protocol import VERSION
 from livedream.ipc.room_messages import Moved, Refused, RoomResidual, Seed, Welcome, pack
 from livedream.room.ingress import IngressLimits, printable
-from livedream.room.placing import Replica
+from livedream.room.placing import Replica, overfull
 from livedream.room.relay import RelayLimits
 from tests.clocks import Clock
 from tests.room.replicas import PIXELS, EchoReplica, heard, join, opened, picture, until
@@ -68,6 +69,48 @@ async def test_a_mirror_whose_replica_dies_is_moved_to_another_and_joins_again()
         told = [news.text for news in await room.ingress.news.after(0, 0.0)]
         assert "hall lost its replica first" in told
         assert "hall moved to the replica second" in told
+
+
+@in_a_loop
+async def test_a_replica_that_has_two_mirrors_more_than_another_gives_one_away():
+    first, second = EchoReplica("first"), EchoReplica("second")
+    limits = IngressLimits(balance_s=0.05)
+    async with opened(first, second, limits=limits) as room, AsyncExitStack() as stack:
+        mirrors = {}
+        for name in ("one", "two", "three"):
+            mirrors[name] = await stack.enter_async_context(room.connect())
+            await mirrors[name].send_bytes(join(name))
+            await heard(mirrors[name], Welcome)
+        assert len(first.tickets) == 3
+        first.most = 2  # as Serve would see it once one has left
+        for replica in (first, second):
+            room.ingress.heard(Replica(replica.name, "here", 1))
+        moved, _ = await heard(mirrors["three"], Moved)  # who came last
+        assert moved.reason == "the replica first has more mirrors than another"
+        await mirrors["three"].send_bytes(join("three"))
+        assert (await heard(mirrors["three"], Welcome))[0].room == "second"
+        for name in mirrors:
+            await mirrors[name].send_bytes(picture(7))
+            assert (await heard(mirrors[name], RoomResidual))[0].index == 7
+        moves = {one["mirror"]: one["moves"] for one in room.ingress.health()["sessions"]}
+        assert moves == {"one": 0, "two": 0, "three": 1}
+
+
+@pytest.mark.parametrize(
+    ("sessions", "full", "expected"),
+    [
+        ({"a": 2}, "", "a"),
+        ({"a": 1}, "", ""),  # nobody else would be better off
+        ({"a": 3, "b": 2}, "", ""),
+        ({"a": 3, "b": 1}, "", "a"),
+        ({"a": 3, "b": 1}, "b", ""),  # which takes nobody
+        ({}, "", ""),
+    ],
+)
+def test_who_is_overfull(sessions, full, expected):
+    replicas = [Replica(name, "here", 1, full=name == full) for name in ("a", "b")]
+    assert overfull(sessions, replicas) == expected
+    assert overfull(sessions, []) == ""
 
 
 @in_a_loop
