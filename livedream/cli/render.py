@@ -14,8 +14,11 @@ from livedream.cli.flags import (
     used_by,
 )
 from livedream.cli.output_flags import add_encoding, encoding_from
-from livedream.cli.parser import Parser, whole
+from livedream.cli.parser import Parser, seconds, whole
 from livedream.settings import Settings
+
+#: Scenes that are longer are cut, if many workers render: one worker would keep all others waiting.
+LONGEST_SHOT_S = 60.0
 
 
 def render_command(words: list[str]) -> None:
@@ -33,6 +36,20 @@ def render_command(words: list[str]) -> None:
     parser.add_argument(
         "--classic", action="store_true", help="the original algorithm: 4 octaves, 10 iterations"
     )
+    add = parser.add_argument_group("many workers, on Ray").add_argument
+    add("--workers", type=whole(1, 1024), metavar="N", help="cut a film into shots; dream N of them at once")
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help="on the Ray cluster there: HOST:6379, or ray://HOST:10001 from outside (--workers: the most)",
+    )
+    add(
+        "--longest-shot",
+        type=seconds,
+        default=LONGEST_SHOT_S,
+        metavar="S",
+        help=f"cut scenes that are longer, where two dreams dissolve (default: {LONGEST_SHOT_S:g} s)",
+    )
     add_encoding(parser)
     add_common(parser)
     add_settings(parser, used_by("render"))
@@ -40,8 +57,10 @@ def render_command(words: list[str]) -> None:
     refuse_unused(found, "classic" if found.classic else "render")
     require_backend(found)
     start_logging(found)
+    from livedream.rendering.parallel import Crew
     from livedream.rendering.render import render
 
+    many = found.workers is not None or found.ray is not None
     render(
         found.input,
         found.output,
@@ -52,4 +71,5 @@ def render_command(words: list[str]) -> None:
         frames=found.frames,
         classic=found.classic,
         encoding=encoding_from(found),
+        crew=Crew(found.workers, found.ray, found.longest_shot) if many else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from livedream.channels import RANKS, parse_channels
 from livedream.dream.gradients import CANNOT_RUN, Gradients
 from livedream.dream.journey import Journey
-from livedream.dream.recognising import ASKED
+from livedream.dream.recognising import ASKED, Recogniser
 from livedream.dream.targets import Crossfade, Mix, Target, Words, target_mix
 from livedream.dream.wording import Wording
 from livedream.frame import Array, Image
@@ -87,21 +88,11 @@ class Aim:
         opened. ``leg_s`` is when a leg of a journey on the beat began. Raises ``UsageError`` for an unknown
         network or layer.
         """
-        channels = parse_channels(settings.channels)
         if settings.surprise:
             self._recognise(frame, settings, now_s, begun)
-        words_key, wordings = self._wording.step(settings, elapsed_s)
-        goal = target_mix(settings, channels.numbers)
-        layer_key = (settings.journey, channels, *goal.items())
-        changed, self._layer_key = layer_key != self._layer_key, layer_key
-        if changed or words_key != self._words_key:
-            self._transition_s, self._words_key = transition_s, words_key
-        if not settings.journey:
-            self._journey = None
-        elif changed or self._journey is None:
-            self._journey = Journey()
-        if self._journey is not None:
-            goal = self._journey.mix(settings, goal, elapsed_s, None if leg_s is None else now_s - leg_s)
+        music_s = None if leg_s is None else now_s - leg_s
+        goal, wordings, changed = self._in_time(settings, elapsed_s, transition_s, music_s)
+        channels, key = parse_channels(settings.channels), (self._layer_key, self._words_key)
         if channels.rank:
             if changed and now_s - self._ranked_s > _RANKING_S:
                 self._ranking, self._ranked_s = {}, now_s
@@ -114,7 +105,38 @@ class Aim:
             for words, share in wordings.items()
         }
         fade_s = settings.crossfade_s if self._transition_s is None else self._transition_s
-        self._fade.step((layer_key, words_key), goal, elapsed_s, fade_s)
+        self._fade.step(key, goal, elapsed_s, fade_s)
+
+    def pass_over(self, settings: Settings, ticks_s: Iterable[float]) -> None:
+        """Go on by ticks that last ``ticks_s``, without looking at frames; the drift goes on, too."""
+        for elapsed_s in ticks_s:
+            self._gradients.drift.step(settings.drift, elapsed_s)
+            self._in_time(settings, elapsed_s, None, None)
+
+    def begin_scene(self) -> None:
+        """Forget what the camera showed; what is aimed at next applies at once, without a fade."""
+        self._fade = Crossfade()
+        self._wording.recogniser = Recogniser()
+        self._ranking, self._ranked_s = {}, -_RANKING_S
+
+    def _in_time(
+        self, settings: Settings, elapsed_s: float, transition_s: float | None, music_s: float | None
+    ) -> tuple[Mix, dict[Words, float], bool]:
+        """Targets and words at this point of a journey and a walk, and whether other layers are asked for."""
+        words_key, wordings = self._wording.step(settings, elapsed_s)
+        channels = parse_channels(settings.channels)
+        goal = target_mix(settings, channels.numbers)
+        layer_key = (settings.journey, channels, *goal.items())
+        changed, self._layer_key = layer_key != self._layer_key, layer_key
+        if changed or words_key != self._words_key:
+            self._transition_s, self._words_key = transition_s, words_key
+        if not settings.journey:
+            self._journey = None
+        elif changed or self._journey is None:
+            self._journey = Journey()
+        if self._journey is not None:
+            goal = self._journey.mix(settings, goal, elapsed_s, music_s)
+        return goal, wordings, changed
 
     def _must_wait(self, frame: Image, target: Target) -> bool:
         """Whether a look at the camera's ``frame`` with a target's layer would have to wait."""

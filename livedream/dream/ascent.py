@@ -164,3 +164,11 @@ def classic_dream(
         detail = x - base
     dreamt: Array = np.clip(image + detail, 0.0, 1.0)
     return dreamt
+
+
+def classic_picture(
+    picture: Image, gradient: Gradient, seed: int, progress: Callable[[], object] = lambda: None
+) -> Image:
+    """:func:`classic_dream` of a picture, RGB uint8 in and out; the same ``seed`` gives the same."""
+    image, rng = picture.astype(np.float32) / 255, np.random.default_rng(seed)
+    return np.asarray((classic_dream(image, gradient, rng, progress=progress) * 255).round(), np.uint8)

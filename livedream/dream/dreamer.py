@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from livedream.dream.aim import Aim
-from livedream.dream.ascent import ascend, classic_dream, in_range
+from livedream.dream.ascent import ascend, classic_picture, in_range
 from livedream.dream.drift import Drift
 from livedream.dream.feedback import Feedback
 from livedream.dream.gradients import CANNOT_RUN, Gradients
@@ -79,23 +79,28 @@ class Dreamer:
         self.graphics = Graphics(self._gradients, wait, batches=batches)
         self.default_network = network
         self.add_network(network, self.load(network, weights))
-        #: Whether the last tick took steps of ascent.
-        self.dreaming = False
-        self._seed, self._rng = seed, np.random.default_rng(seed)
-        self.timer = SectionTimer()
+        self.dreaming = False  #: Whether the last tick took steps of ascent.
+        self._seed, self.timer = seed, SectionTimer()
         self.reset()
 
     def reset(self) -> None:
-        """Forget the dream so far; the next frame starts a new one."""
-        self._sight, self._feedback = Sight(), Feedback()
+        """Forget the dream so far; the next frame starts a new one, as the first did."""
         self._gradients.drift = Drift(self._seed)
+        self._aim, self._times = Aim(self._gradients, self._wait), TickTimes()
+        self.begin_scene()
+
+    def begin_scene(self) -> None:
+        """Forget what was seen and dreamt; drift, journey and a walk through words go on in time."""
+        self._sight, self._feedback = Sight(), Feedback()
         self.graphics.reset()
-        self._aim = Aim(self._gradients, self._wait)
-        first, second = self._rng.random(2).tolist()
-        self._planner = Planner(self._gradients, (first, second), self.graphics.in_step)
-        self._planner.begun = self._hasty
-        self._times = TickTimes()
+        self._aim.begin_scene()
+        self._planner = Planner(self._gradients, self._seed, self._hasty, self.graphics.in_step)
         self._given: tuple[Image, Residual] | None = None
+
+    def pass_over(self, settings: Settings, times_s: Iterable[float]) -> None:
+        """Go on in time as by ticks at ``times_s``, but without frames; then a scene begins."""
+        self._aim.pass_over(settings, map(self._times, times_s))
+        self.begin_scene()
 
     def seed(self, image: Image, residual: Residual) -> None:
         """Forget the dream so far, and carry on one from elsewhere: the ``residual`` (h, w, 3) that
@@ -295,13 +300,8 @@ class Dreamer:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
         self._gradients.drift = Drift(self._seed)
         self._aim.step(image, settings, self._times.now_s, 0.0, transition_s=0.0)
-        dreamt = classic_dream(
-            image.astype(np.float32) / 255,
-            lambda x: self._gradients.direction(x, self._dreamt),
-            self._rng,
-            progress=progress,
-        )
-        return np.asarray((dreamt * 255).round(), np.uint8)
+        mix = self._dreamt
+        return classic_picture(image, lambda x: self._gradients.direction(x, mix), self._seed, progress)
 
     def _take_over(self, image: Image, residual: Residual, settings: Settings) -> None:
         """Begin with a dream that was given."""

@@ -35,7 +35,8 @@ class Drift:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._time_s, self._renewed_s, self._amount = 0.0, 0.0, 0.0
+        self._time_s, self._amount = 0.0, 0.0
+        self._renewed_s, self._renewed_amount = 0.0, 0.0
         self._phases: OrderedDict[LayerKey, Array] = OrderedDict()
         self._found: dict[tuple[LayerKey, float], Array] = {}
 
@@ -46,7 +47,7 @@ class Drift:
         if not amount and self._amount < 1e-3:
             self._amount = 0.0
         if self._time_s >= self._renewed_s + _RENEWED_S or not self._amount:
-            self._renewed_s, self._found = self._time_s, {}
+            self._renewed_s, self._renewed_amount, self._found = self._time_s, self._amount, {}
 
     def emphasis(self, target: Target) -> Array | None:
         """How much each channel of a target's layer counts now, float32 (C,) of mean 1; None: all alike.
@@ -68,7 +69,7 @@ class Drift:
             while len(self._phases) > _MOST_LAYERS:
                 self._phases.popitem(last=False)
         self._phases.move_to_end(key)
-        turns = self._phases[key] + self._time_s / _PERIODS_S
+        turns = self._phases[key] + self._renewed_s / _PERIODS_S
         waves = np.sqrt(2 / len(_PERIODS_S)) * np.cos(2 * np.pi * turns).sum(1)
-        weights = np.exp(part * _DEVIATION * self._amount * waves)
+        weights = np.exp(part * _DEVIATION * self._renewed_amount * waves)
         return np.asarray(weights / weights.mean(), np.float32)

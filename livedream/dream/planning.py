@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numpy as np
+
 from livedream.dream.ascent import PlannedStep, even_shift, octave_size
 from livedream.dream.gradients import Gradients
 from livedream.dream.in_step import InStep, Pace
@@ -42,19 +44,20 @@ class Planned:
 
 
 class Planner:
-    """Plans tick after tick. ``first_shift``, a point in [0, 1)², is where the jitter begins.
+    """Plans tick after tick. The same ``seed`` gives the same jitter; with ``begun`` not even the first tick
+    waits for what it needs.
 
     Dreams that share ``in_step`` take equal steps at the same time.
     """
 
-    def __init__(
-        self, gradients: Gradients, first_shift: tuple[float, float], in_step: InStep | None = None
-    ) -> None:
-        self._gradients, self._first_shift = gradients, first_shift
+    def __init__(self, gradients: Gradients, seed: int, begun: bool, in_step: InStep | None = None) -> None:
+        self._gradients = gradients
+        first, second = np.random.default_rng(seed).random(2).tolist()
+        self._first_shift = first, second
         self._in_step, self._pace = in_step, Pace()
         self._position = 0.0  # in the round of octaves
         #: Whether anything has been dreamt: only the first tick waits for what it needs.
-        self.begun = False
+        self.begun = begun
 
     def __call__(
         self, mix: Mix, size: tuple[int, int], settings: Settings, elapsed_s: float, novelty: float

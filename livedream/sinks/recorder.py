@@ -62,6 +62,19 @@ def unused_path(path: Path, taken: Collection[Path] = ()) -> Path:
     return unused
 
 
+def encoders_for(path: Path) -> list[Encoder]:
+    """The encoders whose video a file of this name can hold, in the order in which they are tried."""
+    return [encoder for encoder in ENCODERS if encoder.is_h264 or path.suffix.lower() != ".mov"]
+
+
+def require_recordable(path: Path, encoding: Encoding) -> None:
+    """Raise ``UsageError`` for a name that is none of a video, and for an encoder that it cannot have."""
+    if path.suffix.lower() not in _FORMATS:
+        raise UsageError(f"cannot record to {path.name!r}; possible extensions: {', '.join(_FORMATS)}")
+    if encoding.encoder not in ("auto", *(encoder.name for encoder in encoders_for(path))):
+        raise UsageError(f"{path.name!r} cannot hold {encoding.encoder}; possible: .mp4 or .mkv")
+
+
 @dataclass(frozen=True)
 class _Video:
     """An open video file."""
@@ -97,13 +110,8 @@ class Recorder(Resource):
         self.path = Path(path)
         self.dropped = 0
         self.error: str | None = None
-        if self.path.suffix.lower() not in _FORMATS:
-            raise UsageError(
-                f"cannot record to {self.path.name!r}; possible extensions: {', '.join(_FORMATS)}"
-            )
-        self._encoders = [e for e in ENCODERS if e.is_h264 or self.path.suffix.lower() != ".mov"]
-        if encoding.encoder not in ("auto", *(encoder.name for encoder in self._encoders)):
-            raise UsageError(f"{self.path.name!r} cannot hold {encoding.encoder}; possible: .mp4 or .mkv")
+        require_recordable(self.path, encoding)
+        self._encoders = encoders_for(self.path)
         require_writable(self.path)
         require_room(self.path, leave_bytes)
         self._fps, self._leave_bytes, self._encoding = fps, leave_bytes, encoding

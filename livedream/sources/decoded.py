@@ -22,10 +22,13 @@ class Converter:
 
         self._reformatter = VideoReformatter()
 
-    def image(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image:
-        """RGB uint8 (H, W, 3) at ``size`` (width, height), which is the size after rotation."""
+    def image(self, frame: av.VideoFrame, size: tuple[int, int], turns: int | None = None) -> Image:
+        """RGB uint8 (H, W, 3) at ``size`` (width, height), which is the size after rotation.
+
+        ``turns`` is by how many times 90° to rotate it counter-clockwise; None: as the frame itself says.
+        """
         rgb = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
-        return fitted(np.rot90(rgb, _quarter_turns(frame)), size)
+        return fitted(np.rot90(rgb, quarter_turns(frame) if turns is None else turns), size)
 
 
 def decoded_frames(
@@ -48,9 +51,9 @@ def decoded_frames(
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     """(width, height) after rotation."""
-    return (frame.height, frame.width) if _quarter_turns(frame) % 2 else (frame.width, frame.height)
+    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
 
 
-def _quarter_turns(frame: av.VideoFrame) -> int:
+def quarter_turns(frame: av.VideoFrame) -> int:
     """By how many times 90° to rotate the frame counter-clockwise."""
     return round(frame.rotation / 90)

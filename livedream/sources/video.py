@@ -52,10 +52,10 @@ class Video(Source):
         self.name = public_name(path)
         self._playhead = Playhead(clock, sleep) if realtime else None
         self._converter = Converter()
-        self._container, stream = _open(path)
+        self._container, stream = open_video(path)
         try:
-            self.fps = float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
-            self.frame_count = stream.frames or _estimated_count(self._container, stream, self.fps)
+            self.fps = nominal_fps(stream)
+            self.frame_count = estimated_count(self._container, stream, self.fps)
             self._frames = self._decode(stream)
             first = next(self._frames)
             self.size = slot_size(*upright_size(first[0]), self.name)
@@ -90,25 +90,22 @@ class Video(Source):
         """The frames, each with the time it is due in seconds from the start of the first pass."""
         pass_s = 0.0
         while True:
-            count = 0
-            at_s = pass_s
-            for frame, since_start_s in _pass(self._container, stream, self.name):
-                # A frame with no timestamp, or one that goes back, follows the last at the nominal rate.
-                due_s = pass_s + (since_start_s if since_start_s is not None else -1.0)
-                at_s = due_s if due_s > at_s or count == 0 else at_s + 1.0 / self.fps
-                count += 1
+            at_s: float | None = None
+            for frame, since_s in one_pass(self._container, stream, self.name, self.fps):
+                at_s = pass_s + since_s
                 yield frame, at_s
-            if count == 0:
+            if at_s is None:
                 raise SourceError(f"video {quoted(self._path)} has no readable frame; possible: {POSSIBLE}")
             if not self._loop:
                 return
             pass_s = at_s + 1.0 / self.fps
             # Reopened, because some containers (GIF, broken indices) cannot seek to the start.
             self._container.close()
-            self._container, stream = _open(self._path)
+            self._container, stream = open_video(self._path)
 
 
-def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+def open_video(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+    """The container and its first video stream. Raises ``SourceError`` for what is no video."""
     import av
 
     try:
@@ -125,10 +122,25 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     return container, container.streams.video[0]
 
 
+def one_pass(
+    container: av.container.InputContainer, stream: av.VideoStream, name: str, fps: float
+) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Each frame once, with its time in seconds since the first; damaged packets are skipped and logged.
+
+    A frame without a time, or with one that goes back, follows the last at the nominal rate, ``fps``.
+    """
+    at_s: float | None = None
+    for frame, since_s in _pass(container, stream, name):
+        if at_s is None:
+            at_s = since_s or 0.0
+        else:
+            at_s = since_s if since_s is not None and since_s > at_s else at_s + 1.0 / fps
+        yield frame, at_s
+
+
 def _pass(
     container: av.container.InputContainer, stream: av.VideoStream, name: str
 ) -> Iterator[tuple[av.VideoFrame, float | None]]:
-    """Each frame once, with its time in seconds since the first; damaged packets are skipped and logged."""
     import av
 
     start_s: float | None = None
@@ -150,10 +162,15 @@ def _pass(
         log.warning("%s is damaged: skipped %d packet%s", name, damaged, "" if damaged == 1 else "s")
 
 
-def _estimated_count(
-    container: av.container.InputContainer, stream: av.VideoStream, fps: float
-) -> int | None:
-    """The number of frames, from the duration, for containers that do not tell."""
+def nominal_fps(stream: av.VideoStream) -> float:
+    """The frames a second of a video stream, as far as it says."""
+    return float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
+
+
+def estimated_count(container: av.container.InputContainer, stream: av.VideoStream, fps: float) -> int | None:
+    """The number of frames, from the duration where a container does not tell; None when it is unknown."""
+    if stream.frames:
+        return stream.frames
     if stream.duration:
         duration_s = float(stream.duration * (stream.time_base or Fraction(0)))
     else:

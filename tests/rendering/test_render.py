@@ -12,14 +12,11 @@ from PIL import Image as Pillow
 from livedream.errors import NetworkError, OutputError, SourceError, UsageError
 from livedream.rendering.render import render
 from livedream.settings import Settings
+from livedream.sinks.encoding import Encoding
 from livedream.sinks.snapshot import read_snapshot_settings
+from tests.rendering.films import pictures_of, scene, sound_of, times_of, write_film
 
 FAST = Settings(mirror=False, working_px=96, steps=1, layer="textures")
-
-
-def pictures_of(path: Path) -> list[np.ndarray]:
-    with av.open(path) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 @pytest.fixture
@@ -130,3 +127,28 @@ def test_a_video_of_one_frame_stays_one(video, tmp_path):
     render(str(video), tmp_path / "one.mp4", FAST, frames=1)
     render(str(tmp_path / "one.mp4"), tmp_path / "out.mp4", FAST)
     assert len(pictures_of(tmp_path / "out.mp4")) == 1
+
+
+def test_a_film_keeps_its_sound_as_far_as_it_is_rendered(tmp_path):
+    film = write_film(tmp_path / "film.mp4", scene(1, 30), sound=True)
+    for name in ("out.mp4", "out.mkv", "out.mov"):
+        encoding = Encoding("x264") if name == "out.mov" else Encoding()
+        render(str(film), tmp_path / name, FAST, encoding=encoding)
+        assert sound_of(tmp_path / name) == (sound_of(film)[0], pytest.approx(sound_of(film)[1], abs=0.1))
+        assert times_of(tmp_path / name) == pytest.approx(times_of(film), abs=1e-3)
+    render(str(film), tmp_path / "short.mp4", FAST, frames=10)
+    assert sound_of(tmp_path / "short.mp4")[1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_sound_that_the_file_cannot_hold_is_left_out_and_that_is_said(tmp_path, caplog):
+    film = write_film(tmp_path / "film.mkv", scene(1, 6), sound=True, codec="libopus")
+    render(str(film), tmp_path / "out.mov", FAST, encoding=Encoding("x264"))
+    assert ".mov cannot hold its sound (opus); possible: .mkv" in caplog.text
+    assert len(pictures_of(tmp_path / "out.mov")) == 6
+
+
+def test_frames_keep_their_uneven_times(tmp_path):
+    times = [0, 0.04, 0.5, 0.52, 1.3]
+    film = write_film(tmp_path / "film.mkv", scene(1, 5), times_s=times)
+    render(str(film), tmp_path / "out.mp4", FAST)
+    assert times_of(tmp_path / "out.mp4") == pytest.approx(times, abs=1e-3)
