@@ -78,6 +78,7 @@ class Session:
         self.first_px = machine.first_px(order, machine.turns.share(self._member))
         self._guides = SentGuides()
         self._sent: _Sent | None = None
+        self._answered: _Sent | None = None  # the last picture with a residual
         self._seen: tuple[_Sent, Image] | None = None  # the last picture that was dreamt on, decoded
         self._seed: tuple[Seed, bytes] | None = None
         self._residual: bytes | None = None
@@ -193,13 +194,13 @@ class Session:
 
     def _go_on(self, dream: LiveDream) -> None:
         pace, report = Pace(), Pacer(_STATUS_HZ)
-        answered, answered_s = None, 0.0
+        answered_s = 0.0
         begun = False  # until something is open the mirror's own dream is better, and the seed waits
         while not self._closed:
             order = dream.follow(self._dreamt(self._order))
             interval_s = 1.0 / order.settings.dream_rate_hz
             before = self._sent
-            seen = before is not None and (before is not answered or now_s() - answered_s < _UNSEEN_S)
+            seen = before is not None and (before is not self._answered or now_s() - answered_s < _UNSEEN_S)
             report.interval_s = 1.0 / (_STATUS_HZ if seen else _UNSEEN_STATUS_HZ)
             if not seen:
                 self._ticking_s = None
@@ -207,13 +208,13 @@ class Session:
                     self._changed.wait_for(
                         partial(self._has_other, before), report.wait_s(now_s()) or report.interval_s
                     )
-            elif (wait_s := self._wait_s(pace, interval_s, before is not answered)) > 0:
+            elif (wait_s := self._wait_s(pace, interval_s, before is not self._answered)) > 0:
                 with self._changed:
                     self._changed.wait_for(partial(self._has_other, before), wait_s)
             else:
-                pace.ticks(now_s(), interval_s, fresh=before is not answered)
+                pace.ticks(now_s(), interval_s, fresh=before is not self._answered)
                 self._ticking_s = self._ticking_s or now_s()
-                with self._machine.turns.turn(self._member):
+                with self._machine.turns.turn(self._member, lambda: self._sent is not self._answered):
                     sent = self._sent
                     assert sent is not None
                     started_s = now_s()
@@ -222,8 +223,8 @@ class Session:
                     residual = self._tick(dream, order, sent)
                 if not begun:
                     begun = dream.dreamer.dreaming or not order.settings.steps
-                elif residual is not None and sent is not answered:
-                    answered, answered_s = sent, now_s()
+                elif residual is not None and sent is not self._answered:
+                    self._answered, answered_s = sent, now_s()
                     self._answer(sent, order, residual, dream.tick_s, started_s - sent.arrived_s)
             if report.due(now_s()):
                 self._tell(dream.status(order), "dreaming" if begun else "loading")

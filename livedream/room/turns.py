@@ -1,7 +1,8 @@
 """Who dreams next: the sessions of one processor take turns, and each gets its share of the time.
 
 Sessions differ in how often they tick and in what a tick costs. Whoever waits with the least time used lately
-goes next, so neither a fast mirror nor an expensive layer takes anything from the others.
+goes next, so neither a fast mirror nor an expensive layer takes anything from the others. Among those who
+have used about the same, new pictures go before those that were dreamt on already.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from livedream.timing import now_s
 #: whoever comes back from a pause would hold up the others.
 USED_S = 2.0
 _LN2 = 0.6931
+#: A new picture goes before one of somebody who has used less by up to this: a few ticks.
+_AHEAD_S = 0.03
 #: Who has used less of the time than this fraction is not there, as far as the others are concerned.
 _PRESENT = 0.01
 
@@ -45,7 +48,7 @@ class Turns:
     def __init__(self, at_once: int = 1, clock: Callable[[], float] = now_s) -> None:
         self._at_once, self._clock = at_once, clock
         self._members: list[Member] = []
-        self._waiting: list[Member] = []
+        self._waiting: dict[Member, Callable[[], bool]] = {}  # and what says whether with a new picture
         self._running = 0
         self._changed = threading.Condition()
 
@@ -64,14 +67,14 @@ class Turns:
             self._changed.notify_all()
 
     @contextmanager
-    def turn(self, member: Member) -> Iterator[None]:
-        """Wait for ``member``'s turn; it lasts as long as the context."""
+    def turn(self, member: Member, fresh: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Wait for ``member``'s turn, which lasts as long as the context; ``fresh()``: for a new picture."""
         with self._changed:
-            self._waiting.append(member)
+            self._waiting[member] = fresh
             try:
                 self._changed.wait_for(lambda: self._may_run(member))
             finally:
-                self._waiting.remove(member)
+                del self._waiting[member]
             self._running += 1
             member.began_s = self._clock()
         try:
@@ -102,5 +105,5 @@ class Turns:
         if not self._at_once:
             return True
         now = self._clock()
-        first = min(self._waiting, key=lambda other: other.used_s(now))
+        first = min(self._waiting, key=lambda other: other.used_s(now) - _AHEAD_S * self._waiting[other]())
         return self._running < self._at_once and first is member

@@ -71,6 +71,18 @@ def test_of_those_who_wait_the_one_who_used_least_goes_next():
     assert went == ["third", "second"]
 
 
+def test_new_pictures_go_before_old_ones_but_take_no_more_time():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    second._used_s = 0.02
+    turns._waiting = {first: lambda: False, second: lambda: True}
+    assert turns._may_run(second)
+    assert not turns._may_run(first)
+    second._used_s = 0.04
+    assert turns._may_run(first)
+    assert not turns._may_run(second)
+
+
 def test_a_share_is_an_equal_part_or_what_the_others_leave():
     costs = Costs(0.01, 0.01, 0.01)
     alone = Costs(0.01)
