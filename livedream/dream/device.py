@@ -55,7 +55,8 @@ class DeviceDream:
         self.device = device
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # of this thread: CUDA graphs are captured on the current one
-        self._streams = streams_of(device) if streams is None else streams
+        # Many that wait for the device at the same time must leave the cores to those that do not.
+        self._streams = streams_of(device, idle=batches is not None) if streams is None else streams
         capture = CaptureInPlace() if device.type == "cuda" else None
         self._recorded = Recorded(device, capture, _MOST_PLANS) if recorded is None else recorded
         self._shared = None if batches is None else (batches, batches.member())

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 COUNTS = (1, 2, 4, 8)
 #: So long a tick waits for others at most.
 WAIT_S = 0.002
+#: While one tick fades into another, its plans are soon of no more use.
+_WORTH = 6
 #: The most sets of tensors that are kept, by count and size.
 _MOST_ROWS = 12
 #: A round of four octaves is cut in as many ways, for each count of rows.
@@ -57,7 +59,8 @@ class Tick:
 class Batches:
     """The ticks of all dreams of this process on ``device``: each thread calls it with its own.
 
-    Ticks of equal keys that come within ``wait_s`` of each other, or while the device is busy, run together.
+    Ticks of equal keys that come within ``wait_s`` of each other, or while the device is busy, run together
+    once that has been possible ``worth`` times: a batch is recorded, too, and meanwhile nothing else runs.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Batches:
         *,
         wait_s: float = WAIT_S,
         most: int = COUNTS[-1],
+        worth: int = _WORTH,
         recorded: Recorded | None = None,
         clock: Callable[[], float] = now_s,
     ) -> None:
@@ -78,6 +82,8 @@ class Batches:
         self._rows: OrderedDict[tuple[int, Size, Size], Rows] = OrderedDict()
         self._ran: OrderedDict[Hashable, None] = OrderedDict()
         self._alone: set[Hashable] = set()
+        self._worth = worth
+        self._met: Counter[Hashable] = Counter()
 
     @property
     def recording(self) -> bool:
@@ -112,12 +118,12 @@ class Batches:
             return lambda: None
         with torch.cuda.device(self.device):
             self._begin(ticks)
-            done: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done: Any = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record()
         return lambda: done.synchronize()
 
     def _begin(self, ticks: Sequence[Tick]) -> None:
-        if len(ticks) > 1:
+        if len(ticks) > 1 and self._is_worth(ticks[0].key):
             try:
                 self._together(ticks)
                 return
@@ -139,9 +145,10 @@ class Batches:
             pairs += zip(rows.inputs(n), tick.rows.inputs(0), strict=True)
         copy_all(pairs)
         key = rows, plan, keys_of(gradients)
-        if key in self._ran and all(gradient.recordable for gradient in flat(gradients)):
+        known = len(rows) == 1 or key in self._ran
+        if known and all(gradient.recordable for gradient in flat(gradients)):
             self._recorded(key, lambda: rows.run(plan, gradients), rows.written)
-        else:  # for the first time: should it fail, nothing else is the reason
+        else:  # a first batch: should it fail, recording is not the reason
             rows.run(plan, gradients)
             self._ran[key] = None
             while len(self._ran) > 4 * _MOST_RECORDED:
@@ -151,6 +158,12 @@ class Batches:
             for n, tick in enumerate(ticks)
             for pair in zip(tick.rows.outputs(0), rows.outputs(n), strict=True)
         )
+
+    def _is_worth(self, key: Hashable) -> bool:
+        self._met[key] += 1
+        if len(self._met) > 4 * _MOST_RECORDED:
+            self._met.clear()
+        return self._met[key] >= self._worth
 
     def _rows_of(self, ticks: int, like: Rows) -> Rows:
         """Tensors with room for so many ticks of one size."""

@@ -20,10 +20,13 @@ _BUFFERS = 2
 
 
 class Streams:
-    """The part of ``torch.cuda`` that transfers need."""
+    """The part of ``torch.cuda`` that transfers need.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    Whoever waits for an event keeps a core busy, which is the quickest, unless it is ``idle`` meanwhile.
+    """
+
+    def __init__(self, device: torch.device, idle: bool = False) -> None:
+        self._device, self._idle = device, idle
 
     def new(self) -> Any:
         """A stream beside the current one."""
@@ -39,16 +42,16 @@ class Streams:
 
     def event(self) -> Any:
         """Something that a stream can record and another can wait for."""
-        return torch.cuda.Event()  # type: ignore[no-untyped-call]
+        return torch.cuda.Event(blocking=self._idle)  # type: ignore[no-untyped-call]
 
     def pinned(self, like: Tensor) -> Tensor:
         """Host memory that the device can read by itself."""
         return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
 
 
-def streams_of(device: torch.device) -> Streams | None:
-    """The streams of an NVIDIA GPU; None on other devices, where a plain copy does."""
-    return Streams(device) if device.type == "cuda" else None
+def streams_of(device: torch.device, idle: bool = False) -> Streams | None:
+    """The :class:`Streams` of an NVIDIA GPU; None on other devices, where a plain copy does."""
+    return Streams(device, idle) if device.type == "cuda" else None
 
 
 @dataclass

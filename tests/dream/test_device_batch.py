@@ -55,7 +55,7 @@ def pool():
 
 def batches(clock, **options):
     """Batches in which nobody who is expected fails to come in time: ticks are a second apart."""
-    return Batches(DEVICE, wait_s=0.5, clock=clock, **options)
+    return Batches(DEVICE, **{"wait_s": 0.5, "worth": 1, "clock": clock, **options})
 
 
 class Ticker:
@@ -287,6 +287,22 @@ def test_a_tick_is_recorded_once_for_all(pool, clock):
     assert_as_alone(tickers, stand_in)
     # Two plans, for one dream (before it is known who comes) and for four.
     assert len(captured) <= 4
+
+
+def test_a_batch_is_begun_only_once_it_is_worth_it(pool, clock):
+    together = batches(clock, worth=4)
+    counts, begin = [], together._together
+
+    def note(ticks):
+        counts.append(len(ticks))
+        begin(ticks)
+
+    together._together = note
+    tickers = [Ticker(n, stand_in, together) for n in range(2)]
+    run(pool, clock, tickers, 20)
+    assert set(counts[:12]) == {1}
+    assert counts[-6:] == [2] * 6
+    assert_as_alone(tickers, stand_in)
 
 
 def test_whole_dreamers_dream_together_what_they_dream_alone(pool, clock, monkeypatch):
