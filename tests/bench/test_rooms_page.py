@@ -54,7 +54,8 @@ def test_the_table_of_capacity_is_as_the_bench_prints_it() -> None:
 
 
 def test_the_messages_are_the_programs() -> None:
-    files = ("dream/room_words.py", "dream/choosing.py", "room/networks.py", "room/sessions.py")
+    dream, room = ("room_words", "room_status", "choosing"), ("networks", "sessions")
+    files = [f"dream/{name}.py" for name in dream] + [f"room/{name}.py" for name in room]
     said = " ".join((ROOT / "livedream" / file).read_text("utf-8") for file in files)
     begin = PAGE.index("| it says | so |")
     lines = PAGE[begin : PAGE.index("\n\n", begin)].splitlines()[2:]
