@@ -34,7 +34,8 @@ _ALWAYS = {
     # How many sessions a replica has is asked anew for each: they last for days, and there are few.
     "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    # Whoever calls it when it has ended must not start another.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
 }
 #: For Ray of the room's own. The first keeps it on 127.0.0.1, and is for that alone, whatever its name says:
 #: ``_node_ip_address`` does not. The others make it cheaper while nothing happens.
@@ -67,7 +68,7 @@ class Cluster(Resource):
         require_extra("ray", "room", "a room")
         self.is_own = address is None
         self._folder: Path | None = None
-        self._processes: list[psutil.Process] = []
+        self._vital: list[psutil.Process] = []
         prepare_environment(own=self.is_own, dashboard=dashboard)
         import ray.serve
 
@@ -88,7 +89,7 @@ class Cluster(Resource):
                     _node_ip_address="127.0.0.1",
                     _temp_dir=str(self._folder),
                 )
-                self._processes = psutil.Process().children(recursive=True)
+                self._vital = [one for one in psutil.Process().children() if _is_vital(one)]
             else:
                 found = ray.init(address=address, log_to_driver=False, configure_logging=False)
         except BaseException as error:
@@ -110,7 +111,7 @@ class Cluster(Resource):
     @property
     def alive(self) -> bool:
         """Whether all of it runs that must; a Ray that was joined is asked nothing."""
-        return all(process.is_running() for process in self._processes if _is_vital(process))
+        return all(map(runs, self._vital))
 
     def exposed(self) -> list[str]:
         """What of this machine's own Ray can be reached from others, ``name port``: nothing should."""
@@ -208,6 +209,13 @@ def _left_behind(base: Path) -> Iterator[Path]:
 def _is_vital(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return process.name() in ("raylet", "gcs_server", "raylet.exe", "gcs_server.exe")
+    return False
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process has not ended; one that nobody has waited for has, too."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

@@ -108,6 +108,7 @@ def _asked_to_end() -> Iterator[threading.Event]:
     except (KeyboardInterrupt, SystemExit):  # the second is Ray's, when it starts
         log.info("the room closes")
     finally:
+        end.set()
         for number, handler in usual.items():
             signal.signal(number, handler)
 

@@ -7,13 +7,16 @@ import json
 import re
 import socket
 import stat
+import subprocess
+import sys
 
+import psutil
 import pytest
 
 from livedream.cli.main import main
 from livedream.cli.room import _options, room_command
 from livedream.room import options as room_options
-from livedream.room.cluster import RaysVoice, prepare_environment
+from livedream.room.cluster import RaysVoice, prepare_environment, runs
 from livedream.room.placing import Replica
 from livedream.web.token import token_path
 from tests.room.replicas import heard, join, opened, until
@@ -138,6 +141,16 @@ def test_what_ray_reports_is_one_line_of_the_log(caplog):
     voice.write("\x1b[33m(raylet)\x1b[0m A worker died or was killed. To troubleshoot,\nlook elsewhere.\n\n")
     voice.write("\n")
     assert caplog.messages == ["Ray reports: A worker died or was killed"]
+
+
+def test_a_process_that_was_killed_does_not_run_although_nobody_has_waited_for_it():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        assert runs(process)
+        process.kill()
+        asyncio.run(until(lambda: not runs(process)))
+        assert child.returncode is None
+        child.wait()
 
 
 def ask_in_a_thread(*words):

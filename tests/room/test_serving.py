@@ -215,6 +215,22 @@ def test_nothing_of_it_can_be_reached_from_other_machines(room):
     assert {address.removeprefix("::ffff:") for _, address in listening} == {"127.0.0.1"}
 
 
+@pytest.mark.slow
+def test_when_ray_dies_a_room_ends_with_one_line(tmp_path):
+    running = Running(tmp_path)
+    try:
+        processes = running.processes
+        (raylet,) = [process for process in processes if process.name() == "raylet"]
+        raylet.kill()
+        text = running.rest()
+        assert running.process.returncode == 1
+        assert "livedream: Ray has ended: the room dreams no more\n" in text
+        assert "Traceback" not in text
+        assert not psutil.wait_procs(processes, timeout=_PATIENCE_S)[1]
+    finally:
+        running.close()
+
+
 def test_ctrl_c_ends_all_of_it_without_a_word_of_ray(room):
     processes, began = room.processes, len(room.log)
     assert len(processes) > 5
