@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,7 @@ _OWN = {
 }
 #: What passes through Ray's memory is small: pictures never do.
 _OBJECTS_BYTES = 80 * 2**20
-_STOP_S = 3.0
+_STOP_S, _JOIN_S = 3.0, 5.0
 _PREFIX = "ld-room-"
 #: A socket's path may have 107 bytes, and Ray adds 70 to its folder's.
 _LONGEST_FOLDER = 30
@@ -91,6 +92,7 @@ class Cluster(Resource):
                 )
                 self._vital = [one for one in psutil.Process().children() if _is_vital(one)]
             else:
+                _require_somebody(address)
                 found = ray.init(address=address, log_to_driver=False, configure_logging=False)
         except BaseException as error:
             self.close()
@@ -138,10 +140,15 @@ class Cluster(Resource):
 
 
 class RaysVoice(io.TextIOBase):
-    """A standard output for a process in which Ray runs: its reports go to the log."""
+    """A standard output for a process in which Ray runs: its reports go to the log, until it is to end.
+
+    ``heeded`` is whether they do: of its end Ray reports as if it were a failure.
+    """
+
+    heeded = True
 
     def write(self, text: str) -> int:
-        if said := " ".join(_COLOURS.sub("", text).split()).removeprefix("(raylet) "):
+        if self.heeded and (said := " ".join(_COLOURS.sub("", text).split()).removeprefix("(raylet) ")):
             log.info("Ray reports: %s", said.partition(". ")[0][:_LONGEST_REPORT])
         return len(text)
 
@@ -223,8 +230,15 @@ def _is_loopback(address: str) -> bool:
     return address.removeprefix("::ffff:").startswith("127.") or address == "::1"
 
 
+def _require_somebody(address: str) -> None:
+    """Raise ``OSError`` where nobody answers at HOST:PORT, for which Ray itself would wait two minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _JOIN_S).close()
+
+
 def _failure(address: str | None, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
     if address is None:
         return f"Ray does not start: {reason}"
     return (

@@ -42,8 +42,8 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
             raise OutputError(NO_CARD)
     with bound(options.host, options.port) as listener:
         options = replace(options, port=listener.getsockname()[1])
-    out = sys.stdout
-    with redirect_stdout(RaysVoice()), _asked_to_end() as end:
+    out, voice = sys.stdout, RaysVoice()
+    with redirect_stdout(voice), _asked_to_end() as end:
         log.info("the room starts Ray" if options.ray is None else f"the room joins Ray at {options.ray}")
         with Cluster(options.ray, gpus=options.gpus, dashboard=options.dashboard) as cluster:
             _listen(end)
@@ -57,7 +57,8 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
                 while not end.wait(_LOOK_S):
                     if not cluster.alive:
                         raise OutputError("Ray has ended: the room dreams no more")
-            log.info("the room closes")
+                log.info("the room closes")
+                voice.heeded = False
 
 
 def _say_ready(out: TextIO, options: RoomOptions, advice: Sequence[str], plan: Plan) -> None:

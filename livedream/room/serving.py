@@ -190,6 +190,9 @@ class Serving(Resource):
         if not self._cluster.is_own:  # ends with all that runs there
             with suppress(Exception):
                 serve.delete(self._name, _blocking=True)
+                if not serve.status().applications:  # nobody else's
+                    shut_down: Any = serve.shutdown
+                    shut_down()
 
     def _application(self) -> Any:
         from ray import serve

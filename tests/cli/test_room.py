@@ -15,6 +15,7 @@ import pytest
 
 from livedream.cli.main import main
 from livedream.cli.room import _options, room_command
+from livedream.extras import installed
 from livedream.room import options as room_options
 from livedream.room.cluster import RaysVoice, prepare_environment, runs
 from livedream.room.placing import Replica
@@ -123,6 +124,16 @@ def test_without_ray_one_line_says_how_to_add_it(capsys, monkeypatch):
     line = refusal(capsys, "serve")
     assert line.startswith("livedream: a room needs the package ray, which is not installed; to add it: ")
     assert "room" in line.rpartition(": ")[2]
+
+
+@pytest.mark.skipif(not installed("ray"), reason="needs Ray: the extra room")
+def test_a_ray_that_is_not_there():
+    code = "import sys; from livedream.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    words = ["room", "serve", "--address", "127.0.0.1:0", "--ray", "127.0.0.1:1"]
+    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+    assert found.returncode == 1
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith("livedream: no Ray can be joined at 127.0.0.1:1: [Errno 111] Connection refused;")
 
 
 def test_ray_is_kept_on_this_machine_and_quiet(monkeypatch):
