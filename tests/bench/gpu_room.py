@@ -4,10 +4,11 @@
 
 Each mirror is a thread that dreams on a moving picture of its own, as in a replica of a room. In *free* it
 ticks as fast as it can, in *paced* at a given rate, each at other times; *hold* is how many reached the rate.
-In *quick_switches* threads are asked ten times as often for Python's lock. *host* is what the processor does
-to find the motion, alone: with more threads it tells what that lock leaves of the cores. ``--device cpu
---runtime pytorch-graph`` tries it without a GPU. ``--seconds`` bounds the whole; what is not reached is left
-out.
+*same* compares residuals of some mirrors with what each dreams alone: their cosine at the first and the last
+tick, and how strong they are at the end. In *quick_switches* Python's lock is asked for ten times as often.
+*host* is what the processor does to find the motion, alone: with more threads it tells what that lock leaves
+of the cores. ``--device cpu --runtime pytorch-graph`` tries it without a GPU. ``--seconds`` bounds the whole;
+what is not reached is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import torch
 from livedream.dream.device_batch import COUNTS, Batches, Tick
 from livedream.dream.device_motion import Motion
 from livedream.dream.dreamer import Dreamer
-from livedream.frame import Image
+from livedream.frame import Array, Image
 from livedream.room.networks import SharedNetworks
 from livedream.runtimes.devices import choose_device
 from livedream.settings import Settings
@@ -54,7 +55,7 @@ def main() -> None:
     p.add_argument("--rates", nargs="+", type=float, default=[30.0, 60.0])
     p.add_argument("--device", default="cuda")
     p.add_argument("--runtime", default="auto")
-    p.add_argument("--each", type=float, default=2.0, help="seconds for each figure")
+    p.add_argument("--each", type=float, default=1.2, help="seconds for each figure")
     p.add_argument("--seconds", type=float, default=200.0)
     p.add_argument("--json", type=Path, required=True)
     options = p.parse_args()
@@ -69,23 +70,24 @@ def main() -> None:
             for size in options.sizes:
                 for together in (True, False):
                     if time.monotonic() < ends_s:
-                        report["rooms"].append(_room(options, network, size, together, ends_s))
+                        found = {"network": network, "layer": options.layer, "size": size}
+                        report["rooms"].append(found)
+                        _measure(options, found, together, ends_s)
     finally:  # what was measured stays
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     sys.stdout.write(json.dumps(report) + "\n")
 
 
-def _room(
-    options: argparse.Namespace, network: str, size: str, together: bool, ends_s: float
-) -> dict[str, Any]:
-    """What mirrors reach together at one size, with batches or without."""
-    device = choose_device(options.device)
-    found: dict[str, Any] = {"network": network, "layer": options.layer, "size": size, "batches": together}
-    batches = Measured(torch.device(device), most=COUNTS[-1] if together else 1)
+def _measure(options: argparse.Namespace, found: dict[str, Any], together: bool, ends_s: float) -> None:
+    """Add to ``found`` what mirrors reach at its size, with batches or without."""
+    device, size = choose_device(options.device), _pixels(found["size"])
+    found["batches"] = together
+    batches = Measured(torch.device(device), most=COUNTS[-1] if together else 1, worth=1)
     try:
         with SharedNetworks(device, options.runtime, 1) as networks:
-            room = Mirrors(networks, batches, network, options.layer, _pixels(size), max(options.mirrors))
+            room = Mirrors(networks, batches, found, size, max(options.mirrors))
             found["recording_s"] = room.settle(ends_s)
+            found["same"] = room.same(min(4, max(options.mirrors))) if together else None
             found["runtime"] = room.dreamers[0].graphics.words(room.dreamers[0].backend.name)
             found["free"] = free = dict[int, Any]()
             for count in options.mirrors if together else options.mirrors[::2]:
@@ -112,7 +114,6 @@ def _room(
                 sys.setswitchinterval(usual_s)
     except Exception as error:  # a driver may raise anything; the others go on
         found["error"] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    return found
 
 
 class Measured(Batches):
@@ -120,6 +121,7 @@ class Measured(Batches):
 
     def __init__(self, device: torch.device, **options: Any) -> None:
         super().__init__(device, **options)
+        self.together = options.get("most", 2) > 1
         self.recorded_s, self.last_recorded_s = 0.0, time.monotonic()
         self.took: defaultdict[int, list[Any]] = defaultdict(list)
 
@@ -161,23 +163,23 @@ class Mirrors:
         self,
         networks: SharedNetworks,
         batches: Measured,
-        network: str,
-        layer: str,
+        what: dict[str, Any],
         size: tuple[int, int],
         count: int,
     ) -> None:
-        self.batches = batches
-        self.settings = Settings(network=network, layer=layer, working_px=max(size))
-        self.dreamers = [
-            Dreamer(network, wait=False, hasty=True, opening=networks.open, batches=batches)
-            for _ in range(count)
-        ]
+        self.batches, self._networks = batches, networks
+        self.settings = Settings(network=what["network"], layer=what["layer"], working_px=max(size))
+        self.dreamers = [self._dreamer(batches) for _ in range(count)]
         self.pictures = [_pictures(size, n) for n in range(count)]
         self.ticked = [0] * count
-        if batches.device.type == "cpu":
-            for dreamer in self.dreamers:
-                dreamer.graphics.takes = lambda backend: True  # type: ignore[method-assign]
         self._open(size[0] / size[1])
+
+    def _dreamer(self, batches: Batches | None) -> Dreamer:
+        opening = self._networks.open
+        dreamer = Dreamer(self.settings.network, wait=False, hasty=True, opening=opening, batches=batches)
+        if self.batches.device.type == "cpu":  # as if it were a card
+            dreamer.graphics.takes = lambda backend: True  # type: ignore[method-assign]
+        return dreamer
 
     def _open(self, aspect: float) -> None:
         until_s = time.monotonic() + _OPENING_S
@@ -193,14 +195,48 @@ class Mirrors:
     def settle(self, ends_s: float) -> float:
         """Run until nothing new is recorded; how long recording took."""
         until_s = min(ends_s, time.monotonic() + _RECORDING_S)
-        counts = [count for count in COUNTS if count <= len(self.dreamers)]
+        most = len(self.dreamers)
         while time.monotonic() < until_s:
-            for count in {len(self.dreamers), *counts}:
+            for count in {most, *(n for n in COUNTS if n <= most and self.batches.together)}:
                 for rate in (None, 60.0, 30.0):
-                    self.run(count, 0.4, rate)
+                    self.run(count, 0.3, rate)
             if time.monotonic() - self.batches.last_recorded_s > _SETTLED_S:
                 break
         return round(self.batches.recorded_s, 2)
+
+    def same(self, count: int, ticks: int = 40) -> dict[str, Any]:
+        """How much alike are what some dream together and what they dream alone."""
+        alone = [self._dreamer(None) for _ in range(count)]
+        for dreamer in self.dreamers:
+            dreamer.reset()
+        self.batches.begin()
+        residuals: list[list[Any]] = [[] for _ in range(2 * count)]
+        at_once = threading.Barrier(count)
+
+        def dream(n: int, dreamer: Dreamer, wait: Callable[[], object]) -> None:
+            for tick in range(ticks):
+                wait()
+                residual = dreamer.tick(self.pictures[n % count](tick), self.settings, time_s=tick / 30)
+                residuals[n].append(residual)
+
+        threads = [
+            threading.Thread(target=dream, args=(n, dreamer, at_once.wait), daemon=True)
+            for n, dreamer in enumerate(self.dreamers[:count])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sizes = dict(sorted(self.batches.sizes.items()))
+        for n, dreamer in enumerate(alone, count):
+            dream(n, dreamer, lambda: None)
+        pairs = list(zip(residuals[:count], residuals[count:], strict=True))
+        return {
+            "batches": sizes,
+            "first": [round(_cosine(a[0], b[0]), 4) for a, b in pairs],
+            "last": [round(_cosine(a[-1], b[-1]), 4) for a, b in pairs],
+            "strength": [round(float(np.abs(a[-1]).mean() / np.abs(b[-1]).mean()), 3) for a, b in pairs],
+        }
 
     def run(self, count: int, seconds: float, rate_hz: float | None) -> dict[str, Any]:
         """What ``count`` mirrors reach in so many seconds."""
@@ -291,6 +327,10 @@ def _pictures(size: tuple[int, int], n: int) -> Callable[[int], Image]:
     wide = np.asarray(cv2.resize(noise, (width + _FRAMES, height), interpolation=cv2.INTER_CUBIC).clip(0, 1))
     picture = (wide * 255).astype(np.uint8)
     return lambda frame: np.ascontiguousarray(picture[:, frame % _FRAMES : frame % _FRAMES + width])
+
+
+def _cosine(a: Array, b: Array) -> float:
+    return float((a * b).sum() / max(1e-9, np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def _pixels(text: str) -> tuple[int, int]:

@@ -255,7 +255,7 @@ def test_an_error_of_one_is_told_to_that_one(pool, clock):
         gradient = DeviceGradient("layer", run_it, given, batchable=True)
         return [DeviceTarget(1.0, dict.fromkeys(SIZES, gradient), False, "layer")]
 
-    together = batches(clock)
+    together = batches(clock, recorded=Recorded(DEVICE, None))
     tickers = [Ticker(n, targets, together) for n in range(3)]
     for count in range(5):
         submitted = [pool.submit(ticker.tick, count) for ticker in tickers]
