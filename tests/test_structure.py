@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "health": {"watch"},
     "web": {"sinks", "controls", "health"},
     "room": {"ipc", "networks", "runtimes", "dream", "web"},
-    "rendering": {"networks", "dream", "sources", "sinks", "stage", "vision", "performance"},
+    "rendering": {"networks", "dream", "sources", "sinks", "stage", "vision", "performance", "room"},
 }
 MAY_IMPORT["show"] = set(MAY_IMPORT) - {"compile", "room", "rendering"}
 MAY_IMPORT["bench"] = {"ipc", "vision", "networks", "runtimes", "sources", "dream"}

@@ -18,7 +18,7 @@ from livedream.cli.parser import Parser, seconds, whole
 from livedream.settings import Settings
 
 #: Scenes that are longer are cut, if many workers render: one worker would keep all others waiting.
-LONGEST_SHOT_S = 60.0
+LONGEST_SHOT_S = 120.0
 
 
 def render_command(words: list[str]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +14,7 @@ from livedream.rendering.cutting import Shot
 from livedream.rendering.footage import Survey
 from livedream.rendering.shot import Dreamt, Job, dream_shot
 from livedream.resource import Resource
+from livedream.room.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 RETRIES = 3
 #: How often a worker tells how far it is, in seconds.
 _TELLS_S = 0.5
-#: Memory for what travels, the excerpts and the finished shots; what does not fit is written to the disk.
+#: Memory for what travels, the excerpts and the finished shots; Ray writes to the disk what does not fit.
 _STORE_BYTES = 512 << 20
 
 #: Told the numbers of shots, and how many frames of each are finished.
@@ -66,49 +65,28 @@ class Workers(Resource):
     """Ray, started on this machine for ``count`` workers, or joined at ``address``.
 
     ``at_once`` is how many shots are dreamt at once, ``threads`` how many threads each has. What is started
-    listens on this machine only. Raises ``BackendError`` when there is no cluster.
+    can be reached from this machine only. Raises as :class:`livedream.room.cluster.Cluster`.
     """
 
     def __init__(self, count: int | None, address: str | None, device: str) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import
         cores = os.cpu_count() or 1
         self.threads = 1 if address is not None or count is None else max(1, cores // count)
-        self._folder: str | None = None
-        self._ray = _connected(address) if address is not None else self._started(count or cores)
-        found = self._ray.cluster_resources()
-        self.at_once = max(1, count or int(found.get("CPU", 1)))
-        gpus = 0.0 if device in ("cpu", "mps") else float(found.get("GPU", 0))
-        task = self._ray.remote(dream_remotely)
-        self._task = task.options(
-            num_cpus=1,
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)  # the workers' libraries read it as they are loaded
+        self._cluster = Cluster(address, memory_bytes=_STORE_BYTES)
+        import ray
+
+        self._ray: Any = ray
+        has = self._cluster.resources
+        self.at_once = max(1, count or int(has.get("CPU", 1)))
+        gpus = 0.0 if device in ("cpu", "mps") else has.get("GPU", 0.0)
+        self._task = self._ray.remote(dream_remotely).options(
+            num_cpus=1 if address is not None else round(min(1.0, cores / self.at_once), 4),
             num_gpus=round(min(1.0, gpus / self.at_once), 4),
             max_retries=RETRIES,
             scheduling_strategy="SPREAD",
         )
         self._listener = self._ray.remote(Listener).options(num_cpus=0).remote()
         self._who: dict[int, str] = {}
-
-    def _started(self, count: int) -> Any:
-        os.environ["OMP_NUM_THREADS"] = str(self.threads)  # the workers' libraries read it as they are loaded
-        import ray
-
-        # A short path: the sockets in there may have 107 characters.
-        self._folder = tempfile.mkdtemp(prefix="livedream-", dir="/tmp" if os.name == "posix" else None)
-        try:
-            ray.init(
-                address="local",
-                num_cpus=count,
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=self._folder,
-            )
-        except Exception as error:
-            self.close()
-            raise BackendError(f"Ray does not start on this machine: {_first_line(error)}") from error
-        return ray
 
     def dream(
         self,
@@ -127,7 +105,7 @@ class Workers(Resource):
         waiting = sorted(shots, key=lambda shot: shot.cost)
         running: dict[Any, Shot] = {}
         while waiting or running:
-            while waiting and len(running) <= self.at_once:  # one more than runs, so that nobody has to wait
+            while waiting and len(running) < self.at_once:
                 shot = waiting.pop()
                 running[self._task.remote(*given, shot, excerpt_of(shot), self._listener)] = shot
             ready, _ = ray.wait(list(running), timeout=_TELLS_S)
@@ -163,25 +141,7 @@ class Workers(Resource):
         return found
 
     def close(self) -> None:
-        import ray
-
-        ray.shutdown()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-
-def _connected(address: str) -> Any:
-    import ray
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:
-        raise BackendError(
-            f"no Ray cluster at {address}: {_first_line(error)}; possible: ray start --head there, or without"
-            " a cluster --workers N"
-        ) from error
-    return ray
+        self._cluster.close()
 
 
 def _first_line(error: BaseException) -> str:

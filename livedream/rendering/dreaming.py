@@ -10,7 +10,7 @@ import numpy as np
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.residual import Residual
 from livedream.frame import Image
-from livedream.settings import Settings
+from livedream.settings import SPECS, Settings
 from livedream.stage.composite import Composer
 from livedream.vision.presence import PresenceDetector
 
@@ -19,6 +19,8 @@ CLASSIC_STEPS = 40
 #: The most seconds between frames that are only watched, to learn the room: visitors are looked for 15 times
 #: a second.
 WATCHED_EVERY_S = 0.06
+#: How much longer steps are while a dream warms up.
+_LONGER = 1.5
 
 
 class Painting:
@@ -65,6 +67,8 @@ class Dreaming:
         self._dreamer, self._settings = dreamer, settings
         self._classic, self._step = classic, step
         self._watching = settings.replace(steps=0)
+        longest = SPECS["step_size"].maximum or settings.step_size
+        self._warming = settings.replace(step_size=min(longest, _LONGER * settings.step_size))
         self._watched_s: float | None = None
         self._painting = Painting(settings)
 
@@ -81,9 +85,13 @@ class Dreaming:
             self._dreamer.tick(image, self._watching, time_s=time_s)
             self._painting.see(image, index, time_s)
 
-    def dream(self, image: Image, index: int, time_s: float) -> Residual:
-        """Dream on a frame (RGB uint8 (H, W, 3)) at ``time_s``; the residual (h, w, 3), in levels of 255."""
-        residual = self._dreamer.tick(image, self._settings, time_s=time_s)
+    def dream(self, image: Image, index: int, time_s: float, *, warming: bool = False) -> Residual:
+        """Dream on a frame (RGB uint8 (H, W, 3)) at ``time_s``; the residual (h, w, 3), in levels of 255.
+
+        ``warming``: by longer steps, so that it is sooner as strong as after a long time.
+        """
+        settings = self._warming if warming else self._settings
+        residual = self._dreamer.tick(image, settings, time_s=time_s)
         self._painting.see(image, index, time_s)
         return residual
 

@@ -116,7 +116,7 @@ def _shots(wanted: Wanted, crew: Crew, found: Survey) -> list[Shot]:
     watches = bool(settings.visitor_focus or settings.mask != "everywhere")
     shots = cut(found.times_s, found.scenes, longest_s, watches=watches)
     if wanted.classic:  # every frame is dreamt by itself
-        shots = [replace(s, watched=s.first, dreamt=s.first, head=0, tail=0) for s in shots]
+        shots = [replace(s, watched=s.first, dreamt=s.first, settled=s.first, head=0, tail=0) for s in shots]
     return shots
 
 

@@ -112,7 +112,8 @@ def dream_shot(job: Job, found: Survey, shot: Shot, data: bytes, step: Callable[
                 if index < shot.dreamt:
                     dreaming.watch(image, index, frame.time_s)
                 elif index < shot.first + shot.head or index >= shot.end:
-                    residual = dreaming.dream(image, index, frame.time_s)
+                    warming = index < shot.settled
+                    residual = dreaming.dream(image, index, frame.time_s, warming=warming)
                     if index >= shot.first:
                         (tail if index >= shot.end else head).append(residual)
                 else:

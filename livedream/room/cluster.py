@@ -60,11 +60,17 @@ _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 class Cluster(Resource):
     """Ray, running. Raises ``MissingPackageError`` without the extra, ``OutputError`` if it does not start.
 
-    ``address`` joins a running Ray: HOST:PORT, or ``auto`` for the one that runs on this machine.
+    ``address`` joins a running Ray: HOST:PORT, or ``auto`` for the one that runs on this machine. One of our
+    own has ``memory_bytes`` for what passes through it.
     """
 
     def __init__(
-        self, address: str | None = None, *, gpus: int | None = None, dashboard: bool = False
+        self,
+        address: str | None = None,
+        *,
+        gpus: int | None = None,
+        dashboard: bool = False,
+        memory_bytes: int = _OBJECTS_BYTES,
     ) -> None:
         require_extra("ray", "room", "a room")
         self.is_own = address is None
@@ -84,7 +90,7 @@ class Cluster(Resource):
                     num_gpus=gpus,
                     include_dashboard=dashboard,
                     dashboard_host="127.0.0.1",
-                    object_store_memory=_OBJECTS_BYTES,
+                    object_store_memory=memory_bytes,
                     log_to_driver=False,
                     configure_logging=False,
                     _node_ip_address="127.0.0.1",
@@ -243,5 +249,5 @@ def _failure(address: str | None, error: Exception) -> str:
         return f"Ray does not start: {reason}"
     return (
         f"no Ray can be joined at {address}: {reason}; possible: the HOST:PORT of a Ray that runs and that"
-        " this machine is part of (ray start --address HOST:PORT), or no --ray for one of the room's own"
+        " this machine is part of (ray start --address HOST:PORT), or no --ray for one of its own"
     )

@@ -82,7 +82,7 @@ def test_a_shot_of_whole_scenes_is_dreamt_as_in_the_uncut_film(path, found, pain
     render(str(path), tmp_path / "out.mp4", SETTINGS)
     uncut = painted.copy()
     painted.clear()
-    dreamt(path, found, Shot(1, 12, 36, 12, 12))
+    dreamt(path, found, Shot(1, 12, 36, 12, 12, 12))
     assert len(painted) == 24
     for mine, theirs in zip(painted, uncut[12:], strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -94,20 +94,20 @@ def test_so_is_each_frame_by_the_original_algorithm(path, found, painted, tmp_pa
     render(str(path), tmp_path / "out.mp4", SETTINGS, frames=2, classic=True)
     uncut = painted.copy()
     painted.clear()
-    dreamt(path, found, Shot(1, 1, 2, 1, 1), replace(JOB, classic=True, backend="pytorch"))
+    dreamt(path, found, Shot(1, 1, 2, 1, 1, 1), replace(JOB, classic=True, backend="pytorch"))
     np.testing.assert_array_equal(painted, uncut[1:])
 
 
 def test_a_worker_that_dreamt_another_shot_before_dreams_the_same(path, found):
-    shot = Shot(2, 24, 36, 24, 24)
+    shot = Shot(2, 24, 36, 24, 24, 24)
     first = dreamt(path, found, shot)
-    dreamt(path, found, Shot(0, 0, 12, 0, 0))
+    dreamt(path, found, Shot(0, 0, 12, 0, 0, 0))
     assert dreamt(path, found, shot) == first
 
 
 def test_where_a_scene_is_cut_both_shots_have_the_residuals_of_the_same_frames(path, found, tmp_path):
-    before = dreamt(path, found, Shot(0, 0, 6, 0, 0, tail=4))
-    shot = Shot(1, 6, 12, 0, 2, head=4)
+    before = dreamt(path, found, Shot(0, 0, 6, 0, 0, 0, tail=4))
+    shot = Shot(1, 6, 12, 0, 2, 6, head=4)
     after = dreamt(path, found, shot)
     assert unpacked(before.tail).shape == unpacked(after.head).shape == (4, 72, 96, 3)
     (tmp_path / "between.mp4").write_bytes(
