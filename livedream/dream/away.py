@@ -130,7 +130,7 @@ class Away:
         elif came is not None:
             choosing.answered(came.took_s, now)
             self._newest, self._as_strong = came, self._is_as_strong(came)
-        choosing.step(now, as_strong=self._as_strong)
+        choosing.step(now, as_strong=self._as_strong, every_s=1 / order.settings.dream_rate_hz)
         if choosing.where == "here":
             if where != "here":
                 self._counted["room slow"] += not trouble

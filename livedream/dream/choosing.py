@@ -56,9 +56,13 @@ class Choosing:
         """The room cannot dream, as ``why`` says, empty where nothing is wrong; whether it did until now."""
         return self._fails(why, now)
 
-    def step(self, now: float, *, as_strong: bool = True) -> Where:
-        """Where the dream is made from now on. ``as_strong``: the room's is about as strong as that here."""
-        if self._well_s is not None and self._answered_s is not None and now - self._answered_s > SLOW_S:
+    def step(self, now: float, *, as_strong: bool = True, every_s: float = 0.0) -> Where:
+        """Where the dream is made from now on.
+
+        ``as_strong``: the room's is about as strong as that here; ``every_s``: pictures are so far apart.
+        """
+        silent_s = 0.0 if self._answered_s is None else now - self._answered_s
+        if self._well_s is not None and silent_s > SLOW_S + every_s:
             self._fails("it does not answer", now)
         elif self.where == "here" and self._well_s is not None:
             well_s = now - self._well_s

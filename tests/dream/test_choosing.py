@@ -66,6 +66,14 @@ def test_a_room_that_falls_silent_is_left_within_a_second(choosing, clock):
     assert not choosing.trying
 
 
+def test_a_room_that_is_asked_once_a_second_need_not_answer_more_often(choosing, clock):
+    answer(choosing, clock, 5)
+    clock.now += 1.5
+    assert choosing.step(clock.now, every_s=1.0) == "there"
+    clock.now += 0.5
+    assert choosing.step(clock.now, every_s=1.0) == "here"
+
+
 def test_a_slow_room_is_left_at_once(choosing, clock):
     answer(choosing, clock, 5)
     assert answer(choosing, clock, 0.1, took_s=0.9) == ["there", "here"]
