@@ -35,7 +35,8 @@ def objection(loads: Sequence[Load], tick_s: float, *, most: int, alone: bool) -
     """Why one session more would be too many, or "".
 
     ``loads`` are the sessions that are there, of at most ``most``; ``tick_s`` is what a tick of the shipped
-    network takes here at the smallest size. ``alone``: one session ticks at a time, so their times add up.
+    network takes here at the smallest size, which counts until real ones are known. ``alone``: one session
+    ticks at a time, so their times add up.
     """
     if len(loads) >= most:
         return f"{len(loads)} of {most} mirrors"
@@ -43,7 +44,9 @@ def objection(loads: Sequence[Load], tick_s: float, *, most: int, alone: bool) -
     if slowest < LEAST_HZ:
         return f"{len(loads)} mirrors, of which one gets only {slowest:.0f} ticks/s"
     if alone:
-        needed_s = tick_s + sum(load.least_s or tick_s for load in loads)
+        known = [load.least_s for load in loads if load.least_s]
+        usual_s = sum(known) / len(known) if known else tick_s
+        needed_s = usual_s * (1 + len(loads) - len(known)) + sum(known)
         if needed_s * LEAST_HZ > 1:
             hz = 1 / needed_s
             return f"{len(loads)} mirrors; with one more each would get only {hz:.0f} ticks/s"

@@ -139,6 +139,13 @@ class OpenGraphs:
         opened = self._opener.open(key)
         return None if opened is None else opened.session
 
+    def compare(self) -> None:
+        """Compare the runtimes now, if they have to be, by a graph that is open; waits for that."""
+        keys = self._store.opened()
+        if not self._compared and keys:
+            self._preparer.request(min(keys, key=lambda key: key[1]), "compare")
+            self._preparer.wait_until(lambda: self._compared and not self.comparing)
+
     def make_room(self) -> None:
         """Close all; what is wanted is opened again."""
         self._store.clear()

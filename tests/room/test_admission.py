@@ -26,6 +26,12 @@ def test_what_sessions_really_cost_counts():
     assert "would get only" in objection([costly] * 2, 0.001, most=99, alone=True)
 
 
+def test_what_was_measured_at_the_start_is_forgotten_for_what_is():
+    tick_s = 1 / LEAST_HZ / 2.5  # on a machine that was busy then
+    assert objection([Load()] * 2, tick_s, most=99, alone=True)
+    assert not objection([Load(least_s=tick_s / 4), Load()], tick_s, most=99, alone=True)
+
+
 def test_nobody_is_let_in_while_somebody_is_slow():
     assert "only 7 ticks/s" in objection([Load(rate_hz=30.0), Load(rate_hz=7.0)], 0, most=9, alone=False)
     assert not objection([Load(rate_hz=30.0), Load()], 0.0, most=9, alone=False)
