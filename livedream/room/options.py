@@ -15,6 +15,9 @@ HOST, PORT = "127.0.0.1", 8850
 TOKEN_VARIABLE = "LIVEDREAM_ROOM_TOKEN"
 #: Sessions of one replica, unless it is told otherwise; before that it says that it is full.
 SESSIONS = 16
+#: Replicas that share a graphics card. What they do beside it, on the processor, is more than one process of
+#: Python can do at a time; each takes about half a gigabyte of the card's memory.
+PER_CARD = 4
 NO_CARD = "no NVIDIA graphics card was found for the room; possible: neither --device cuda nor --gpus"
 
 
@@ -69,27 +72,29 @@ class Plan:
 def plan(options: RoomOptions, resources: Mapping[str, float]) -> Plan:
     """Where the room's replicas go among a Ray's ``resources``, as ``ray.cluster_resources()`` has them.
 
-    One for each graphics card; without cards, one for each processor core: batches bring nothing there, so
-    more processes use more of the machine than more threads. Raises ``OutputError`` where there is nothing,
-    and ``UsageError`` for replicas that could not be.
+    :data:`PER_CARD` for each graphics card, where the machine has as many cores; without cards, one for each
+    core: more processes use more of a machine than more threads. Raises ``OutputError`` where there is
+    nothing, and ``UsageError`` for replicas that could not be.
     """
     cards, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
     if options.wants_card and not cards:
         raise OutputError(NO_CARD)
     dreams_on_cards = options.device == "cuda" or (options.device == "auto" and installed("torch"))
     on_cards = cards > 0 and dreams_on_cards and options.gpus != 0
-    possible = cards if on_cards else cores
+    possible = cores
     if not possible:
         raise OutputError("Ray has no processor for the room")
+    usual = min(PER_CARD * cards, cores) if on_cards else cores
     least, most = options.replicas
-    most = most or max(possible, least or 0)
-    least = least or (1 if options.replicas[1] else possible)
+    most = most or max(usual, least or 0)
+    least = least or (1 if options.replicas[1] else usual)
     if least > most:
         raise UsageError(f"--min-replicas {least} is more than --max-replicas {most}")
     if least > possible:
-        kind = "graphics cards" if on_cards else "processor cores"
         raise UsageError(
-            f"--min-replicas {least}: Ray has {possible} {kind}, one for each replica; possible: 1–{possible}"
+            f"--min-replicas {least}: Ray has {possible} processor cores, one for each replica;"
+            f" possible: 1–{possible}"
         )
     device = "cuda" if on_cards else "cpu" if options.device == "auto" else options.device
-    return Plan(least, most, 1.0, 1.0 if on_cards else 0.0, device)
+    sharing = -(-min(most, possible) // cards) if on_cards else 0
+    return Plan(least, most, 1.0, 1 / sharing if sharing else 0.0, device)
