@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from livedream.room.placing import Alive, Full, Place, Replica
-from livedream.room.sessions import Full as NoSeat
 from livedream.room.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -27,15 +26,13 @@ class DreamsReplica:
 
     def __init__(self, name: str, sessions: Sessions, report: Callable[[Replica], Awaitable[Any]]) -> None:
         self.name, self._sessions, self._report = name, sessions, report
-        self._sent_away: int | None = None  # with so many sessions there was no room for one more
         self._reporting = asyncio.get_running_loop().create_task(self._keep_reporting())
 
     async def session(self, mirror: str) -> AsyncGenerator[Place | Full | Alive]:
         """See :class:`livedream.room.placing.Dreams`."""
         ticket = self._sessions.admit(mirror)
-        if isinstance(ticket, NoSeat):
-            self._sent_away = len(self._sessions.stats()["sessions"])
-            yield Full(ticket.message, ticket.retry_s)
+        if isinstance(ticket, Full):
+            yield ticket
             return
         try:
             yield Place(self._sessions.host, self._sessions.port, ticket.token, self.name)
@@ -57,16 +54,13 @@ class DreamsReplica:
     def state(self) -> Replica:
         """How it is."""
         found = self._sessions.stats()
-        count = len(found["sessions"])
-        if self._sent_away is not None and count < self._sent_away:
-            self._sent_away = None
         return Replica(
             self.name,
             platform.node(),
             os.getpid(),
             device=found["device"],
-            sessions=count,
-            full=self._sent_away is not None or count >= found["most"],
+            sessions=len(found["sessions"]),
+            full=self._sessions.full(),
         )
 
     async def _keep_reporting(self) -> None:

@@ -37,6 +37,9 @@ _CLOSE_S = 1.0
 #: A replica says every second that it is there.
 _SILENT_S = 5.0
 _LONGEST_NAME = 40
+#: Each address may show ten wrong tokens a minute; this is for all together. Who guesses must not keep out
+#: mirrors that come back: they have no cookie.
+_WRONG_TOKENS = 10_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Ingress:
     ) -> None:
         self._dreams, self._clock = dreams, clock
         self._limits = limits or IngressLimits()
-        self._token, self._access = token, Access(host, token, clock)
+        self._token, self._access = token, Access(host, token, clock, _WRONG_TOKENS)
         self._server = web.Server(
             self._answer, access_log=None, logger=requests_log, lingering_time=0.0, keepalive_timeout=5.0
         )

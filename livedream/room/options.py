@@ -8,6 +8,7 @@ from pathlib import Path
 
 from livedream.errors import OutputError, UsageError
 from livedream.extras import installed
+from livedream.web.server import reachable
 
 #: Where a room is, unless it is told otherwise.
 HOST, PORT = "127.0.0.1", 8850
@@ -43,9 +44,8 @@ class RoomOptions:
 
     @property
     def url(self) -> str:
-        """Where mirrors go, as far as the room can know."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
+        """Where mirrors go: an address of this machine, where it listens on all that it has."""
+        return f"{'wss' if self.tls else 'ws'}://{reachable(self.host)}:{self.port}"
 
     @property
     def wants_card(self) -> bool:

@@ -66,8 +66,6 @@ def _say_ready(out: TextIO, options: RoomOptions, advice: Sequence[str], plan: P
     url = options.url
     count = f"{plan.least} to {plan.most}" if plan.scales else f"{plan.most}"
     lines = [f"a room dreams at {url}, on {plan.device}, processes: {count}"]
-    if options.host in ("0.0.0.0", "::"):
-        lines[0] += " (0.0.0.0 stands for any address of this machine)"
     lines += [f"a mirror dreams there: livedream --dream-at {url}", *advice]
     out.write("".join(f"{line}\n" for line in lines))
     out.flush()

@@ -34,6 +34,7 @@ from livedream.room.admission import RETRY_S, objection
 from livedream.room.allowance import Allowance
 from livedream.room.checking import mirror_name
 from livedream.room.machine import Machine
+from livedream.room.placing import Full
 from livedream.room.session import Session
 from livedream.timing import Pacer, now_s
 
@@ -59,14 +60,6 @@ class Ticket:
 
     token: str
     name: str
-
-
-@dataclass(frozen=True)
-class Full:
-    """There is no room: why, and when it may be worth another try."""
-
-    message: str
-    retry_s: float = RETRY_S
 
 
 @dataclass
@@ -121,21 +114,18 @@ class Sessions(Resource):
         now = now_s()
         with self._lock:
             if self._closed:
-                return Full("the room is closing")
-            self._forget(now)
-            loads = [seat.session.load() for seat in self._seats.values() if seat.session is not None]
-            waiting = len(self._seats) - len(loads)
-            reason = objection(
-                loads,
-                self._machine.tick_s,
-                most=self._most - waiting,
-                alone=not self._machine.on_graphics,
-            )
+                return Full("the room is closing", RETRY_S)
+            reason = self._objection(now)
             if reason:
-                return Full(f"the room is full: {reason}")
+                return Full(f"the room is full: {reason}", RETRY_S)
             ticket = Ticket(secrets.token_urlsafe(24), mirror_name(name))
             self._seats[ticket.token] = _Seat(now + _ARRIVE_S)
             return ticket
+
+    def full(self) -> bool:
+        """Whether there is no place for one mirror more."""
+        with self._lock:
+            return self._closed or bool(self._objection(now_s()))
 
     def holds(self, ticket: Ticket) -> bool:
         """Whether ``ticket``'s mirror is here, or may still come."""
@@ -187,6 +177,18 @@ class Sessions(Resource):
         for session in sessions:
             session.close()
             session.join(_CLOSE_S)
+
+    def _objection(self, now: float) -> str:
+        """Why one mirror more would be too many, or ""."""
+        self._forget(now)
+        loads = [seat.session.load() for seat in self._seats.values() if seat.session is not None]
+        waiting = len(self._seats) - len(loads)
+        return objection(
+            loads,
+            self._machine.tick_s,
+            most=self._most - waiting,
+            alone=not self._machine.on_graphics,
+        )
 
     def _forget(self, now: float) -> None:
         """Give away the places of those who did not come."""

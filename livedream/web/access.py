@@ -29,17 +29,24 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?"
 class Access:
     """Decides about requests to a server on ``host``. Without a ``token`` whoever can reach it is let in.
 
-    ``clock`` is in seconds.
+    ``clock`` is in seconds. ``all_failures`` are the wrong tokens in a minute, from wherever, after which
+    nobody's is believed for a while.
     """
 
-    def __init__(self, host: str, token: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        host: str,
+        token: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        all_failures: int = _ALL_FAILURES,
+    ) -> None:
         self._local = is_loopback(host)
         machine = socket.gethostname().lower()
         self._names = {*LOCAL_NAMES, host.lower(), *(() if self._local else (machine, f"{machine}.local"))}
         self._token, self._clock = token, clock
         self._session = hmac.new(token.encode(), b"livedream session", hashlib.sha256).hexdigest()
         self._failed: OrderedDict[str, deque[float]] = OrderedDict()
-        self._all_failed: deque[float] = deque(maxlen=_ALL_FAILURES)
+        self._all_failed: deque[float] = deque(maxlen=all_failures)
 
     def objection(self, request: web.BaseRequest) -> str:
         """Why a request must be refused, whoever sends it, or "".
@@ -91,7 +98,7 @@ class Access:
         since = self._clock() - _WINDOW_S
         mine = self._failed.get(request.remote or "", deque())
         return (len(mine) == _FAILURES and mine[0] > since) or (
-            len(self._all_failed) == _ALL_FAILURES and self._all_failed[0] > since
+            len(self._all_failed) == self._all_failed.maxlen and self._all_failed[0] > since
         )
 
     def remember(self, request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -63,7 +63,7 @@ class Server(Resource):
         self._access = Access(host, token)
         self._stop = asyncio.Event()  # belongs to the loop's thread
         self._closed = False
-        self.url = f"http://{_reachable(host)}:{self._socket.getsockname()[1]}/"
+        self.url = f"http://{reachable(host)}:{self._socket.getsockname()[1]}/"
         site.url, site.login_url = self.url, self.url + (f"?token={token}" if token else "")
         self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
         self._thread.start()
@@ -139,7 +139,7 @@ class Server(Resource):
         return await route.handler(request)
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """``host`` as others have to write it: an address of this machine, for a server on all of them."""
     if host in ("0.0.0.0", "::"):
         host = _own_address() or socket.gethostname()

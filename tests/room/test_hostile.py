@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp
@@ -302,6 +303,22 @@ async def test_after_a_hundred_wrong_tokens_who_dreams_dreams_on():
             statuses.append(refused.value.status)
         assert statuses[:9] == [401] * 9
         assert statuses[10:] == [429] * 90
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a loopback network of many addresses")
+@in_a_loop
+async def test_who_guesses_at_many_addresses_does_not_keep_out_who_has_the_token():
+    async with dreaming(token=TOKEN) as room:
+        for number in range(2, 22):
+            connector = aiohttp.TCPConnector(local_addr=(f"127.0.0.{number}", 0))
+            async with aiohttp.ClientSession(connector=connector) as other:
+                for _ in range(11):
+                    async with other.get(room.url, headers={"Authorization": "Bearer wrong"}) as answer:
+                        assert answer.status in (401, 429)
+        async with room.connect(headers=bearer({"token": TOKEN})) as mirror:
+            await mirror.send_bytes(join("back"))
+            await heard(mirror, Welcome)
+        await until(lambda: len(room.ingress.health()["sessions"]) == 1)
 
 
 @pytest.mark.parametrize(

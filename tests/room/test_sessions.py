@@ -14,7 +14,8 @@ from livedream.errors import DeviceLostError, LivedreamError
 from livedream.ipc.protocol import Order
 from livedream.ipc.room_messages import Join, Refused, from_room
 from livedream.room.machine import Machine
-from livedream.room.sessions import Full, Sessions, Ticket
+from livedream.room.placing import Full
+from livedream.room.sessions import Sessions, Ticket
 from livedream.room.turns import Turns
 from livedream.settings import Settings
 from tests.clocks import Clock
@@ -179,6 +180,7 @@ def test_a_ticket_lets_one_mirror_in_once(small):
         ticket = room.admit("hall")
         assert isinstance(ticket, Ticket)
         assert isinstance(room.admit("attic"), Full)
+        assert room.full()
         async with Mirror(room.url, ticket.token) as mirror:
             await mirror.join(FAST)
             await mirror.dream(small)
