@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ import numpy as np
 
 from livedream.cli.main import main as livedream
 from livedream.dream.dreamer import Dreamer
-from livedream.frame import Array, Image, resize
+from livedream.frame import Array, Image, resize, working_size
 from livedream.networks.catalogue import network_info
 from livedream.show.mirror import Mirror
 from livedream.timing import summarise
@@ -52,10 +53,13 @@ class Watch:
     """The mirror of this process: when it showed pictures, and some of them. Times are monotonic seconds."""
 
     settle_s: float
+    working_px: int
     shown_s: list[float] = field(default_factory=list)
     ages_ms: list[float] = field(default_factory=list)
     residuals_s: list[float] = field(default_factory=list)
     samples: list[tuple[Image, Image]] = field(default_factory=list)  # the camera's, the mirror's
+    there: list[bool] = field(default_factory=list)  # whether the room dreamt
+    sizes: Counter[str] = field(default_factory=Counter)
     began_s: float | None = None
     _seq: int = 0
 
@@ -70,16 +74,17 @@ class Watch:
             return
         self.shown_s.append(time.monotonic())
         self.ages_ms.append((frame.time_s - residual.time_s) * 1e3)
+        self.there.append(bool(mirror._feeds.dream.dream_at))
+        self.sizes["×".join(map(str, mirror._feeds.dream.working_size))] += 1
         if residual.seq != self._seq:
             self._seq = residual.seq
             self.residuals_s.append(now)
         due_s = self.began_s + self.settle_s + (len(self.samples) // 2) / _SAMPLES_HZ
         if now >= due_s + _APART_S * (len(self.samples) % 2):
-            height, width = scene.dream.residual.shape[:2]
+            # Always the same size: a room may dream at less, where its share is small.
+            size = working_size(*scene.size, self.working_px)
             camera = scene.image[:, ::-1] if scene.mirror else scene.image
-            self.samples.append(
-                tuple(np.ascontiguousarray(resize(i, width, height)) for i in (camera, scene.picture()))  # type: ignore[arg-type]
-            )
+            self.samples.append((_at(camera, size), _at(scene.picture(), size)))
 
     def run(self, words: Sequence[str]) -> None:
         """Run the mirror until it ends."""
@@ -105,6 +110,8 @@ class Watch:
             "residuals_hz": len(self.residuals_s) / max(1e-9, self.shown_s[-1] - self.shown_s[0]),
             "longest_without_residual_s": _longest([self.shown_s[0], *self.residuals_s, self.shown_s[-1]]),
             "dream_age_ms": vars(summarise(self.ages_ms)),
+            "dreamt_there": mean(self.there),
+            "sizes": dict(self.sizes.most_common(3)),
             "strength": mean(strengths),
             "rms": mean(float(np.square(change).mean()) ** 0.5 for change in changes),
             "attached": mean(self._attached(n, changes) for n in pairs),
@@ -120,6 +127,10 @@ class Watch:
         return float(np.corrcoef(moved[motion.seen].ravel(), changes[n + 1][motion.seen].ravel())[0, 1])
 
 
+def _at(image: Image, size: tuple[int, int]) -> Image:
+    return np.ascontiguousarray(resize(image, *size), np.uint8)
+
+
 def _longest(times: Sequence[float]) -> float:
     return max((b - a for a, b in pairwise(times)), default=0.0)
 
@@ -129,7 +140,8 @@ def watched_mirror(options: argparse.Namespace, room: Room | None, network: Netw
     with TemporaryDirectory() as folder:
         stats, found = Path(folder, "stats.json"), Path(folder, "found.json")
         words = [sys.executable, "-m", "tests.bench.room_live", "--mirror", str(found)]
-        words += ["--layer", options.layer, "--settle-s", str(options.settle_s), "--", "--windowed"]
+        words += ["--layer", options.layer, "--px", str(options.px), "--settle-s", str(options.settle_s)]
+        words += ["--", "--windowed"]
         words += ["--size", _SIZE, "--source", options.source, "--working-px", str(options.px)]
         words += ["--octaves", "2"]  # as many as a room's governor has at every size
         words += ["--layer", options.layer, "--stats", str(stats), "--no-osc"]
@@ -168,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     split = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:split])
     if options.mirror:
-        watch = Watch(options.settle_s)
+        watch = Watch(options.settle_s, options.px)
         watch.run(words[split + 1 :])
         options.mirror.write_text(json.dumps(watch.figures(options.layer)))
         return 0
