@@ -18,7 +18,7 @@ TOKEN_VARIABLE = "LIVEDREAM_ROOM_TOKEN"
 SESSIONS = 16
 #: Replicas that share a graphics card. What they do beside it, on the processor, is more than one process of
 #: Python can do at a time; each takes about half a gigabyte of the card's memory.
-PER_CARD = 4
+PER_CARD = 8
 NO_CARD = "no NVIDIA graphics card was found for the room; possible: neither --device cuda nor --gpus"
 
 

@@ -25,8 +25,8 @@ def test_one_for_each_core_and_no_more():
 
 
 def test_several_share_a_card_as_far_as_there_are_cores():
-    assert numbers(plan(RoomOptions(), CARDS)) == (8, 8, 0.25, "cuda")
-    assert numbers(plan(RoomOptions(gpus=2), CARDS)) == (8, 8, 0.25, "cuda")
+    assert numbers(plan(RoomOptions(), CARDS)) == (16, 16, 0.125, "cuda")
+    assert numbers(plan(RoomOptions(gpus=2), CARDS)) == (16, 16, 0.125, "cuda")
     assert numbers(plan(RoomOptions(), {"CPU": 3.0, "GPU": 1.0})) == (3, 3, 1 / 3, "cuda")
     assert numbers(plan(RoomOptions(replicas=(2, 2)), CARDS)) == (2, 2, 1.0, "cuda")
     assert numbers(plan(RoomOptions(replicas=(None, 6)), CARDS)) == (1, 6, 1 / 3, "cuda")
