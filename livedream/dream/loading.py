@@ -184,6 +184,10 @@ class Loader:
         settings = self._old = self._without_faults(self._with_known_words(settings))
         return settings
 
+    def retry_guides(self) -> None:
+        """Try those again that could not be loaded: there is something new to load."""
+        self._guides.clear_failures()
+
     def _with_known_words(self, settings: Settings) -> Settings:
         """``settings`` without words that cannot be dreamt, as when a scene's mood meets another layer."""
         if settings == self._checked:

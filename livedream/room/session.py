@@ -118,6 +118,8 @@ class Session:
                 self._seed = message, bytes(pixels)
             elif isinstance(message, GuideImage):
                 self._guides.add(message.path, bytes(pixels))
+                if self._dream is not None:
+                    self._dream.loader.retry_guides()
             self._changed.notify_all()
 
     def residual(self) -> bytes | None:

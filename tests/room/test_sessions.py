@@ -137,10 +137,13 @@ def test_what_is_not_here_is_named_and_something_else_dreamt(room, small, tmp_pa
     asyncio.run(visit())
 
 
-def test_a_guide_is_what_the_mirror_sent_and_no_file_of_the_rooms(room, small, tmp_path, picture):
+def test_a_guide_is_what_the_mirror_sent_and_no_file_of_the_rooms(
+    room, small, tmp_path, picture, monkeypatch
+):
     here = tmp_path / "here.png"
     cv2.imwrite(str(here), picture)
     _, png = cv2.imencode(".png", picture)
+    monkeypatch.setattr("livedream.room.guides._WAIT_S", 1.0)
 
     async def visit():
         async with Mirror(room.url) as mirror:
@@ -150,6 +153,8 @@ def test_a_guide_is_what_the_mirror_sent_and_no_file_of_the_rooms(room, small, t
             await mirror.order(FAST.replace(guide=str(here)), 2)
             status = await mirror.status(lambda told: bool(told.unavailable.guide), small)
             assert "has not sent it" in status.error
+            await mirror.guide(str(here), png.tobytes())
+            await mirror.status(lambda told: told.guide == str(here), small)
 
     asyncio.run(visit())
 
