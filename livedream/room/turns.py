@@ -71,19 +71,15 @@ class Turns:
         """Wait for ``member``'s turn, which lasts as long as the context; ``fresh()``: for a new picture."""
         with self._changed:
             self._waiting[member] = fresh
-            try:
-                self._changed.wait_for(lambda: self._may_run(member))
-            finally:
-                del self._waiting[member]
-            self._running += 1
-            member.began_s = self._clock()
+            self._give()
+            self._changed.wait_for(lambda: member.began_s is not None)
         try:
             yield
         finally:
             with self._changed:
                 self._running -= 1
                 member.use(self._clock())
-                self._changed.notify_all()
+                self._give()
 
     def share(self, member: Member) -> float:
         """The part of the time, up to 1, that ``member`` may use: an equal one, or what the others leave."""
@@ -101,9 +97,14 @@ class Turns:
             now = self._clock()
             return max((now - m.began_s for m in self._members if m.began_s is not None), default=0.0)
 
-    def _may_run(self, member: Member) -> bool:
-        if not self._at_once:
-            return True
+    def _give(self) -> None:
+        """Give turns to those who wait, as far as there are any."""
         now = self._clock()
-        first = min(self._waiting, key=lambda other: other.used_s(now) - _AHEAD_S * self._waiting[other]())
-        return self._running < self._at_once and first is member
+        while self._waiting and (not self._at_once or self._running < self._at_once):
+            first = min(
+                self._waiting, key=lambda other: other.used_s(now) - _AHEAD_S * self._waiting[other]()
+            )
+            del self._waiting[first]
+            self._running += 1
+            first.began_s = now
+        self._changed.notify_all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 
+import numpy as np
 import pytest
 
 from livedream.room.turns import Turns
@@ -47,40 +49,57 @@ def test_who_comes_later_does_not_make_up_for_the_past():
     assert costs.used_s[2] < 2
 
 
-def test_of_those_who_wait_the_one_who_used_least_goes_next():
+def after(first: float, second: float, *, fresh: tuple[bool, bool]) -> list[str]:
+    """Who goes first of two who wait, with these times used, and who then."""
     turns = Turns()
-    first, second, third = (turns.join() for _ in range(3))
-    second._used_s = 1.0
+    holder, *members = (turns.join() for _ in range(3))
+    members[0]._used_s, members[1]._used_s = first, second
     went: list[str] = []
 
-    def go(name, member):
-        with turns.turn(member):
-            went.append(name)
+    def go(n: int) -> None:
+        with turns.turn(members[n], lambda: fresh[n]):
+            went.append("first" if n == 0 else "second")
 
-    threads = [
-        threading.Thread(target=go, args=(name, member))
-        for name, member in (("second", second), ("third", third))
-    ]
-    with turns.turn(first):
+    threads = [threading.Thread(target=go, args=(n,)) for n in range(2)]
+    with turns.turn(holder):
         for n, thread in enumerate(threads):
             thread.start()
             while len(turns._waiting) <= n:
-                pass
+                time.sleep(1e-3)
     for thread in threads:
-        thread.join()
-    assert went == ["third", "second"]
+        thread.join(60)
+    return went
+
+
+def test_of_those_who_wait_the_one_who_used_least_goes_next():
+    assert after(1.0, 0.0, fresh=(False, False)) == ["second", "first"]
+    assert after(0.0, 1.0, fresh=(True, True)) == ["first", "second"]
 
 
 def test_new_pictures_go_before_old_ones_but_take_no_more_time():
+    assert after(0.0, 0.02, fresh=(False, True)) == ["second", "first"]
+    assert after(0.0, 0.5, fresh=(False, True)) == ["first", "second"]
+
+
+def test_pictures_that_come_while_others_wait_hold_up_nobody():
+    """Whoever looked whether it was its turn may find a moment later that it is another's."""
     turns = Turns()
-    first, second = turns.join(), turns.join()
-    second._used_s = 0.02
-    turns._waiting = {first: lambda: False, second: lambda: True}
-    assert turns._may_run(second)
-    assert not turns._may_run(first)
-    second._used_s = 0.04
-    assert turns._may_run(first)
-    assert not turns._may_run(second)
+    members = [turns.join() for _ in range(4)]
+    rng = np.random.default_rng(0)
+    counts = [0] * 4
+
+    def go(n: int) -> None:
+        for _ in range(500):
+            with turns.turn(members[n], lambda: bool(rng.random() < 0.5)):
+                time.sleep(1e-4)  # the others get to wait
+                counts[n] += 1
+
+    threads = [threading.Thread(target=go, args=(n,), daemon=True) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert counts == [500] * 4
 
 
 def test_a_share_is_an_equal_part_or_what_the_others_leave():
