@@ -77,7 +77,8 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         "--min-replicas",
         type=whole(1, 1000),
         metavar="N",
-        help="processes that dream, at least (default: up to eight for each graphics card, else one for each processor core)",
+        help="processes that dream, at least (default: up to eight for each graphics card,"
+        " else one for each processor core)",
     )
     add("--max-replicas", type=whole(1, 1000), metavar="N", help="at most: Ray starts more when they fill up")
     add(
