@@ -61,17 +61,28 @@ def dream_remotely(job: Job, found: Survey, shot: Shot, data: bytes, listener: A
         raise type(error)(f"{shot.name} on {socket.gethostname()}: {error}") from error
 
 
+def threads_each(count: int | None, address: str | None) -> int:
+    """How many threads each of ``count`` workers has: together as many as this machine has cores."""
+    return 1 if address is not None or count is None else max(1, _cores() // count)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Workers(Resource):
     """Ray, started on this machine for ``count`` workers, or joined at ``address``.
 
-    ``at_once`` is how many shots are dreamt at once, ``threads`` how many threads each has. What is started
-    can be reached from this machine only. Raises as :class:`livedream.room.cluster.Cluster`.
+    ``at_once`` is how many shots are dreamt at once. What is started can be reached from this machine only.
+    Raises as :class:`livedream.room.cluster.Cluster`.
     """
 
     def __init__(self, count: int | None, address: str | None, device: str) -> None:
-        cores = os.cpu_count() or 1
-        self.threads = 1 if address is not None or count is None else max(1, cores // count)
-        os.environ["OMP_NUM_THREADS"] = str(self.threads)  # the workers' libraries read it as they are loaded
+        # The workers' libraries read it as they are loaded.
+        os.environ["OMP_NUM_THREADS"] = str(threads_each(count, address))
         self._cluster = Cluster(address, memory_bytes=_STORE_BYTES)
         import ray
 
@@ -80,7 +91,7 @@ class Workers(Resource):
         self.at_once = max(1, count or int(has.get("CPU", 1)))
         gpus = 0.0 if device in ("cpu", "mps") else has.get("GPU", 0.0)
         self._task = self._ray.remote(dream_remotely).options(
-            num_cpus=1 if address is not None else round(min(1.0, cores / self.at_once), 4),
+            num_cpus=1 if address is not None else round(min(1.0, _cores() / self.at_once), 4),
             num_gpus=round(min(1.0, gpus / self.at_once), 4),
             max_retries=RETRIES,
             scheduling_strategy="SPREAD",
@@ -134,8 +145,8 @@ class Workers(Resource):
             raise BackendError(f"{shot.name} failed: {_first_line(error.cause or error)}") from error
         except exceptions.RayError as error:
             raise BackendError(
-                f"{shot.name} was tried {1 + RETRIES} times, and its worker ended each time:"
-                f" {_first_line(error)}"
+                f"{shot.name} was tried {1 + RETRIES} times, and its worker ended each time"
+                f" ({type(error).__name__}); possible: fewer --workers, if the memory is full"
             ) from error
         assert isinstance(found, Dreamt)
         return found

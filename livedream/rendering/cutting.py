@@ -18,7 +18,7 @@ from dataclasses import dataclass
 #: 93 %, after these 97 %: docs/measurements.md.
 WARM_UP_S, SETTLING_S, DISSOLVE_S = 16.0, 2.0, 1.5
 #: How long it looks at the scene before that, to know the room behind a visitor.
-WATCHED_S = 20.0
+WATCHED_S = 120.0
 #: Scenes that are shorter are dreamt together with the next ones: each shot costs a moment to begin.
 LEAST_S = 8.0
 #: Nothing shorter is cut out of a scene: its warm-up would be longer.

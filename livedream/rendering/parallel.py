@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import pairwise
@@ -17,11 +17,12 @@ from livedream.errors import OutputError
 from livedream.files import file_hash
 from livedream.networks.graphs import weights_hash
 from livedream.rendering import joining
-from livedream.rendering.cluster import Workers
+from livedream.rendering.cluster import Workers, threads_each
 from livedream.rendering.cutting import Shot, cut
 from livedream.rendering.footage import Film, Survey, excerpt, survey
 from livedream.rendering.kept import Kept
 from livedream.rendering.shot import Job, dissolve, open_dreamer
+from livedream.room.cluster import RaysVoice
 from livedream.settings import Settings
 from livedream.sinks.encoders import choose
 from livedream.sinks.encoding import Encoding
@@ -79,10 +80,11 @@ def render_by_many(wanted: Wanted, crew: Crew) -> str:
     shots = _shots(wanted, crew, found)
     if len(shots) < 2:
         return "it is one scene, and too short to be cut" if len(found.scenes) < 2 else "it is too short"
+    job = _job(wanted, found, threads_each(crew.workers, crew.address))
+    kept = Kept(wanted.output, _identity(wanted, job, shots, found))
     with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(RaysVoice()))
         workers = stack.enter_context(Workers(crew.workers, crew.address, wanted.device))
-        job = _job(wanted, found, workers.threads)
-        kept = Kept(wanted.output, _identity(wanted, job, shots, found))
         rendering = _Rendering(wanted, job, found, shots, kept)
         bar = stack.enter_context(tqdm(total=len(found.times_s), unit="frame", desc=wanted.output.name))
         try:

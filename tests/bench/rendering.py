@@ -96,13 +96,15 @@ class Run:
     busy_s: float
 
 
-def run(film: Path, output: Path, words: Sequence[str]) -> Run:
-    """``livedream render`` with these words."""
+def run(film: Path, output: Path, words: Sequence[str], cores: Sequence[int] | None = None) -> Run:
+    """``livedream render`` with these words, on these cores, or on all."""
     output.unlink(missing_ok=True)
     began = time.monotonic()
     command = [sys.executable, "-m", "livedream", "render", str(film), str(output), *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         watched, busy = psutil.Process(process.pid), dict[int, float]()
+        if cores is not None:
+            watched.cpu_affinity(list(cores))
         while process.poll() is None:
             with suppress(psutil.Error):
                 for each in (watched, *watched.children(recursive=True)):
@@ -218,8 +220,13 @@ def main() -> None:
     sys.stdout.write(f"{seconds:.0f} s of film, {len(surveyed.scenes)} scenes, {len(shots)} shots\n")
     dreamt = sum(shot.cost for shot in shots) / len(surveyed.times_s)
     sys.stdout.write(f"frames dreamt for each one shown: {dreamt:.3f}\n")
+    if sys.platform == "linux":
+        single = run(film, found.out / "single.mp4", words, [0])
+        sys.stdout.write(
+            f"one process on one core: {single.wall_s:.1f} s, {single.busy_s:.1f} s of it busy\n"
+        )
     one = run(film, found.out / "one.mp4", words)
-    sys.stdout.write(f"one process: {one.wall_s:.1f} s, processor {one.busy_s:.1f} s\n")
+    sys.stdout.write(f"one process on all cores: {one.wall_s:.1f} s, processor {one.busy_s:.1f} s\n")
     for count in found.workers:
         output = found.out / f"{count}-workers.mp4"
         many = run(film, output, [*words, "--workers", str(count), "--longest-shot", str(found.longest_shot)])

@@ -46,7 +46,7 @@ def test_a_long_scene_is_cut_evenly_and_its_parts_warm_up_and_dissolve():
 
 
 def test_a_dream_that_knows_the_room_watches_before_it_warms_up():
-    shot = shots_of([150], longest_s=80, watches=True)[1]
+    shot = shots_of([450], longest_s=150, watches=True)[2]
     assert shot.dreamt - shot.watched == WATCHED_S * FPS
 
 

@@ -61,8 +61,9 @@ class Command:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line)
+        with self.process.stderr as said:
+            for line in said:
+                self.said += [line]
 
     def until(self, what: Callable[[], object]) -> None:
         """Wait for something while the command runs."""
@@ -137,17 +138,18 @@ def test_what_is_finished_is_kept_and_a_killed_workers_shot_is_dreamt_again(film
     render(str(film), uncut, FAST, encoding=Encoding("x264"))
     np.testing.assert_allclose(times_of(output), times_of(uncut), atol=1e-3)
     assert sound_of(output) == sound_of(uncut) == sound_of(film)
-    for n, (mine, theirs) in enumerate(zip(pictures_of(output), pictures_of(uncut), strict=True)):
-        if n < 160 + 110:  # the last scene's second half is another dream
-            assert np.abs(mine.astype(int) - theirs).mean() < 3, n
-        assert np.abs(mine.astype(int) - theirs).mean() < 25, n
+    pairs = zip(pictures_of(output), pictures_of(uncut), strict=True)
+    differences = np.array([np.abs(mine.astype(int) - theirs).mean() for mine, theirs in pairs])
+    assert differences[:80].max() == 0  # the first shot: not even the encoder sees a difference
+    assert differences[: 160 + 110].max() < 5  # all but the last scene's second half, which is another dream
+    assert differences.max() < 30
 
 
 @needs_ray
 def test_a_cluster_that_is_not_there_is_one_line(film, tmp_path):
     with command(str(film), str(tmp_path / "out.mp4"), "--ray", "127.0.0.1:1") as running:
         assert running.end() == 1
-        assert "no Ray cluster at 127.0.0.1:1" in running.text
+        assert "no Ray can be joined at 127.0.0.1:1" in running.text
         assert "Traceback" not in running.text
 
 
