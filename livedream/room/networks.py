@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from livedream.runtimes.store import MOST_BYTES, MOST_SESSIONS, SessionStore
 
 #: Layers at all their sizes of as many dreamers as there may be; memory is what bounds them.
 _MOST_GRAPHS = 16 * MOST_SESSIONS
-#: Of the memory that is free at the beginning, each network's open graphs take at most this part.
-_PART = 0.3
+#: Of the memory that is free at the beginning, open graphs take at most this part, where each core has a
+#: process of its own; but a few layers at all their sizes need so much.
+_PART, _LEAST_BYTES = 0.5, 1 << 28
 
 
 class SharedNetworks(Resource):
@@ -26,7 +28,10 @@ class SharedNetworks(Resource):
 
     def __init__(self, device: str, runtime: str, threads: int) -> None:
         self._options = device, runtime, threads
-        self._most_bytes = max(MOST_BYTES, int(_PART * psutil.virtual_memory().available))
+        self._most_bytes = MOST_BYTES
+        if device == "cpu":
+            free = psutil.virtual_memory().available
+            self._most_bytes = max(_LEAST_BYTES, int(_PART * free / (os.cpu_count() or 1)))
         self._opened: dict[str, OpenGraphs | Backend] = {}
         self._lock = threading.Lock()
 
