@@ -41,7 +41,7 @@ def render_command(words: list[str]) -> None:
     add(
         "--ray",
         metavar="ADDRESS",
-        help="on the Ray cluster there: HOST:6379, or ray://HOST:10001 from outside (--workers: the most)",
+        help="on the Ray there (HOST:6379), which this machine is part of; auto: the one that runs here",
     )
     add(
         "--longest-shot",
