@@ -34,7 +34,8 @@ def ask(url: str, token: str = "", ca: Path | None = None) -> dict[str, Any]:
             reason = " ".join(error.read(200).decode("utf-8", "replace").split())
         if error.code not in _REFUSALS:
             raise ProtocolError(f"what answers at {url} is no room of livedream") from error
-        raise OutputError(f"the room at {url} does not answer: {reason}") from error
+        possible = "; possible: --token, or LIVEDREAM_ROOM_TOKEN" if error.code == 401 else ""
+        raise OutputError(f"the room at {url} does not answer: {reason}{possible}") from error
     except (OSError, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         reason = getattr(cause, "strerror", None) or str(cause)

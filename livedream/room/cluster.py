@@ -121,13 +121,15 @@ class Cluster(Resource):
         """Whether all of it runs that must; a Ray that was joined is asked nothing."""
         return all(map(runs, self._vital))
 
-    def exposed(self) -> list[str]:
-        """What of this machine's own Ray can be reached from others, ``name port``: nothing should."""
+    def exposed(self, port: int) -> list[str]:
+        """What of this machine's own Ray can be reached from others, ``name port``: nothing should but the
+        room's own ``port``."""
         found = []
         for process in psutil.Process().children(recursive=True) if self.is_own else ():
             with suppress(psutil.Error):
                 for connection in process.net_connections("inet"):
-                    if connection.status == psutil.CONN_LISTEN and not _is_loopback(connection.laddr.ip):
+                    listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port != port
+                    if listens and not _is_loopback(connection.laddr.ip):
                         found.append(f"{process.name()} {connection.laddr.port}")
         return found
 

@@ -15,13 +15,15 @@ from livedream.room.sessions import Sessions
 log = logging.getLogger(__name__)
 
 _SIGN_S = 1.0
+#: While nothing changes, a call of Ray's for each of so many signs is enough.
+_SILENT_SIGNS = 3
 
 
 class DreamsReplica:
     """What Ray places, restarts and scales. Each session is a request that lasts as long as it.
 
-    ``sessions`` are what it serves, ``report`` is awaited every second with how it is. Belongs to the loop
-    that it is made in.
+    ``sessions`` are what it serves, ``report`` is awaited with how it is, every few seconds and when that
+    changes. Belongs to the loop that it is made in.
     """
 
     def __init__(self, name: str, sessions: Sessions, report: Callable[[Replica], Awaitable[Any]]) -> None:
@@ -64,9 +66,15 @@ class DreamsReplica:
         )
 
     async def _keep_reporting(self) -> None:
+        told, signs = None, 0
         while True:
-            try:
-                await self._report(self.state())
-            except Exception as error:  # the ingress has gone, and is started again
-                log.info("the ingress did not hear this replica: %s", error)
+            state = self.state()
+            if state != told or signs % _SILENT_SIGNS == 0:
+                try:
+                    await self._report(state)
+                    told = state
+                except Exception as error:  # the ingress has gone, and is started again
+                    log.info("the ingress did not hear this replica: %s", error)
+                    told = None
+            signs += 1
             await asyncio.sleep(_SIGN_S)

@@ -34,8 +34,8 @@ from livedream.web.site import HEADERS
 #: Half-open connections are noticed within half as long again: no pong has come by then.
 _PING_S = 10.0
 _CLOSE_S = 1.0
-#: A replica says every second that it is there.
-_SILENT_S = 5.0
+#: A replica says every three seconds that it is there.
+_SILENT_S = 8.0
 _LONGEST_NAME = 40
 #: Each address may show ten wrong tokens a minute; this is for all together. Who guesses must not keep out
 #: mirrors that come back: they have no cookie.
@@ -168,11 +168,7 @@ class Ingress:
             return _text(403, objection)
         if not self._access.admits(request):
             tired = self._access.tired_of(request)
-            text = (
-                "too many wrong tokens: try again in a minute"
-                if tired
-                else "the token is needed, in a header"
-            )
+            text = "too many wrong tokens: try again in a minute" if tired else "its token is needed"
             more = {"Retry-After": "60"} if tired else {"WWW-Authenticate": "Bearer"}
             return _text(429 if tired else 401, text, more)
         if request.method not in ("GET", "HEAD"):

@@ -34,7 +34,7 @@ class Alive:
 
 @dataclass(frozen=True)
 class Replica:
-    """What a replica says of itself every second or two: where it is, and what it carries."""
+    """What a replica says of itself every few seconds, and when it changes: where it is, what it has."""
 
     name: str
     node: str

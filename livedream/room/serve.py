@@ -49,7 +49,7 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
             _listen(end)
             with Serving(options, cluster) as serving:
                 _say_ready(out, options, advice, serving.plan)
-                for exposed in cluster.exposed():
+                for exposed in cluster.exposed(options.port):
                     log.warning("of Ray, %s can be reached from other machines, which it should not", exposed)
                 if cluster.dashboard:
                     log.info("Ray's dashboard: http://%s", cluster.dashboard)

@@ -194,7 +194,7 @@ def test_status_needs_the_token_of_a_room_that_has_one(capsys, monkeypatch):
         async with opened(token=TOKEN) as room:
             address = f"127.0.0.1:{room.port}"
             assert await ask_in_a_thread("--address", address) == 1
-            assert "does not answer: the token is needed" in capsys.readouterr().err
+            assert "does not answer: its token is needed; possible: --token" in capsys.readouterr().err
             assert await ask_in_a_thread("--address", address, "--token", TOKEN) == 0
             monkeypatch.setenv(VARIABLE, TOKEN)
             assert await ask_in_a_thread("--address", address) == 0
