@@ -106,7 +106,9 @@ class Cluster(Resource):
                 raise OutputError(_failure(address, error)) from error
             raise
         self.address = str(found.address_info["gcs_address"])
-        self.dashboard = str(found.dashboard_url or "")
+        #: The dashboard's address, and the file with the token that it asks for; both "" without one.
+        self.dashboard = f"http://{found.dashboard_url}" if dashboard else ""
+        self.dashboard_token = self._write_token() if dashboard else ""
 
     @property
     def resources(self) -> Mapping[str, float]:
@@ -120,6 +122,15 @@ class Cluster(Resource):
     def alive(self) -> bool:
         """Whether all of it runs that must; a Ray that was joined is asked nothing."""
         return all(map(runs, self._vital))
+
+    def _write_token(self) -> str:
+        """Put Ray's token into its folder, which only this user can read; the file."""
+        if self._folder is None or "RAY_AUTH_TOKEN" not in os.environ:
+            return ""
+        file = self._folder / "token"
+        file.touch(0o600)
+        file.write_text(os.environ["RAY_AUTH_TOKEN"])
+        return str(file)
 
     def exposed(self, port: int) -> list[str]:
         """What of this machine's own Ray can be reached from others, ``name port``: nothing should but the
