@@ -77,6 +77,13 @@ class DeviceDream:
         """How new the dream is, 0 to 1, in the mean."""
         return float(self._motion.novelty.mean())
 
+    def forget(self) -> None:
+        """Begin anew with the next frame; what is recorded stays."""
+        self._motion, self._given = Motion(), None
+        for (size, _), buffers in self._kept.items():
+            nothing = np.zeros((*size, 3), np.float32)
+            buffers.take(nothing, nothing, None)
+
     def seed(self, frame: Image, residual: Residual) -> None:
         """Begin with ``residual`` (h, w, 3), which was dreamt on ``frame`` of that size."""
         self._motion.seed(frame)

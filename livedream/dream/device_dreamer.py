@@ -38,6 +38,11 @@ class DeviceDreamer:
         """Whether ticks are CUDA graphs."""
         return self._dream.recording
 
+    def forget(self) -> None:
+        """Begin anew with the next frame."""
+        self._dream.forget()
+        self.residual = None
+
     def seed(self, frame: Image, residual: Residual) -> None:
         """Begin with ``residual`` (h, w, 3), which was dreamt on ``frame``."""
         self._dream.seed(frame, residual)

@@ -77,22 +77,22 @@ class Dreamer:
         self._gradients = Gradients(load_guide)
         #: Runs whole ticks on a graphics card, where there is one.
         self.graphics = Graphics(self._gradients, wait, batches=batches)
-        self.default_network = network
+        self.default_network, self._seed, self.timer = network, seed, SectionTimer()
         self.add_network(network, self.load(network, weights))
         self.dreaming = False  #: Whether the last tick took steps of ascent.
-        self._seed, self.timer = seed, SectionTimer()
         self.reset()
 
     def reset(self) -> None:
         """Forget the dream so far; the next frame starts a new one, as the first did."""
-        self._gradients.drift = Drift(self._seed)
-        self._aim, self._times = Aim(self._gradients, self._wait), TickTimes()
+        self._gradients.drift, self._times = Drift(self._seed), TickTimes()
+        self._aim = Aim(self._gradients, self._wait)
+        self.graphics.reset()
         self.begin_scene()
 
     def begin_scene(self) -> None:
         """Forget what was seen and dreamt; drift, journey and a walk through words go on in time."""
         self._sight, self._feedback = Sight(), Feedback()
-        self.graphics.reset()
+        self.graphics.forget()
         self._aim.begin_scene()
         self._planner = Planner(self._gradients, self._seed, self._hasty, self.graphics.in_step)
         self._given: tuple[Image, Residual] | None = None
@@ -300,14 +300,14 @@ class Dreamer:
         """The original, slow algorithm on one image (RGB uint8) at full size, with its own parameters."""
         self._gradients.drift = Drift(self._seed)
         self._aim.step(image, settings, self._times.now_s, 0.0, transition_s=0.0)
-        mix = self._dreamt
-        return classic_picture(image, lambda x: self._gradients.direction(x, mix), self._seed, progress)
+        mix, direction = self._dreamt, self._gradients.direction
+        return classic_picture(image, lambda x: direction(x, mix), self._seed, progress)
 
     def _take_over(self, image: Image, residual: Residual, settings: Settings) -> None:
         """Begin with a dream that was given."""
         self._given = None
-        height, width = residual.shape[:2]
-        frame = self._sight(np.ascontiguousarray(resize(image, width, height)), settings, 0.0)
+        small = resize(image, *residual.shape[1::-1])
+        frame = self._sight(np.ascontiguousarray(small), settings, 0.0)
         residual = self._sight.taken_up(residual)
         self._feedback = Feedback(residual, frame)
         self.graphics.seed(frame, residual)

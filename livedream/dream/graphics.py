@@ -56,8 +56,14 @@ class Graphics:
         self.residual: Residual | None = None
 
     def reset(self) -> None:
-        """Forget the dream so far."""
+        """Forget the dream so far, and give back what it holds on the card."""
         self._dreamer = self.residual = self._given = None
+
+    def forget(self) -> None:
+        """Forget the dream so far; what is recorded on the card stays for the next one."""
+        self.residual = self._given = None
+        if self._dreamer is not None:
+            self._dreamer.forget()
 
     def seed(self, frame: Image, residual: Residual) -> None:
         """Carry on ``residual`` (h, w, 3), which was dreamt on ``frame``, instead of the dream so far."""

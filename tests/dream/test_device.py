@@ -86,6 +86,20 @@ def test_it_dreams_the_same_while_the_target_fades(dreamers):
     compare(dreamers, lambda n: {"layer": layers[min(n, 4)], "crossfade_s": 0.05})
 
 
+def test_a_scene_begins_there_as_on_the_host_and_nothing_is_made_anew(dreamers):
+    (host, _), (device, _) = dreamers(False), dreamers(True)
+    frames = list(film())
+    for n, frame in enumerate([*frames, *frames]):
+        if n == len(frames):
+            made = device.graphics._dreamer
+            host.begin_scene()
+            device.begin_scene()
+        expected = host.tick(frame, SETTINGS, time_s=n / 50)
+        found = device.tick(frame, SETTINGS, time_s=n / 50)
+        assert np.mean(np.abs(found - expected)) < 0.01, f"tick {n}"
+    assert device.graphics._dreamer is made
+
+
 def test_it_dreams_the_same_while_words_fade(dreamers):
     words = ("", "castle", "castle", "daisy, birds")
     compare(dreamers, lambda n: {"dream_of": words[min(n, 3)], "crossfade_s": 0.1})
