@@ -123,6 +123,14 @@ class Cluster(Resource):
         """Whether all of it runs that must; a Ray that was joined is asked nothing."""
         return all(map(runs, self._vital))
 
+    @property
+    def status_command(self) -> str:
+        """How Ray's own command is asked about this Ray, from this machine."""
+        # Without the first, it looks for an address of this machine instead of 127.0.0.1.
+        names = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE")
+        given = " ".join(f"{name}={os.environ.get(name, '')}" for name in names)
+        return f"{given} RAY_AUTH_TOKEN_PATH={self.dashboard_token} ray status --address {self.address}"
+
     def _write_token(self) -> str:
         """Put Ray's token into its folder, which only this user can read; the file."""
         if self._folder is None or "RAY_AUTH_TOKEN" not in os.environ:

@@ -53,8 +53,7 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
                     log.warning("of Ray, %s can be reached from other machines, which it should not", exposed)
                 if cluster.dashboard:
                     log.info("Ray's dashboard: %s, token in %s", cluster.dashboard, cluster.dashboard_token)
-                    ask = f"RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={cluster.dashboard_token} ray status"
-                    log.info("or: %s --address %s", ask, cluster.address)
+                    log.info("or: %s", cluster.status_command)
                 threading.Thread(target=_tell_news, args=(serving, end), name="news", daemon=True).start()
                 while not end.wait(_LOOK_S):
                     if not cluster.alive:
