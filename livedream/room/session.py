@@ -75,7 +75,7 @@ class Session:
         self._order = checked_order(order)
         self._member = machine.turns.join()
         #: The working size to begin with.
-        self.first_px = machine.first_px(order, machine.turns.share(self._member))
+        self.first_px = machine.first_px(order, machine.turns.equal_share())
         self._guides = SentGuides()
         self._sent: _Sent | None = None
         self._answered: _Sent | None = None  # the last picture with a residual

@@ -91,6 +91,11 @@ class Turns:
             present = 1 + sum(part > _PRESENT for part in used)
             return min(1.0, max(self._at_once / present, self._at_once - sum(used)))
 
+    def equal_share(self) -> float:
+        """The part of the time that each would have if all wanted as much as they can get."""
+        with self._changed:
+            return min(1.0, self._at_once / max(1, len(self._members))) if self._at_once else 1.0
+
     def longest_s(self) -> float:
         """How long the longest turn of now has lasted: one that does not end is hung."""
         with self._changed:

@@ -105,7 +105,9 @@ def test_pictures_that_come_while_others_wait_hold_up_nobody():
 def test_a_share_is_an_equal_part_or_what_the_others_leave():
     costs = Costs(0.01, 0.01, 0.01)
     alone = Costs(0.01)
-    assert alone.turns.share(alone.members[0]) == 1
+    assert alone.turns.share(alone.members[0]) == alone.turns.equal_share() == 1
+    assert costs.turns.share(costs.members[0]) == 1  # nobody has used any yet
+    assert costs.turns.equal_share() == pytest.approx(1 / 3)
     costs.run(20)
     assert costs.turns.share(costs.members[0]) == pytest.approx(1 / 3, abs=0.02)
     costs.run(30, range(1, 2))  # the others have paused
@@ -119,7 +121,7 @@ def test_on_a_graphics_card_all_run_at_once():
         costs.clock.now += 70
         assert costs.turns.longest_s() == 70
     assert costs.turns.longest_s() == 0
-    assert costs.turns.share(costs.members[0]) == 1
+    assert costs.turns.share(costs.members[0]) == costs.turns.equal_share() == 1
 
 
 def test_who_fails_in_its_turn_gives_it_back():
