@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 #: How long a shot dreams before it is shown, with longer steps until the second of these is left; and how
 #: long two dreams dissolve. After 6 s of usual steps a dream has 87 % of the uncut one's strength, after 12 s
-#: 93 %, after these 97 %: docs/measurements.md.
-WARM_UP_S, SETTLING_S, DISSOLVE_S = 16.0, 2.0, 1.5
+#: 94 %, after these 98 to 99 %: docs/measurements.md.
+WARM_UP_S, SETTLING_S, DISSOLVE_S = 20.0, 2.0, 1.5
 #: How long it looks at the scene before that, to know the room behind a visitor.
 WATCHED_S = 120.0
 #: Scenes that are shorter are dreamt together with the next ones: each shot costs a moment to begin.

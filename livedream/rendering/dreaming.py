@@ -19,7 +19,7 @@ CLASSIC_STEPS = 40
 #: Seconds between frames that are only watched, to learn the room: half as often as when visitors are there.
 WATCHED_EVERY_S = 0.13
 #: How much longer steps are while a dream warms up.
-_LONGER = 1.5
+_LONGER = 2.0
 
 
 class Painting:

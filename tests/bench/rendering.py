@@ -1,6 +1,7 @@
 """A film of two minutes rendered by one process and by several workers: how long, and is it the same film?
 
-    python -m tests.bench.rendering --data DIR [--out DIR] [--workers 1 2] [--longest-shot S] [--quick]
+    python -m tests.bench.rendering --data DIR [--out DIR] [--workers 1 2] [--longest-shot S] [--one-core]
+        [--quick]
 
 ``DIR`` is the folder of the shared footage. The film is joined from it: six scenes, of which one is longer
 than ``--longest-shot`` and so is cut. For each render there is its time and the processor's time of all its
@@ -207,6 +208,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, default=Path("clips"), metavar="DIR")
     p.add_argument("--workers", type=int, nargs="+", default=[2], metavar="N")
     p.add_argument("--longest-shot", type=float, default=30.0, metavar="S")
+    p.add_argument("--one-core", action="store_true", help="first also by one process on one core (Linux)")
     p.add_argument("--quick", action="store_true", help="a film of half a minute, and a small dream")
     found = p.parse_args()
     found.out.mkdir(parents=True, exist_ok=True)
@@ -220,7 +222,7 @@ def main() -> None:
     sys.stdout.write(f"{seconds:.0f} s of film, {len(surveyed.scenes)} scenes, {len(shots)} shots\n")
     dreamt = sum(shot.cost for shot in shots) / len(surveyed.times_s)
     sys.stdout.write(f"frames dreamt for each one shown: {dreamt:.3f}\n")
-    if sys.platform == "linux":
+    if found.one_core:
         single = run(film, found.out / "single.mp4", words, [0])
         sys.stdout.write(
             f"one process on one core: {single.wall_s:.1f} s, {single.busy_s:.1f} s of it busy\n"
