@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # How many there are is told this often, for --max-replicas.
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1.0",
     # How many sessions a replica has is asked anew for each: they last for days, and there are few.
     "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

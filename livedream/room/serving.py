@@ -36,6 +36,8 @@ _STOP_S = 1.0
 #: itself that it is full.
 _SPARE = 8
 _CALLS = 1000
+#: Sessions for each replica, while there may be more replicas.
+_FILLED = 0.75
 _ASK_S = 10.0
 _PORT_S = 0.5
 
@@ -210,7 +212,7 @@ class Serving(Resource):
             max_ongoing_requests=self.options.sessions + _SPARE,
             max_constructor_retry_count=2,
             ray_actor_options={"num_cpus": wanted.cpus, "num_gpus": wanted.gpus},
-            **_scaling(wanted, self.options.sessions),
+            **_scaling(wanted),
             **common,
         )(DreamsDeployment)
         # Its address is this machine's, wherever Ray would like to have it.
@@ -262,7 +264,7 @@ def _no_password() -> str:
     raise ValueError("the key has a password")
 
 
-def _scaling(wanted: Plan, sessions: int) -> dict[str, Any]:
+def _scaling(wanted: Plan) -> dict[str, Any]:
     if not wanted.scales:
         return {"num_replicas": wanted.most}
     return {
@@ -270,9 +272,11 @@ def _scaling(wanted: Plan, sessions: int) -> dict[str, Any]:
             "min_replicas": wanted.least,
             "max_replicas": wanted.most,
             "initial_replicas": wanted.least,
-            # Before a replica says that it is full, another one is on its way.
-            "target_ongoing_requests": max(1.0, 0.75 * sessions),
+            # A replica that is full takes no request, so Ray would not notice: one in four is kept free.
+            "target_ongoing_requests": _FILLED,
             "upscale_delay_s": 2.0,
+            "look_back_period_s": 4.0,
+            "metrics_interval_s": 1.0,
             "downscale_delay_s": 120.0,
         }
     }
