@@ -15,13 +15,14 @@ import torch
 from livedream.dream.ascent import PlannedStep
 from livedream.dream.device_batch import Batches, Tick
 from livedream.dream.device_motion import Motion, Move
-from livedream.dream.device_rows import Rows, Size, flat, keys_of, small_inputs
+from livedream.dream.device_rows import Rows, Size, small_inputs
 from livedream.dream.device_tick import Plan, make_plan, scalars
 from livedream.dream.resampling import resampled
 from livedream.dream.residual import Residual
 from livedream.frame import Array, Image
 from livedream.runtimes.cuda_graphs import CaptureInPlace, Recorded
 from livedream.runtimes.on_device import DeviceGradient
+from livedream.runtimes.recording_budget import Budget
 from livedream.runtimes.transfers import Download, Streams, Upload, streams_of
 from livedream.settings import Settings
 
@@ -58,7 +59,7 @@ class DeviceDream:
         # Many that wait for the device at the same time must leave the cores to those that do not.
         self._streams = streams_of(device, idle=batches is not None) if streams is None else streams
         capture = CaptureInPlace() if device.type == "cuda" else None
-        self._recorded = Recorded(device, capture, _MOST_PLANS) if recorded is None else recorded
+        self._recorded = Recorded(device, capture, _MOST_PARTS, Budget()) if recorded is None else recorded
         self._shared = None if batches is None else (batches, batches.member())
         self._motion = Motion()
         self._move: Move | None = None
@@ -119,7 +120,6 @@ class DeviceDream:
         buffers = self._sized(plan, move.last)
         values = scalars(
             plan,
-            steps,
             [target.weight for target in targets] if steps else [],
             settings,
             fades=move.fades,
@@ -127,7 +127,7 @@ class DeviceDream:
             elapsed_s=elapsed_s,
             step_s=step_s,
         )
-        buffers.give(frame, move.maps, small_inputs([step.shift for step in steps], values))
+        buffers.give(frame, move.maps, small_inputs(steps, values))
         gradients = [[target.gradients[size] for target in targets] for size in plan.sizes]
         rows = buffers.rows
         if self._shared is not None:
@@ -136,11 +136,7 @@ class DeviceDream:
             batches(member, Tick(rows, plan, gradients, kind))
             return buffers.fetch()
         rows.hold(gradients)
-        if all(gradient.recordable for gradient in flat(gradients)):
-            key = rows, plan, keys_of(gradients)
-            self._recorded(key, lambda: rows.run(plan, gradients), rows.written)
-        else:
-            rows.run(plan, gradients)
+        self._recorded.run(rows.parts(plan, gradients))
         return buffers.fetch()
 
     def carried(self) -> tuple[Residual, Array]:
@@ -211,5 +207,5 @@ class _Buffers:
 
 #: The most sizes whose tensors are kept.
 _MOST_SIZES = 3
-#: Ticks cut a round of four octaves in as many ways, each a recording of its own.
-_MOST_PLANS = 48
+#: Of each size and each mix of layers there are about eight parts of ticks, each a recording of its own.
+_MOST_PARTS = 48

@@ -20,6 +20,7 @@ from livedream.dream.gathering import Gathering, Member
 from livedream.dream.in_step import InStep
 from livedream.runtimes.cuda_graphs import CaptureInPlace, Recorded
 from livedream.runtimes.device_errors import reason_of
+from livedream.runtimes.recording_budget import Budget
 from livedream.timing import now_s
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ log = logging.getLogger(__name__)
 COUNTS = (1, 2, 4, 8)
 #: So long a tick waits for others at most.
 WAIT_S = 0.002
-#: While one tick fades into another, its plans are soon of no more use.
+#: While one layer fades into another, what is recorded is soon of no more use.
 _WORTH = 6
 #: The most sets of tensors that are kept, by count and size.
 _MOST_ROWS = 12
-#: A round of four octaves is cut in as many ways, for each count of rows.
+#: Of each size and each mix of layers there are about eight parts of ticks, for each count of rows.
 _MOST_RECORDED = 48 * len(COUNTS)
+#: So many seconds of recording may be spent at once, as all dreams wait meanwhile.
+_CREDIT_S = 1.0
 
 
 @dataclass(eq=False)
@@ -61,6 +64,7 @@ class Batches:
 
     Ticks of equal keys that come within ``wait_s`` of each other, or while the device is busy, run together
     once that has been possible ``worth`` times: a batch is recorded, too, and meanwhile nothing else runs.
+    Recordings take a small share of the time; a batch that would have to go without is run one by one.
     """
 
     def __init__(
@@ -76,11 +80,12 @@ class Batches:
         self.device = device
         #: What brings dreams into step, for their planners.
         self.in_step = InStep(clock)
-        capture = CaptureInPlace(warm_ups=1) if device.type == "cuda" else None
-        self._recorded = Recorded(device, capture, _MOST_RECORDED) if recorded is None else recorded
+        if recorded is None:
+            capture = CaptureInPlace() if device.type == "cuda" else None
+            recorded = Recorded(device, capture, _MOST_RECORDED, Budget(credit_s=_CREDIT_S, clock=clock))
+        self._recorded = recorded
         self._gathering = Gathering(self._run, most=most, wait_s=wait_s, clock=clock)
         self._rows: OrderedDict[tuple[int, Size, Size], Rows] = OrderedDict()
-        self._ran: OrderedDict[Hashable, None] = OrderedDict()
         self._alone: set[Hashable] = set()
         self._worth = worth
         self._met: Counter[Hashable] = Counter()
@@ -123,7 +128,7 @@ class Batches:
         return lambda: done.synchronize()
 
     def _begin(self, ticks: Sequence[Tick]) -> None:
-        if len(ticks) > 1 and self._is_worth(ticks[0].key):
+        if len(ticks) > 1 and self._is_worth(ticks):
             try:
                 self._together(ticks)
                 return
@@ -144,26 +149,23 @@ class Batches:
         for n, tick in enumerate(ticks):
             pairs += zip(rows.inputs(n), tick.rows.inputs(0), strict=True)
         copy_all(pairs)
-        key = rows, plan, keys_of(gradients)
-        known = len(rows) == 1 or key in self._ran
-        if known and all(gradient.recordable for gradient in flat(gradients)):
-            self._recorded(key, lambda: rows.run(plan, gradients), rows.written)
-        else:  # a first batch: should it fail, recording is not the reason
-            rows.run(plan, gradients)
-            self._ran[key] = None
-            while len(self._ran) > 4 * _MOST_RECORDED:
-                self._ran.popitem(last=False)
+        self._recorded.run(rows.parts(plan, gradients))
         copy_all(
             pair
             for n, tick in enumerate(ticks)
             for pair in zip(tick.rows.outputs(0), rows.outputs(n), strict=True)
         )
 
-    def _is_worth(self, key: Hashable) -> bool:
-        self._met[key] += 1
+    def _is_worth(self, ticks: Sequence[Tick]) -> bool:
+        first = ticks[0]
+        self._met[first.key] += 1
         if len(self._met) > 4 * _MOST_RECORDED:
             self._met.clear()
-        return self._met[key] >= self._worth
+        if self._met[first.key] < self._worth:
+            return False
+        rows = self._rows_of(len(ticks), first.rows)
+        rows.seconds(0, first.gradients)
+        return self._recorded.affords(rows.parts(first.plan, first.gradients))
 
     def _rows_of(self, ticks: int, like: Rows) -> Rows:
         """Tensors with room for so many ticks of one size."""

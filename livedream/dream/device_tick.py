@@ -1,9 +1,10 @@
-"""One tick of the dream as a single function of a device's tensors.
+"""One tick of the dream as functions of a device's tensors: its beginning, each of its steps, and its end.
 
 It does what the tick on the CPU does (:mod:`livedream.dream.feedback`, :mod:`livedream.dream.dreamer`),
 within rounding: moves the residual along with the picture, lets it fade, adds the steps of gradient ascent,
 and keeps it within bounds. What differs from tick to tick comes in small tensors, what is the same for many
-is in the *plan*; so each plan can be recorded once, as a CUDA graph. Nothing here waits for the device.
+is in the *plan*; so each part can be recorded once, as a CUDA graph: ticks are cut in many ways, but of few
+parts. Nothing here waits for the device.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from livedream.dream.device_operations import (
     within_range,
 )
 from livedream.dream.feedback import LASTS, SHORTER, UNLEARN_S, WASH_S
-from livedream.dream.residual import END_HALF_LIFE_S, LIMIT_PER_S, LONGEST_PULL_S
+from livedream.dream.residual import END_HALF_LIFE_S, LIMIT_PER_S, pulls_in
 from livedream.frame import Array
 from livedream.settings import Settings
 from livedream.vision.flow import CUBIC
@@ -63,13 +64,12 @@ class Given:
     """A tick's inputs on the device.
 
     ``frame`` and ``before`` are uint8 (h, w, 3), the latter only needed when fed back; ``maps`` as in
-    :class:`livedream.dream.device_motion.Move`; ``shifts`` int64 (steps, 2); ``scalars`` see :func:`scalars`.
+    :class:`livedream.dream.device_motion.Move`; ``scalars`` see :func:`scalars`.
     """
 
     frame: Tensor
     before: Tensor
     maps: Tensor
-    shifts: Tensor
     scalars: Tensor
 
 
@@ -81,7 +81,24 @@ class Dream:
     momentum: Tensor
 
 
-#: The order of a tick's scalars; one reach for each step and one weight for each target follow.
+@dataclass(frozen=True)
+class Ascent:
+    """What the steps of a tick need to know of each pixel: their ``lengths`` in levels, and how much of the
+    momentum is ``kept`` from one to the next. Both are float32 (1, 1, h, w)."""
+
+    lengths: Tensor
+    kept: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's inputs: its ``shift`` (2,), int64, and its ``reach`` (1,)."""
+
+    shift: Tensor
+    reach: Tensor
+
+
+#: The order of a tick's scalars; one weight for each target follows.
 _NAMES = (
     *(f"fade {n}" for n in range(len(LASTS))),
     "feedback",
@@ -118,13 +135,12 @@ def make_plan(
         shaping=settings.gradient_shaping,
         strokes=strokes > 0,
         fed_back=settings.feedback > 0 and moved,
-        pulls=max(1, round(elapsed_s / LONGEST_PULL_S)),
+        pulls=pulls_in(elapsed_s),
     )
 
 
 def scalars(
     plan: Plan,
-    steps: Sequence[PlannedStep],
     weights: Sequence[float],
     settings: Settings,
     *,
@@ -139,7 +155,7 @@ def scalars(
         **{f"fade {n}": fade for n, fade in enumerate(fades)},
         "feedback": settings.feedback,
         "attack": settings.attack - 1,
-        "step": settings.step_size / 255,
+        "step": settings.step_size,
         "shorter": SHORTER * (1 - settings.feedback),
         "unlearn": step_s / UNLEARN_S,
         "momentum": decay(settings.momentum_s, step_s),
@@ -150,98 +166,86 @@ def scalars(
         "pull": LIMIT_PER_S * elapsed_s,
         "end": decay(END_HALF_LIFE_S, elapsed_s / plan.pulls),
     }
-    reaches = [step.reach for step in steps]
-    return np.array([*(values[name] for name in _NAMES), *reaches, *weights], np.float32)
+    return np.array([*(values[name] for name in _NAMES), *weights], np.float32)
 
 
-def count_scalars(plan: Plan) -> int:
-    """The length of a tick's :func:`scalars`."""
-    return len(_NAMES) + len(plan.sizes) + plan.targets
+def begin(
+    size: tuple[int, int], fed_back: bool, dream: Dream, given: Given, areas: Areas
+) -> tuple[Dream, Ascent]:
+    """The last tick's dream, moved along with the picture and faded; and what the steps need.
 
-
-def tick(
-    plan: Plan, gradients: Sequence[Sequence[Gradient]], dream: Dream, given: Given, areas: Areas
-) -> tuple[Dream, Tensor]:
-    """The dream after one tick, and whether it is finite, a boolean scalar on the device.
-
-    ``gradients[n]`` are the targets' gradients at the size of step ``n``. A dream that would not be finite is
-    not taken over: only moved along, and faded. ``areas`` must live as long as a recording of this.
+    ``areas`` must live as long as a recording of this.
     """
-    value = dict(zip(_NAMES, given.scalars.unbind(), strict=False))
-    frame = _image(given.frame)
-    maps = enlarged(given.maps[None], plan.size)
-    moved = _moved(plan, dream, given, frame, maps, value, areas)
-    dreamt, finite = moved, torch.ones((), dtype=torch.bool, device=frame.device)
-    if plan.sizes:
-        found = _ascended(plan, gradients, moved, given, frame, maps, value, areas)
-        finite = found.residual.sum().isfinite()
-        dreamt = Dream(
-            torch.where(finite, found.residual, moved.residual),
-            torch.where(finite, found.momentum, moved.momentum),
-        )
-    residual = dreamt.residual - value["wash"] * washes(dreamt.residual, areas)
-    residual = soft_limit(residual, value["knee"], value["pull"])
-    residual = within_range(residual, frame, value["end"], plan.pulls)
-    return Dream(residual, dreamt.momentum), finite
-
-
-def _image(pixels: Tensor) -> Tensor:
-    """uint8 (h, w, 3) as float32 (1, 3, h, w), channels last in memory."""
-    return pixels.float().permute(2, 0, 1)[None]
-
-
-def _moved(
-    plan: Plan,
-    dream: Dream,
-    given: Given,
-    frame: Tensor,
-    maps: Tensor,
-    value: dict[str, Tensor],
-    areas: Areas,
-) -> Dream:
+    value, frame = _values(given.scalars), _image(given.frame)
+    maps = enlarged(given.maps[None], size)
     flow, keep, lasting = maps[:, :2], maps[:, 2:3], maps[:, 5:6]
-    carried = [dream.residual, dream.momentum, *([_image(given.before)] if plan.fed_back else [])]
+    carried = [dream.residual, dream.momentum, *([_image(given.before)] if fed_back else [])]
     cubic_share = CUBIC * (1 - value["feedback"])
     found = warped(torch.cat(carried, 1), flow, sharp=3, cubic_share=cubic_share)
     residual, momentum, *image = torch.split(found, 3, 1)
     fades = [value[f"fade {n}"] for n in range(len(LASTS))]
     mirrored = lasting * scaled_by_band(residual, fades, areas)
-    if plan.fed_back:
+    if fed_back:
         # The camera's image is of whole levels, also where it is warped.
         dreamt = image[0].round() + residual
         ground = washes(dreamt, areas)
         ground = ground + value["ground"] * (washes(frame, areas) - ground)
-        fed_back = ground + fades[-1] * lasting * (dreamt - ground) - frame
-        mirrored = mirrored + value["feedback"] * (fed_back - mirrored)
-    return Dream(mirrored, keep * momentum)
+        back = ground + fades[-1] * lasting * (dreamt - ground) - frame
+        mirrored = mirrored + value["feedback"] * (back - mirrored)
+    return Dream(mirrored, keep * momentum), _ascent(maps, value)
 
 
-def _ascended(
-    plan: Plan,
-    gradients: Sequence[Sequence[Gradient]],
-    dream: Dream,
-    given: Given,
-    frame: Tensor,
-    maps: Tensor,
-    value: dict[str, Tensor],
-    areas: Areas,
-) -> Dream:
-    reaches, weights = torch.split(given.scalars[len(_NAMES) :], [len(plan.sizes), plan.targets])
+def _ascent(maps: Tensor, value: dict[str, Tensor]) -> Ascent:
     novelty, plain, reach = maps[:, 3:4], maps[:, 4:5], maps[:, 6:7]
     attack, calm = 1 + value["attack"] * novelty, 1 - value["shorter"] * plain * (1 - novelty)
-    lengths = attack * calm * value["step"] * reach
     kept = (1 - novelty.square()) ** value["unlearn"] * value["momentum"]
-    base = frame / 255
-    x, momentum = base + dream.residual / 255, dream.momentum
+    return Ascent(attack * calm * value["step"] * reach, kept)
+
+
+def ascend(
+    plan: Plan,
+    size: tuple[int, int],
+    gradients: Sequence[Gradient],
+    dream: Dream,
+    ascent: Ascent,
+    step: Step,
+    given: Given,
+    areas: Areas,
+) -> Dream:
+    """The dream after one step at ``size`` (height, width), along the targets' ``gradients`` there."""
+    value, weights = _values(given.scalars), given.scalars[len(_NAMES) :]
+    rows, columns = step.shift.unbind()
+    x = (_image(given.frame) + dream.residual) / 255
+    image = rolled(resized(x, size, areas), rows, columns)
+    mixed = gradients[0](image) * weights[0]
+    for n, gradient in enumerate(gradients[1:], 1):
+        mixed = mixed + weights[n] * gradient(image)
     strokes = value["strokes"] if plan.strokes else None
-    for n, size in enumerate(plan.sizes):
-        rows, columns = given.shifts[n].unbind()
-        image = rolled(resized(x, size, areas), rows, columns)
-        found = [gradient(image) for gradient in gradients[n]]
-        mixed = found[0] * weights[0]
-        for direction, weight in zip(found[1:], weights[1:], strict=True):
-            mixed = mixed + weight * direction
-        direction = shaped(rolled(mixed, -rows, -columns), plan.shaping, strokes, areas) * reaches[n]
-        momentum = torch.lerp(resized(direction, plan.size, areas), momentum, kept)
-        x = x + lengths * momentum
-    return Dream((x - base) * 255, momentum)
+    direction = shaped(rolled(mixed, -rows, -columns), plan.shaping, strokes, areas) * step.reach
+    momentum = torch.lerp(resized(direction, plan.size, areas), dream.momentum, ascent.kept)
+    return Dream(dream.residual + ascent.lengths * momentum, momentum)
+
+
+def end(pulls: int, moved: Dream, found: Dream, given: Given, areas: Areas) -> tuple[Dream, Tensor]:
+    """The dream after a tick, and whether what its steps ``found`` is finite, a boolean scalar on the device.
+
+    A dream that would not be finite is not taken over: only ``moved`` along, and faded.
+    """
+    value, frame = _values(given.scalars), _image(given.frame)
+    finite = found.residual.sum().isfinite()
+    residual, momentum = (
+        torch.where(finite, a, b)
+        for a, b in ((found.residual, moved.residual), (found.momentum, moved.momentum))
+    )
+    residual = residual - value["wash"] * washes(residual, areas)
+    residual = soft_limit(residual, value["knee"], value["pull"])
+    return Dream(within_range(residual, frame, value["end"], pulls), momentum), finite
+
+
+def _values(scalars: Tensor) -> dict[str, Tensor]:
+    return dict(zip(_NAMES, scalars[: len(_NAMES)].unbind(), strict=True))
+
+
+def _image(pixels: Tensor) -> Tensor:
+    """uint8 (h, w, 3) as float32 (1, 3, h, w), channels last in memory."""
+    return pixels.float().permute(2, 0, 1)[None]

@@ -97,13 +97,18 @@ def soft_limit(residual: Residual, limit: float, elapsed_s: float) -> Residual:
     return held if pull >= 1 else np.clip(held, -2 * knee, 2 * knee)
 
 
+def pulls_in(elapsed_s: float) -> int:
+    """How often :func:`within_range` pulls in a tick: a power of two, so that odd ticks end in few ways."""
+    return 1 << max(0, round(elapsed_s / LONGEST_PULL_S) - 1).bit_length()
+
+
 def within_range(residual: Residual, frame: Image, elapsed_s: float) -> Residual:
     """``residual`` drawn back where it takes ``frame`` close to black or white: a guard against saturation.
 
     Applied all the time, it leaves a dream some room at both ends. What is black or white in the frame itself
     stays so.
     """
-    pulls = max(1, round(elapsed_s / LONGEST_PULL_S))
+    pulls = pulls_in(elapsed_s)
     kept = np.float32(decay(END_HALF_LIFE_S, elapsed_s / pulls)) ** _END_PULL
     for _ in range(pulls):
         dreamt = cv2.add(frame, residual, dtype=cv2.CV_8U)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from livedream.runtimes.device_errors import DeviceFailedError, failure, reason_of
+from livedream.runtimes.recording_budget import Budget
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +92,30 @@ class CudaGraphs:
 InPlace = Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of what a device is told to do: ``run`` writes the tensors ``written``.
+
+    Parts of equal keys do the same. It must keep alive all the tensors that it reads. What is not
+    ``recordable`` waits for the device.
+    """
+
+    key: Hashable
+    run: InPlace
+    written: Sequence[Tensor]
+    recordable: bool = True
+
+
 class CaptureInPlace:
     """Captures functions as CUDA graphs that share their memory.
 
     They may: each leaves its results in tensors that are not part of that memory, and none runs beside
-    another. What is captured runs ``warm_ups`` times before; one that has run before needs fewer.
+    another.
     """
 
-    def __init__(self, warm_ups: int = _WARM_UPS) -> None:
+    def __init__(self) -> None:
         self._pool: Any = None
-        self._warm_ups = warm_ups
+        self._stream: Any = None
 
     def __call__(self, function: InPlace, written: Sequence[Tensor]) -> InPlace:
         """``function`` as a CUDA graph. Raises ``RuntimeError`` if that fails.
@@ -106,26 +123,37 @@ class CaptureInPlace:
         It runs a few times first, after which ``written``, the tensors that it writes, are as before.
         """
         kept = [tensor.clone() for tensor in written]
-        side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side_stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side_stream):
-            for _ in range(self._warm_ups):
+        if self._stream is None:
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            # What comes later is of kernels that are chosen; running it once makes this thread's handles.
+            for _ in range(_WARM_UPS if self._pool is None else 1):
                 function()
-        torch.cuda.current_stream().wait_stream(side_stream)
+        torch.cuda.current_stream().wait_stream(self._stream)
         for tensor, before in zip(written, kept, strict=True):
             tensor.copy_(before)
+        self._stream.wait_stream(torch.cuda.current_stream())
         graph = torch.cuda.CUDAGraph()
-        with _CAPTURING, torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            function()
+        # Not by torch.cuda.graph, which first waits for the whole device, and gives the driver back all the
+        # memory that PyTorch keeps for what runs next.
+        with _CAPTURING, torch.cuda.stream(self._stream):
+            graph.capture_begin(self._pool, capture_error_mode="thread_local")
+            try:
+                function()
+            finally:
+                graph.capture_end()
+        torch.cuda.current_stream().wait_stream(self._stream)
         self._pool = graph.pool()
         replay: InPlace = graph.replay
         return replay
 
 
 class Recorded:
-    """Records functions on their first run and replays them from then on; plain calls if that fails.
+    """Records functions and replays them from then on; plain calls if that fails.
 
-    The least recently used make room for others. ``capture`` None: nothing is recorded.
+    The first run of each is recorded, or with a ``budget`` one of the next, when that says so. The least
+    recently used make room for others. ``capture`` None: nothing is recorded.
     """
 
     def __init__(
@@ -133,8 +161,9 @@ class Recorded:
         device: torch.device,
         capture: Callable[[InPlace, Sequence[Tensor]], InPlace] | None,
         most: int = MOST_GRAPHS,
+        budget: Budget | None = None,
     ) -> None:
-        self._device, self._capture, self._most = device, capture, most
+        self._device, self._capture, self._most, self._budget = device, capture, most, budget
         #: Recordings, each with its function, which holds the tensors that it reads.
         self._recorded: OrderedDict[Hashable, tuple[InPlace, InPlace]] = OrderedDict()
 
@@ -146,6 +175,20 @@ class Recorded:
     def __len__(self) -> int:
         return len(self._recorded)
 
+    def affords(self, parts: Iterable[Part]) -> bool:
+        """Whether ``parts`` run as fast as they can, or will soon: now is no time for new ones if not."""
+        if self._capture is None or self._budget is None or self._budget.open:
+            return True
+        return all(part.key in self._recorded or not part.recordable for part in parts)
+
+    def run(self, parts: Iterable[Part]) -> None:
+        """Run ``parts`` in order, each recorded if it can be."""
+        for part in parts:
+            if part.recordable:
+                self(part.key, part.run, part.written)
+            else:
+                part.run()
+
     def __call__(self, key: Hashable, function: InPlace, written: Sequence[Tensor]) -> None:
         """``function()``, recorded under ``key``: a function of the same key must do the same.
 
@@ -153,21 +196,31 @@ class Recorded:
         """
         if key in self._recorded:
             self._recorded.move_to_end(key)
-        elif self._capture is None:
+            self._recorded[key][0]()
+        elif self._capture is None or not (self._budget is None or self._budget.allows(key)):
             function()
-            return
         else:
-            try:
-                self._recorded[key] = self._capture(function, written), function
-            except RuntimeError as error:
-                found = failure(self._device, error, "a CUDA graph")
-                if not isinstance(found, DeviceFailedError):
-                    raise found from error
-                log.warning("CUDA graphs disabled: %s", reason_of(error))
-                self._capture = None
-                self._recorded.clear()
-                function()
-                return
-            while len(self._recorded) > self._most:
-                self._recorded.popitem(last=False)
-        self._recorded[key][0]()
+            self._record(key, self._capture, function, written)()
+
+    def _record(
+        self,
+        key: Hashable,
+        capture: Callable[[InPlace, Sequence[Tensor]], InPlace],
+        function: InPlace,
+        written: Sequence[Tensor],
+    ) -> InPlace:
+        """The recording of ``function``, or itself where nothing can be recorded."""
+        try:
+            with nullcontext() if self._budget is None else self._budget.spending(key):
+                self._recorded[key] = capture(function, written), function
+        except RuntimeError as error:
+            found = failure(self._device, error, "a CUDA graph")
+            if not isinstance(found, DeviceFailedError):
+                raise found from error
+            log.warning("CUDA graphs disabled: %s", reason_of(error))
+            self._capture = None
+            self._recorded.clear()
+            return function
+        while len(self._recorded) > self._most:
+            self._recorded.popitem(last=False)
+        return self._recorded[key][0]

@@ -140,11 +140,10 @@ class Measured(Batches):
         return {n: round(float(np.median(values)), 3) for n, values in sorted(took.items())}
 
     def _begin(self, ticks: Sequence[Tick]) -> None:
-        known, began_s, start = len(self._ran), time.monotonic(), self._mark()
-        recorded = len(self._recorded)
+        recorded, began_s, start = len(self._recorded), time.monotonic(), self._mark()
         super()._begin(ticks)
         self.took[len(ticks)].append((start, self._mark()))
-        if len(self._ran) > known or len(self._recorded) > recorded:
+        if len(self._recorded) > recorded:
             self.last_recorded_s = time.monotonic()
             self.recorded_s += self.last_recorded_s - began_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import cv2
@@ -20,14 +21,19 @@ SIZE = (134, 240)
 SETTINGS = Settings(working_px=240, octaves=3, jitter=5)
 
 
+@functools.cache
+def _colours(device):
+    """Made once: nothing may come from the host while a CUDA graph is captured."""
+    return torch.tensor([1.0, -0.5, 0.8], device=device).view(1, 3, 1, 1)
+
+
 def direction(image, offset):
     """A smooth stand-in for a network's gradient: a pattern that follows the image."""
     grey = image.mean(1, keepdim=True)
     coarse = interpolate(
         interpolate(grey, scale_factor=0.25, mode="area"), size=grey.shape[-2:], mode="bilinear"
     )
-    colours = image.new_tensor([1.0, -0.5, 0.8]).view(1, 3, 1, 1)
-    found = (image - coarse) * colours + 0.1 * torch.sin(9 * image) + offset / 9
+    found = (image - coarse) * _colours(image.device) + 0.1 * torch.sin(9 * image) + offset / 9
     return found / found.abs().mean()
 
 

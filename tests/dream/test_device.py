@@ -162,7 +162,7 @@ def test_sizes_that_were_used_before_are_not_recorded_again(dreamers):
     dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
     # With one octave every tick takes the same steps.
     compare(dreamers, lambda n: {"working_px": sizes[n], "octaves": 1}, dream=dream, period_s=1 / 30)
-    assert len(captured) == 2
+    assert len(captured) == 2 * len(("beginning", "step", "end"))
 
 
 def test_it_dreams_the_same_when_ticks_are_recorded(dreamers):
@@ -189,7 +189,7 @@ def pretended_capture(function, written):
     return function
 
 
-def test_a_plan_is_recorded_once(dreamers):
+def test_each_part_of_a_tick_is_recorded_once(dreamers):
     captured = []
 
     def capture(function, written):
@@ -201,7 +201,7 @@ def test_a_plan_is_recorded_once(dreamers):
         # With one octave every tick takes the same steps.
         settings = SETTINGS.replace(octaves=1, steps=3, attack=1.0 + n, step_size=1.0 + n)
         device.tick(frame, settings, time_s=n / 30)
-    assert len(captured) == 1
+    assert len(captured) == len(("beginning", "step", "end"))
 
 
 def test_other_channels_need_no_new_recording(dreamers):
@@ -215,7 +215,7 @@ def test_other_channels_need_no_new_recording(dreamers):
     dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
     changes = {"octaves": 1, "crossfade_s": 0.0}
     compare(dreamers, lambda n: {"channels": channels[n], **changes}, dream=dream, period_s=1 / 30)
-    assert len(captured) == 1
+    assert len(captured) == len(("beginning", "step", "end"))
 
 
 def test_what_is_wanted_drifts_on_the_device_too_without_a_new_recording(dreamers):
@@ -228,7 +228,24 @@ def test_what_is_wanted_drifts_on_the_device_too_without_a_new_recording(dreamer
     dream = DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture))
     still = [next(film())] * 9
     compare(dreamers, {"octaves": 1, "drift": 1.0}, still, dream=dream, period_s=0.4)
-    assert len(captured) == 2  # the first tick is shorter
+    assert len(captured) == len(("beginning", "step", "end", "end of the first tick, which is shorter"))
+
+
+def test_ticks_of_odd_lengths_are_of_few_parts(dreamers):
+    """However a round of octaves is cut, its parts are those that there were."""
+    captured = []
+
+    def capture(function, written):
+        captured.append(function)
+        return function
+
+    device, _ = dreamers(True, dream=DeviceDream(DEVICE, recorded=Recorded(DEVICE, capture)))
+    lengths, time_s = np.random.default_rng(1).uniform(0.005, 0.4, 60), 0.0
+    for length_s in lengths:
+        time_s += float(length_s)
+        device.tick(next(film()), SETTINGS, time_s=time_s)
+    # One beginning, a step at each of three octaves, ends with 1, 2, 4, 8 and 16 pulls.
+    assert len(captured) <= 9
 
 
 def test_motion_is_found_in_a_smaller_copy_of_large_pictures(dreamers, monkeypatch):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from livedream.dream.ascent import PlannedStep
 from livedream.dream.device import DeviceDream, DeviceTarget
-from livedream.dream.device_batch import Batches
 from livedream.dream.device_dreamer import DeviceDreamer
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.graphics import Graphics
@@ -22,24 +18,8 @@ from livedream.networks.graphs import GUIDE_FEATURES, SHIPPED_DIR, GraphSpec
 from livedream.runtimes import torch_graph
 from livedream.runtimes.cuda_graphs import Recorded
 from livedream.runtimes.on_device import DeviceGradient
-from tests.dream.fake_device import DEVICE, SETTINGS, SIZE, FakeBackend, direction, film
-
-#: Nobody waits so long: whoever is waited for comes.
-LONG_S = 60.0
-SIZES = [SIZE, (67, 120), (48, 86)]
-#: Steps as two ticks in turn take them.
-STEPS = (
-    [PlannedStep(SIZES[0], (3, -2), 1.2), PlannedStep(SIZES[2], (-5, 0), 0.4)],
-    [PlannedStep(SIZES[1], (1, 4), 0.8)],
-)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.dream.fake_device import DEVICE, SETTINGS, FakeBackend, direction, film
+from tests.dream.tickers import LONG_S, SIZES, STEPS, Clock, Ticker, assert_as_alone, batches, run, stand_in
 
 
 @pytest.fixture
@@ -51,64 +31,6 @@ def clock():
 def pool():
     with ThreadPoolExecutor(8) as pool:
         yield pool
-
-
-def batches(clock, **options):
-    """Batches in which nobody who is expected fails to come in time: ticks are a second apart."""
-    return Batches(DEVICE, **{"wait_s": 0.5, "worth": 1, "clock": clock, **options})
-
-
-class Ticker:
-    """A dream on a film of its own, with given targets; ``found`` are its residuals."""
-
-    def __init__(self, n: int, targets, together: Batches | None, settings=SETTINGS) -> None:
-        self.n, self.targets, self.settings = n, targets, settings
-        self.dream = DeviceDream(DEVICE, batches=together)
-        self.frames: Iterator[np.ndarray] = itertools.cycle(film(seed=n))
-        self.found: list[np.ndarray] = []
-        self.finite: list[bool] = []
-
-    def tick(self, count: int) -> None:
-        settings, frame = self.settings, next(self.frames)
-        steps = [
-            PlannedStep(step.size, (step.shift[0] + self.n, step.shift[1]), step.reach * (1 + 0.1 * self.n))
-            for step in STEPS[count % 2]
-        ]
-        self.dream.follow(frame, settings, 1 / 40)
-        residual, finite = self.dream.start(steps, self.targets(self.n), settings, 1 / 40, 1 / 80)()
-        self.found.append(residual)
-        self.finite.append(finite)
-
-
-def stand_in(n: int, second: float | None = None, layer: str = "layer") -> list[DeviceTarget]:
-    """A target whose second input is the dream's own."""
-    given = torch.tensor(1.0 + n if second is None else second, device=DEVICE)
-    gradient = DeviceGradient(layer, direction, given, batchable=True)
-    return [DeviceTarget(1.0, dict.fromkeys(SIZES, gradient), False, layer)]
-
-
-def run(pool, clock, tickers, ticks: int) -> None:
-    """All tick at the same time, again and again."""
-    for count in range(ticks):
-        for done in [pool.submit(ticker.tick, count) for ticker in tickers]:
-            done.result(LONG_S)
-        clock.now += 1.0
-
-
-def assert_as_alone(tickers, targets, settings=SETTINGS, within=1e-4) -> None:
-    """Each is as if it had ticked alone, ``within`` a fraction of its strength in the median.
-
-    Where a rounded value nearly ties a pixel may differ by more.
-    """
-    for ticker in tickers:
-        lone = Ticker(ticker.n, targets, None, settings)
-        for count in range(len(ticker.found)):
-            lone.tick(count)
-        for count, (found, expected) in enumerate(zip(ticker.found, lone.found, strict=True)):
-            difference, strength = np.abs(found - expected), np.abs(expected).mean()
-            assert strength > 0.3
-            assert np.median(difference) < within * strength, (ticker.n, count)
-            assert np.mean(difference > 0.05 * strength) < 0.01, (ticker.n, count)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -154,8 +76,9 @@ def sessions():
     [({"parts": 1.0}, "gradient"), ({"parts": 0.6, "edges": 0.4}, "gradient"), ({"parts": 1.0}, "guide")],
     ids=["layer", "two layers", "guide"],
 )
-def test_real_networks_dream_in_a_batch_what_they_dream_alone(pool, clock, sessions, mix, kind):
+def test_real_networks_dream_in_a_batch_what_they_dream_alone(pool, clock, sessions, monkeypatch, mix, kind):
     """Each dream has other channels, or another guide."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     held = {}
 
     def second(n, layer):
@@ -180,7 +103,9 @@ def test_real_networks_dream_in_a_batch_what_they_dream_alone(pool, clock, sessi
     tickers = [Ticker(n, targets, together) for n in range(3)]
     run(pool, clock, tickers, 5)
     assert together.sizes[3] >= 3
-    assert_as_alone(tickers, targets, within=6e-3)  # networks make more of a rounding error with each tick
+    # Networks make more of a rounding error with each tick; a card convolves a batch in another order.
+    on_card = {"within": 3e-2, "ticks": 3, "ties": 0.2}
+    assert_as_alone(tickers, targets, **({"within": 6e-3} if DEVICE.type == "cpu" else on_card))
 
 
 def test_dreams_come_and_go(pool, clock):
@@ -265,44 +190,6 @@ def test_an_error_of_one_is_told_to_that_one(pool, clock):
             submitted[n].result(LONG_S)
         clock.now += 1.0
     assert_as_alone([tickers[0], tickers[2]], targets)
-
-
-def test_a_tick_is_recorded_once_for_all(pool, clock):
-    captured = []
-
-    def capture(function, written):
-        """Runs the function first and restores what it wrote, as the capture of a CUDA graph does."""
-        kept = [tensor.clone() for tensor in written]
-        function()
-        for tensor, before in zip(written, kept, strict=True):
-            tensor.copy_(before)
-        captured.append(function)
-        return function
-
-    together = batches(clock, recorded=Recorded(DEVICE, capture))
-    tickers = [Ticker(n, stand_in, together) for n in range(4)]
-    run(pool, clock, tickers, 12)
-    assert together.recording
-    assert all(ticker.dream.recording for ticker in tickers)
-    assert_as_alone(tickers, stand_in)
-    # Two plans, for one dream (before it is known who comes) and for four.
-    assert len(captured) <= 4
-
-
-def test_a_batch_is_begun_only_once_it_is_worth_it(pool, clock):
-    together = batches(clock, worth=4)
-    counts, begin = [], together._together
-
-    def note(ticks):
-        counts.append(len(ticks))
-        begin(ticks)
-
-    together._together = note
-    tickers = [Ticker(n, stand_in, together) for n in range(2)]
-    run(pool, clock, tickers, 20)
-    assert set(counts[:12]) == {1}
-    assert counts[-6:] == [2] * 6
-    assert_as_alone(tickers, stand_in)
 
 
 def test_whole_dreamers_dream_together_what_they_dream_alone(pool, clock, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -38,6 +39,9 @@ def test_a_provider_that_is_missing_is_refused(graph):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(
+    CUDA not in onnxruntime.get_available_providers(), reason="this ONNX Runtime has no provider for CUDA"
+)
 def test_on_a_gpu_it_gives_the_cpus_gradient(graph, reference, image):
     session = OnnxRuntimeGpuSession(graph, PX, 1, CUDA)
     for given in (image, 1 - image, image):  # captured, then replayed
