@@ -5,7 +5,7 @@
     python -m tests.bench.room --mirrors 4 --seconds 20
     python -m tests.bench.room --mirrors 4 --local                    the same without a room: a process each
     python -m tests.bench.room --mirrors 4 --dream-hz 240 --turns 2   both by turns, and the ratio of ticks
-    python -m tests.bench.room --mirrors 1-8 --seconds 8 --markdown   a table of capacity
+    python -m tests.bench.room --mirrors 1-8 --seconds 6 --markdown   a table of capacity
     python -m tests.bench.room --mirrors 3 --kill-every 10 --seconds 30
     python -m tests.bench.room --mirrors 3 --delay-ms 20 --jitter-ms 10 --loss 1
     python -m tests.bench.room --mirrors 4 --hz 60,15,15,15 --layers parts,edges,textures,patterns

@@ -85,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 20.0
     settle_s: float = 3.0
     patience_s: float = 60.0
+    apart_s: float = 0.3
     coding: Coding = "raw"
 
 
@@ -274,8 +275,11 @@ async def follow(plan: Plan) -> list[Found]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
-        running = [asyncio.create_task(client.run(http)) for client in clients]
+        running = []
         try:
+            for client in clients:  # as people start mirrors: one after the other
+                running.append(asyncio.create_task(client.run(http)))
+                await asyncio.sleep(plan.apart_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(plan.patience_s):
                     await asyncio.gather(*(client.dreamt.wait() for client in clients))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import aiohttp
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
@@ -25,7 +29,7 @@ from livedream.ipc.room_pixels import decode_picture, encode_residual
 from tests.bench import room
 from tests.bench.network import Shape, Way
 from tests.bench.room_figures import Answer, Found, Told, gaps_s, jain, kill_costs_s, parts_ms
-from tests.bench.room_mirrors import FakeMirror, Plan, follow
+from tests.bench.room_mirrors import Client, FakeMirror, Plan, follow, frames
 
 
 def found(answers: list[Answer] | None = None, told: list[Told] | None = None) -> Found:
@@ -85,7 +89,7 @@ def test_the_parts_of_a_residuals_age_are_all_of_it() -> None:
 
 
 class FakeRoom:
-    """Answers every picture with a residual of nothing. ``script`` is called after each, by its number."""
+    """Answers every picture with a residual of nothing; after some it does what rooms do to mirrors."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Message]] = []
@@ -132,22 +136,43 @@ class FakeRoom:
             await socket.send_bytes(pack(Refused(why="full", message="2 of 2")))
 
 
-async def _meet(fake: FakeRoom, mirrors: tuple[FakeMirror, ...]) -> list[Found]:
+@asynccontextmanager
+async def _served(fake: FakeRoom) -> AsyncIterator[str]:
+    """Where it is."""
     runner = web.ServerRunner(web.Server(fake.answer))  # type: ignore[arg-type]
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        url = f"ws://127.0.0.1:{runner.addresses[0][1]}"
-        plan = Plan(url=url, mirrors=mirrors, seconds=2.0, settle_s=0.0, coding="jpeg")
-        return await follow(plan)
+        yield f"ws://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
 
+async def _until_pictures(fake: FakeRoom, mirror: FakeMirror, count: int) -> Found:
+    """What the mirror found by the time that the room has had so many pictures."""
+    async with _served(fake) as url, aiohttp.ClientSession() as http:
+        client = Client(Plan(url=url, mirrors=(mirror,), coding="jpeg"), mirror, frames("clouds"))
+        client.begin(time.monotonic())
+        running = asyncio.create_task(client.run(http))
+        try:
+            async with asyncio.timeout(60):
+                while fake.pictures < count:
+                    await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+        client.end(time.monotonic())
+        return client.found
+
+
+async def _followed(fake: FakeRoom, mirrors: tuple[FakeMirror, ...]) -> list[Found]:
+    async with _served(fake) as url:
+        return await follow(Plan(url=url, mirrors=mirrors, seconds=1.0, settle_s=0.0, coding="jpeg"))
+
+
 def test_fake_mirrors_dream_in_a_room_join_again_and_carry_their_dream_on() -> None:
     fake = FakeRoom()
-    (mirror,) = asyncio.run(_meet(fake, (FakeMirror(name="hall", working_px=96),)))
+    mirror = asyncio.run(_until_pictures(fake, FakeMirror(name="hall", working_px=96), 20))
     kinds = [type(message) for name, message in fake.heard if name == "hall"]
     assert kinds[0] is Join
     joined = [n for n, kind in enumerate(kinds) if kind is Join]
@@ -167,7 +192,7 @@ def test_a_frame_is_sent_once_and_never_an_older_one() -> None:
     fake.pictures = 100  # past its script
     names = ("a", "b")
     mirrors = tuple(FakeMirror(name=name, camera_hz=120.0, working_px=96) for name in names)
-    asyncio.run(_meet(fake, mirrors))
+    asyncio.run(_followed(fake, mirrors))
     for name in names:
         sent = [m.index for who, m in fake.heard if who == name and isinstance(m, Picture)]
         assert len(sent) > 2
