@@ -44,7 +44,10 @@ def capture(x: Tensor, step: Function, *more: Tensor) -> Function:
             step(*given)
     torch.cuda.current_stream().wait_stream(side_stream)
     graph = torch.cuda.CUDAGraph()
-    with _CAPTURING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with (
+        _CAPTURING,
+        torch.cuda.graph(graph, stream=_capture_stream(), capture_error_mode="thread_local"),
+    ):
         results = step(*given)
 
     def replay(*inputs: Tensor) -> tuple[Tensor, ...]:
@@ -54,6 +57,15 @@ def capture(x: Tensor, step: Function, *more: Tensor) -> Function:
         return tuple(result.clone() for result in results)
 
     return replay
+
+
+def _capture_stream() -> Any:
+    """A stream on which nobody else works.
+
+    PyTorch has 32 streams of each priority, and gives them out again and again: with seven dreams and their
+    transfers, one of usual priority is somebody's, whose copies would end up in the recording.
+    """
+    return torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]
 
 
 class CudaGraphs:
@@ -124,7 +136,7 @@ class CaptureInPlace:
         """
         kept = [tensor.clone() for tensor in written]
         if self._stream is None:
-            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._stream = _capture_stream()
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             # What comes later is of kernels that are chosen; running it once makes this thread's handles.

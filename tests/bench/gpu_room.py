@@ -122,11 +122,12 @@ class Measured(Batches):
     def __init__(self, device: torch.device, **options: Any) -> None:
         super().__init__(device, **options)
         self.together = options.get("most", 2) > 1
-        self.recorded_s, self.last_recorded_s = 0.0, time.monotonic()
+        self.recorded_s, self.last_recorded_s, self.known = 0.0, time.monotonic(), 0
         self.took: defaultdict[int, list[Any]] = defaultdict(list)
 
     def begin(self) -> None:
         """Forget what was measured."""
+        self.known = len(self._recorded)
         self.sizes.clear()
         self.took.clear()
 
@@ -264,6 +265,7 @@ class Mirrors:
             "tick_ms": {p: round(1e3 * float(np.percentile(every, p)), 2) for p in (50, 95)},
             "batch": round(sum(n * times for n, times in sizes.items()) / max(1, sizes.total()), 2),
             "batches": dict(sorted(sizes.items())),
+            "recorded": len(self.batches._recorded) - self.batches.known,
             "device_ms": self.batches.device_ms(),
             "cores": round(cpu_s / took_s, 2),
         }

@@ -145,6 +145,9 @@ class PretendedCuda:
         cuda = self
 
         class Stream:
+            def __init__(self, priority=0):
+                self.priority = priority
+
             def wait_stream(self, other):
                 cuda.notes.append("wait")
 
@@ -172,6 +175,7 @@ class PretendedCuda:
         return self.Stream()
 
     def stream(self, stream):
+        self.notes.append(f"on a stream of priority {stream.priority}")
         return nullcontext()
 
 
@@ -189,5 +193,7 @@ def test_a_tick_is_captured_without_a_trace_and_all_share_their_memory(monkeypat
     carried.fill_(1)
     capture(tick, [carried])
     assert seen[4:] == [1, 1]  # what comes later needs one run
+    # PyTorch's few usual streams are shared with the transfers of other dreams.
+    assert {note for note in cuda.notes if note.startswith("on a")} == {"on a stream of priority -1"}
     captures = [note for note in cuda.notes if note.startswith("capture in")]
     assert captures == ["capture in None, thread_local", "capture in the memory of the first, thread_local"]
