@@ -19,7 +19,6 @@ _WORTH = 2
 _RECENT_S, _FORGET_S = 1.0, 10.0
 #: Among what is met about as often, whoever comes first is recorded.
 _MORE_OFTEN = 2
-_MOST_KNOWN = 1024
 
 
 class Budget:
@@ -35,7 +34,8 @@ class Budget:
     ) -> None:
         self._share, self._most_s, self._worth, self._clock = share, credit_s, worth, clock
         self._credit_s, self._looked_s = credit_s, clock()
-        #: How often, and when last, each was met that is not recorded yet.
+        #: How often, and when last, each was met that is not recorded yet; what was met longest ago comes
+        #: first. Keys hold tensors, so none stays for long.
         self._met: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
 
     @property
@@ -49,11 +49,10 @@ class Budget:
     def allows(self, key: Hashable) -> bool:
         """Note that ``key`` was met; whether it shall be recorded now."""
         now = self._clock()
-        count, last_s = self._met.pop(key, (0, now))
-        count = 1 if now - last_s > _FORGET_S else count + 1
-        self._met[key] = count, now
-        while len(self._met) > _MOST_KNOWN:
+        while self._met and now - next(iter(self._met.values()))[1] > _FORGET_S:
             self._met.popitem(last=False)
+        count = 1 + self._met.pop(key, (0, now))[0]
+        self._met[key] = count, now
         if count < self._worth or not self.open:
             return False
         recent = (met for met, met_s in self._met.values() if now - met_s <= _RECENT_S)

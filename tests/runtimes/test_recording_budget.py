@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,22 @@ def test_what_is_met_seldom_is_not_recorded(clock):
     for _ in range(10):
         assert not work("rare")
         clock.now += 60.0
+
+
+def test_what_has_not_been_met_for_long_is_let_go(clock):
+    """Keys hold tensors of sizes and layers that are no longer dreamt."""
+
+    class Tensors:
+        pass
+
+    work, key = Work(clock), Tensors()
+    gone = weakref.ref(key)
+    work(key)
+    del key
+    assert gone() is not None
+    clock.now += 60.0
+    work("another")
+    assert gone() is None
 
 
 def test_it_can_be_asked_whether_there_is_time(clock):
