@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from livedream.errors import OutputError
 from livedream.extras import require
@@ -17,6 +17,10 @@ from livedream.room.options import NO_CARD, Plan, RoomOptions
 from livedream.room.placing import PlacingError
 from livedream.runtimes.devices import may_have_gpu
 from livedream.web.access import is_loopback
+
+if TYPE_CHECKING:
+    from livedream.room.cluster import Cluster
+    from livedream.room.serving import Serving
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +58,9 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
                 if cluster.dashboard:
                     log.info("Ray's dashboard: %s, token in %s", cluster.dashboard, cluster.dashboard_token)
                     log.info("or: %s", cluster.status_command)
-                threading.Thread(target=_tell_news, args=(serving, end), name="news", daemon=True).start()
+                threading.Thread(
+                    target=_tell_news, args=(serving, cluster, end), name="news", daemon=True
+                ).start()
                 while not end.wait(_LOOK_S):
                     if not cluster.alive:
                         raise OutputError("Ray has ended: the room dreams no more")
@@ -77,13 +83,10 @@ def _say_ready(out: TextIO, options: RoomOptions, advice: Sequence[str], plan: P
         )
 
 
-def _tell_news(serving: object, end: threading.Event) -> None:
-    """Log what happens at the ingress."""
-    from livedream.room.serving import Serving
-
-    assert isinstance(serving, Serving)
+def _tell_news(serving: Serving, cluster: Cluster, end: threading.Event) -> None:
+    """Log what happens at the ingress. Who calls a Ray that has ended is ended by it, without a word."""
     edition, last = "", 0
-    while not end.is_set():
+    while not end.is_set() and cluster.alive:
         try:
             found, news = serving.news(edition, last, _NEWS_S)
         except PlacingError as error:

@@ -187,6 +187,8 @@ class Serving(Resource):
         if self._closed:
             return
         self._closed = True
+        if not self._cluster.alive:  # who calls it now is ended by it
+            return
         with suppress(Exception):
             self._ingress.close.remote().result(timeout_s=2 * _STOP_S)
         if not self._cluster.is_own:  # ends with all that runs there
