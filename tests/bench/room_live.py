@@ -8,7 +8,8 @@
 The mirror runs in a window under Xvfb and, with a network, in a namespace of its own: see
 :mod:`tests.bench.network`. Its pictures are compared with the camera's, at working size, twice a second:
 ``strength`` of the layer, ``rms`` of the change in levels, and ``attached``, the correlation of the change
-with that of a sixth of a second before, moved along with what the camera shows.
+with that of a sixth of a second before, moved along with what the camera shows. ``frames_hz`` are the
+camera's frames that were shown; a new residual in between makes a picture, too.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Watch:
     settle_s: float
     working_px: int
     shown_s: list[float] = field(default_factory=list)
+    frames: set[int] = field(default_factory=set)  # of the camera, that were shown
     ages_ms: list[float] = field(default_factory=list)
     residuals_s: list[float] = field(default_factory=list)
     samples: list[tuple[Image, Image]] = field(default_factory=list)  # the camera's, the mirror's
@@ -73,6 +75,7 @@ class Watch:
         if now - self.began_s < self.settle_s:
             return
         self.shown_s.append(time.monotonic())
+        self.frames.add(frame.index)
         self.ages_ms.append((frame.time_s - residual.time_s) * 1e3)
         self.there.append(bool(mirror._feeds.dream.dream_at))
         self.sizes["×".join(map(str, mirror._feeds.dream.working_size))] += 1
@@ -106,6 +109,7 @@ class Watch:
         pairs = range(0, len(self.samples) - 1, 2)
         return {
             "pictures_hz": len(self.shown_s) / max(1e-9, self.shown_s[-1] - self.shown_s[0]),
+            "frames_hz": len(self.frames) / max(1e-9, self.shown_s[-1] - self.shown_s[0]),
             "longest_gap_ms": _longest(self.shown_s) * 1e3,
             "residuals_hz": len(self.residuals_s) / max(1e-9, self.shown_s[-1] - self.shown_s[0]),
             "longest_without_residual_s": _longest([self.shown_s[0], *self.residuals_s, self.shown_s[-1]]),
@@ -193,9 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 turns[name].append(watched_mirror(options, place, network))
                 sys.stdout.write(f"{name}: {json.dumps(turns[name][-1])}\n")
                 sys.stdout.flush()
-    for key in ("pictures_hz", "strength", "rms", "attached"):
+    for key in ("pictures_hz", "frames_hz", "longest_gap_ms", "strength", "rms", "attached"):
         here, there = (mean(turn[key] for turn in turns[name]) for name in ("here", "room"))
-        sys.stdout.write(f"{key:12} here {here:8.3f}  room {there:8.3f}  {there / here:7.1%}\n")
+        sys.stdout.write(f"{key:14} here {here:8.3f}  room {there:8.3f}  {there / here:7.1%}\n")
     if options.json:
         options.json.write_text(json.dumps(turns, indent=1))
     return 0
