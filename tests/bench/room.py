@@ -140,7 +140,7 @@ def report(found: Sequence[Found], figures: dict[str, Any]) -> str:
         f" {figures['lost_connections']} lost connections"
     )
     for n, costs in enumerate(figures["without_residual_after_kill_s"], 1):
-        words = ", ".join(f"{cost:.2f} s" for cost in costs) or "no time"
+        words = ", ".join(f"{cost:.2f} s" for cost in costs) or "less than half a second"
         lines.append(f"kill {n}: without a residual for {words}")
     lines += [f"refused: {text}" for text in figures["refusals"]]
     lines += [f"error: {text}" for text in figures["errors"]]
