@@ -64,6 +64,7 @@ _OPTIONAL = (
     "sounddevice",
     "aalink",
     "zeroconf",
+    "ray",
     "cv2-enumerate-cameras",
     "cyndilib",
     "pyvirtualcam",
