@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,10 @@ def _try(encoder: Encoder, width: int, height: int) -> str:
         context = av.CodecContext.create(encoder.codec, "w")
         assert isinstance(context, VideoCodecContext)
         set_up(context, encoder, Encoding(), width, height, 30.0)
-        context.open()
+        try:
+            context.open()
+        finally:
+            leave_real_time()
     except (av.FFmpegError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ""
@@ -94,6 +99,17 @@ def set_up(
         context.bit_rate = round(mbit * 1e6)
         context.options = dict(encoder.rated)
     return standard
+
+
+def leave_real_time() -> None:
+    """Make all threads usual ones: SVT-AV1, opened by root, puts the one that opens it and its own into real
+    time, where they may keep all else from running. Its own do so when they begin, so call it later again."""
+    if sys.platform != "linux":
+        return
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with suppress(OSError):  # it has ended, or may not be looked at
+            if os.sched_getscheduler(thread) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def video_frame(image: Image, encoder: Encoder, standard: Standard) -> VideoFrame:

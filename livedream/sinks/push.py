@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from livedream.errors import OutputError
 from livedream.frame import Image
 from livedream.sinks.addresses import MUXERS, public_url
-from livedream.sinks.encoders import TIME_BASE, choose, set_up, video_frame
+from livedream.sinks.encoders import TIME_BASE, choose, leave_real_time, set_up, video_frame
 from livedream.sinks.encoding import ENCODERS, Encoding
 from livedream.sinks.sending import FPS
 from livedream.timing import now_s
@@ -44,6 +44,7 @@ class Push:
             if muxer == "whip":
                 stream.codec_context.profile = "Baseline"  # what all browsers decode
             self._container.start_encoding()  # connects
+            leave_real_time()
         except av.FFmpegError as error:
             self._container.close()
             raise self._explained(error) from None  # the library's own text has the whole address

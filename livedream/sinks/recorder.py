@@ -23,7 +23,7 @@ from livedream.files import require_room, require_writable
 from livedream.frame import Array, Image
 from livedream.memory import trim
 from livedream.resource import Resource
-from livedream.sinks.encoders import KEY_S, TIME_BASE, choose, set_up, video_frame
+from livedream.sinks.encoders import KEY_S, TIME_BASE, choose, leave_real_time, set_up, video_frame
 from livedream.sinks.encoding import ENCODERS, Encoder, Encoding
 from livedream.sinks.port import Stamp
 from livedream.sinks.yuv import Standard, fitted
@@ -226,6 +226,7 @@ class Recorder(Resource):
         self._whole_bytes = video.file.tell()
         if self._last_ms - self._looked_ms >= _FRAGMENT_MS:
             self._looked_ms = self._last_ms
+            leave_real_time()
             require_room(self.path, self._leave_bytes)
 
 
@@ -240,5 +241,7 @@ def _begin(path: Path, encoder: Encoder, encoding: Encoding, width: int, height:
     stream = container.add_stream(encoder.codec, rate=Fraction(fps).limit_denominator(1001))
     assert isinstance(stream, VideoStream)
     standard = set_up(stream.codec_context, encoder, encoding, width, height, fps)
+    container.start_encoding()
+    leave_real_time()
     _log.info("recording %dx%d to %s: %s, %s", width, height, path, encoder.about, standard.name)
     return _Video(file, container, stream, encoder, standard)

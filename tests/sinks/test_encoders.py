@@ -1,5 +1,6 @@
 """Encoders: the first that really opens, hardware first, GPL last; and what it writes says its colours."""
 
+import os
 import subprocess
 import sys
 
@@ -95,3 +96,26 @@ def test_av1_writes_nothing_to_the_terminal(tmp_path):
         [sys.executable, "-c", code, tmp_path / "a.mp4"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's scheduler")
+def test_no_thread_is_left_in_real_time(tmp_path):
+    code = (
+        "import os, sys, threading, numpy as np\n"
+        "from pathlib import Path\n"
+        "from livedream.sinks.encoders import choose\n"
+        "from livedream.sinks.encoding import Encoding\n"
+        "from livedream.sinks.recorder import Recorder\n"
+        "choose(Encoding('av1'), 64, 64)\n"
+        "with Recorder(Path(sys.argv[1]), encoding=Encoding('av1')) as recorder:\n"
+        "    for n in range(3):\n"
+        "        recorder.add(np.zeros((64, 64, 3), np.uint8), n, wait=True)\n"
+        "    ours = [thread.native_id for thread in threading.enumerate()]\n"
+        "    found = {os.sched_getscheduler(thread) for thread in ours}\n"
+        "    recorder.finish()\n"
+        "print(*found, recorder.error or 'fine')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.mp4")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(os.SCHED_OTHER), "fine"]
