@@ -35,6 +35,13 @@ def quoted(value: object) -> str:
     return text[: _LONGEST_QUOTE - _END - 1] + "…" + text[-_END:]
 
 
+def one_line(text: str, longest: int = 160) -> str:
+    """What somebody else says or is called, as one printable line of at most ``longest`` characters."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * longest])
+    line = " ".join(line.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
 class LivedreamError(Exception):
     """Base of all errors that a user can fix; ``str(error)`` is the whole message."""
 

@@ -48,7 +48,7 @@ class Choosing:
         """A residual came, ``took_s`` after its picture had been sent."""
         self._answered_s = now
         if took_s > SLOW_S:
-            self._fails(f"its answers take {took_s:.1f} s", now)
+            self._fails(f"the room's answers take {took_s:.1f} s", now)
         elif self._well_s is None:
             self._well_s = now
 
@@ -63,7 +63,7 @@ class Choosing:
         """
         silent_s = 0.0 if self._answered_s is None else now - self._answered_s
         if self._well_s is not None and silent_s > SLOW_S + every_s:
-            self._fails("it does not answer", now)
+            self._fails("the room does not answer", now)
         elif self.where == "here" and self._well_s is not None:
             well_s = now - self._well_s
             if well_s >= self._trial_s and (as_strong or well_s >= max(self._trial_s, WEAK_S)):

@@ -13,7 +13,7 @@ from msgspec import structs
 from livedream.dream.care import Care
 from livedream.dream.governing import Governing
 from livedream.frame import USUAL_PX, Image, crop_to_aspect
-from livedream.ipc.protocol import DreamStatus, Order
+from livedream.ipc.protocol import DreamStatus, Order, dreamt
 from livedream.timing import RateMeter, now_s
 
 if TYPE_CHECKING:
@@ -124,14 +124,7 @@ class LiveDream:
             order=order.number,
             message=next(filter(None, messages), ""),
             error=loader.error,
-            network=settings.network,
-            layer=settings.layer,
-            channels=settings.channels,
-            guide=settings.guide,
-            dream_of=settings.dream_of,
-            dream_to=settings.dream_to,
-            word_walk=settings.word_walk,
-            surprise=settings.surprise,
+            **dreamt(settings),
             guides=loader.guides,
             shown_layer=shown.get("layer", ""),
             shown_channels=shown.get("channels", ""),

@@ -6,7 +6,6 @@ PyTorch is loaded only for what no other runtime can run: see :mod:`livedream.ru
 from __future__ import annotations
 
 import logging
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 from msgspec import structs
 
+from livedream.cores import usable_cores
 from livedream.dream.away import Away
 from livedream.dream.care import HopelessError
 from livedream.dream.live import LiveDream
@@ -73,8 +73,7 @@ def without_graphics(job: DreamJob) -> DreamJob:
 
 def dream_threads() -> int:
     """Threads for the network: all cores but the one that the picture needs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST_THREADS, cores - 1))
+    return max(1, min(_MOST_THREADS, usable_cores() - 1))
 
 
 def run_dream(job: DreamJob) -> None:

@@ -10,11 +10,11 @@ from contextlib import suppress
 import aiohttp
 import cv2
 
+from livedream.allowance import Allowance
 from livedream.dream.guides import load_guide
 from livedream.dream.room_exchange import Dreamt, Exchange
-from livedream.dream.room_status import one_line
 from livedream.dream.room_words import refusal
-from livedream.errors import LivedreamError, ProtocolError
+from livedream.errors import LivedreamError, ProtocolError, one_line
 from livedream.frame import LARGEST_SIDE_PX, Image, crop_to_aspect, resize, working_size
 from livedream.ipc.protocol import DreamStatus, Order
 from livedream.ipc.room_messages import (
@@ -78,7 +78,7 @@ class RoomSession:
         self._seeds = 0
         self._guide = ""
         self._unasked = 0
-        self._second, self._messages = 0, 0
+        self._allowance = Allowance(_MOST_MESSAGES, now_s, burst_s=1.0)
 
     async def run(self) -> None:
         """Talk until it ends. Raises whatever ends it."""
@@ -200,12 +200,8 @@ class RoomSession:
             raise ProtocolError(f"a message has more than {MAX_MESSAGE_BYTES} bytes")
 
     def _count(self, size: int) -> None:
-        now = now_s()
-        self._exchange.measures.down(size, now)
-        if int(now) != self._second:
-            self._second, self._messages = int(now), 0
-        self._messages += 1
-        if self._messages > _MOST_MESSAGES:
+        self._exchange.measures.down(size, now_s())
+        if not self._allowance.allows():
             raise ProtocolError(f"more than {_MOST_MESSAGES} messages in a second")
 
     def _take(self, data: bytes) -> None:

@@ -6,26 +6,18 @@ import math
 
 from msgspec import structs
 
-from livedream.errors import LivedreamError
-from livedream.ipc.protocol import DreamStatus, Governed, Order, Unavailable
+from livedream.errors import LivedreamError, one_line
+from livedream.ipc.protocol import DreamStatus, Governed, Order, Unavailable, dreamt
 from livedream.networks.catalogue import network_info
 from livedream.settings import Settings
 from livedream.timing import Percentiles
 
-#: What a room says is shown on the screen: one line of so many characters.
-_LONGEST, _LONGEST_NAME = 160, 40
+_LONGEST_NAME = 40
 _MOST_WORDS, _MOST_SECTIONS = 4, 12
 _MOST_HZ = 1000.0
 _MOST_STEPS, _MOST_OCTAVES, _MOST_PX = 100, 6, 1280
 #: More ticks than this between two statuses are none that a room has made.
 _MOST_TICKS = 1000
-
-
-def one_line(text: str, longest: int = _LONGEST) -> str:
-    """What somebody else says, as one printable line."""
-    line = "".join(c if c.isprintable() else " " for c in text[: 4 * longest])
-    line = " ".join(line.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 class RoomsDream:
@@ -94,14 +86,7 @@ class RoomsDream:
             here,
             message=one_line(room.message),
             error=f"room: {one_line(room.error)}" if room.error else "",
-            network=settings.network,
-            layer=settings.layer,
-            channels=settings.channels,
-            guide=settings.guide,
-            dream_of=settings.dream_of,
-            dream_to=settings.dream_to,
-            word_walk=settings.word_walk,
-            surprise=settings.surprise,
+            **dreamt(settings),
             shown_layer=_layer(settings.network, room.shown_layer),
             shown_channels=one_line(room.shown_channels, _LONGEST_NAME),
             shown_words=_shares(room.shown_words),

@@ -7,8 +7,7 @@ import ssl
 
 import aiohttp
 
-from livedream.dream.room_status import one_line
-from livedream.errors import ProtocolError, VersionError
+from livedream.errors import ProtocolError, VersionError, one_line
 from livedream.ipc.room_messages import Refused
 
 #: A room may ask to be left alone for so long at most, in seconds.

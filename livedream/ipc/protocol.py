@@ -12,7 +12,7 @@ progress, and the receiver judges by its own clock how long ago that last moved.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -150,6 +150,12 @@ class DreamStatus(Status, frozen=True, kw_only=True):
     faults: dict[str, int] = {}
     dream_at: str = ""
     room: RoomStatus = RoomStatus()
+
+
+def dreamt(settings: Settings) -> dict[str, Any]:
+    """The fields of a :class:`DreamStatus` that say what is dreamt, where that is what ``settings`` name."""
+    names = ("network", "layer", "channels", "guide", "dream_of", "dream_to", "word_walk", "surprise")
+    return {name: getattr(settings, name) for name in names}
 
 
 class AudioStatus(Status, frozen=True, kw_only=True):

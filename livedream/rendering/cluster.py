@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from livedream.cores import usable_cores
 from livedream.errors import BackendError, LivedreamError
 from livedream.rendering.cutting import Shot
 from livedream.rendering.footage import Survey
@@ -63,14 +64,7 @@ def dream_remotely(job: Job, found: Survey, shot: Shot, data: bytes, listener: A
 
 def threads_each(count: int | None, address: str | None) -> int:
     """How many threads each of ``count`` workers has: together as many as this machine has cores."""
-    return 1 if address is not None or count is None else max(1, _cores() // count)
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return 1 if address is not None or count is None else max(1, usable_cores() // count)
 
 
 class Workers(Resource):
@@ -91,7 +85,7 @@ class Workers(Resource):
         self.at_once = max(1, count or int(has.get("CPU", 1)))
         gpus = 0.0 if device in ("cpu", "mps") else has.get("GPU", 0.0)
         self._task = self._ray.remote(dream_remotely).options(
-            num_cpus=1 if address is not None else round(min(1.0, _cores() / self.at_once), 4),
+            num_cpus=1 if address is not None else round(min(1.0, usable_cores() / self.at_once), 4),
             num_gpus=round(min(1.0, gpus / self.at_once), 4),
             max_retries=RETRIES,
             scheduling_strategy="SPREAD",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count, islice
@@ -12,6 +11,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from livedream.cores import usable_cores
 from livedream.dream.dreamer import Dreamer
 from livedream.errors import OutputError, UsageError
 from livedream.extras import installed, require_extra
@@ -165,7 +165,7 @@ def _bar(name: str, pictures: int | None, classic: bool) -> tqdm[NoReturn]:
 
 
 def _dreamer(wanted: Wanted) -> Dreamer:
-    threads = os.cpu_count() or 1  # nothing else runs here: all cores are the dream's
+    threads = usable_cores()  # nothing else runs here: all cores are the dream's
     return Dreamer(
         wanted.settings.network,
         weights=wanted.weights,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from livedream.errors import OutputError, ProtocolError
+from livedream.errors import OutputError, ProtocolError, one_line
 
 _PATIENCE_S = 5.0
 #: What a room answers to those whom it does not let in, with the reason.
@@ -102,8 +102,7 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
 
 def _plain(cell: object) -> str:
     """One line, without what a terminal might obey: mirrors choose their names."""
-    text = "" if cell is None else str(cell)
-    return "".join(letter for letter in text if letter.isprintable()) or "-"
+    return ("" if cell is None else one_line(str(cell))) or "-"
 
 
 def _trusting(ca: Path | None) -> ssl.SSLContext:

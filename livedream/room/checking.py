@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from livedream.channels import parse_channels
-from livedream.errors import ProtocolError, quoted
+from livedream.errors import ProtocolError, one_line, quoted
 from livedream.ipc.protocol import Order
 from livedream.ipc.room_messages import Picture
 from livedream.ipc.room_pixels import checked_size
@@ -20,8 +20,7 @@ _MOST_ASPECT = 50.0
 
 def mirror_name(text: str) -> str:
     """A mirror's name as it can be shown and logged: one short line."""
-    name = "".join(c if c.isprintable() else " " for c in text[: 4 * _NAME_LENGTH])
-    return " ".join(name.split())[:_NAME_LENGTH] or "a mirror"
+    return one_line(text, _NAME_LENGTH) or "a mirror"
 
 
 def checked_order(order: Order) -> Order:

@@ -22,6 +22,7 @@ from aiohttp import web
 from livedream.errors import ProtocolError
 from livedream.ipc.protocol import VERSION, Message
 from livedream.ipc.room_messages import MAX_MESSAGE_BYTES, Join, Refused, from_mirror, pack
+from livedream.room.checking import mirror_name
 from livedream.room.door import Door, DoorLimits
 from livedream.room.news import Newspaper
 from livedream.room.placing import Dreams, Replica, overfull
@@ -36,7 +37,6 @@ _PING_S = 10.0
 _CLOSE_S = 1.0
 #: A replica says every three seconds that it is there.
 _SILENT_S = 8.0
-_LONGEST_NAME = 40
 #: Each address may show ten wrong tokens a minute; this is for all together. Who guesses must not keep out
 #: mirrors that come back: they have no cookie.
 _WRONG_TOKENS = 10_000
@@ -251,7 +251,7 @@ class Ingress:
         if not isinstance(join, Join):
             text = f"a mirror's first message is Join; this was {type(join).__name__}"
             return Refused(why="invalid", message=text), ""
-        name = printable(join.mirror)
+        name = mirror_name(join.mirror)
         if self._closing:
             return Refused(why="closing", message="the room closes"), name
         if len(self._sessions) >= self._limits.sessions:
@@ -288,12 +288,6 @@ class Ingress:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def printable(name: str) -> str:
-    """A name that a stranger chose, as it can be shown on a terminal: one line, no control characters."""
-    shown = "".join(letter for letter in name[:_LONGEST_NAME] if letter.isprintable()).strip()
-    return shown or "a mirror"
 
 
 def _version_of(data: bytes) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from livedream.allowance import Allowance
 from livedream.errors import ProtocolError
 from livedream.ipc.room_messages import (
     MAX_MESSAGE_BYTES,
@@ -27,7 +28,6 @@ from livedream.ipc.room_messages import (
     from_room,
     pack,
 )
-from livedream.room.allowance import Allowance
 from livedream.room.placing import Alive, Dreams, Full, Place, PlacingError
 
 log = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
     Raises ``LivedreamError`` where it cannot start, and ``OutputError`` when Ray has ended.
     """
     from livedream.room.cluster import Cluster, RaysVoice
-    from livedream.room.serving import Serving, bound, tls_context
+    from livedream.room.serving import Serving, listening, tls_context
 
     # Mistakes are told before Ray starts, which takes seconds.
     if options.tls is not None:
@@ -44,7 +44,7 @@ def serve(options: RoomOptions, advice: Sequence[str] = ()) -> None:
         require("torch", "a room on a graphics card")
         if options.ray is None and not may_have_gpu():
             raise OutputError(NO_CARD)
-    with bound(options.host, options.port) as listener:
+    with listening(options) as listener:
         options = replace(options, port=listener.getsockname()[1])
     out, voice = sys.stdout, RaysVoice()
     with redirect_stdout(voice), _asked_to_end() as end:

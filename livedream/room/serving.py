@@ -25,6 +25,7 @@ from livedream.room.ingress import Ingress
 from livedream.room.news import News
 from livedream.room.options import Plan, RoomOptions, plan
 from livedream.room.placing import Alive, Full, Place, PlacingError, Replica
+from livedream.web.server import bound
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class IngressDeployment:
             try:
                 if options.tls is not None:
                     tls = tls_context(options.tls)
-                listener = bound(options.host, options.port)
+                listener = listening(options)
                 break
             except OutputError as error:  # what was here before it may not have let go yet
                 self._problem = str(error)
@@ -231,18 +232,11 @@ class Serving(Resource):
         return ingress.bind(dreams.bind(plain, wanted.device, own=own), self.options, own=own)
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens there; ``port`` 0 is any free one. Raises ``OutputError``."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        # Python adds for programmers what it was doing.
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]
-        raise OutputError(
-            f"cannot serve the room on {host} port {port}: {reason};"
-            " possible: another --address, with an address that this machine has"
-        ) from error
+def listening(options: RoomOptions) -> socket.socket:
+    """A socket where mirrors come. Raises ``OutputError``."""
+    return bound(
+        options.host, options.port, "the room", "another --address, with an address that this machine has"
+    )
 
 
 def tls_context(files: tuple[Any, Any]) -> ssl.SSLContext:

@@ -18,7 +18,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from livedream.errors import LivedreamError, OutputError, ProtocolError, VersionError
+from livedream.allowance import Allowance
+from livedream.errors import LivedreamError, ProtocolError, VersionError
 from livedream.ipc.room_messages import (
     MAX_MESSAGE_BYTES,
     FromMirror,
@@ -31,12 +32,12 @@ from livedream.ipc.room_messages import (
 )
 from livedream.resource import Resource
 from livedream.room.admission import RETRY_S, objection
-from livedream.room.allowance import Allowance
 from livedream.room.checking import mirror_name
 from livedream.room.machine import Machine
 from livedream.room.placing import Full
 from livedream.room.session import Session
 from livedream.timing import Pacer, now_s
+from livedream.web.server import bound
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +90,7 @@ class Sessions(Resource):
     ) -> None:
         self._machine, self._most, self._open = machine, most, open
         self._name = name or socket.gethostname()
-        try:
-            self._socket = socket.create_server((host, port))
-        except OSError as error:
-            raise OutputError(f"cannot serve a room on {host} port {port}: {error.strerror}") from error
+        self._socket = bound(host, port, "a room", "another port")
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._seats: dict[str, _Seat] = {}
         self._lock = threading.Lock()

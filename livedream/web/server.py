@@ -29,6 +29,22 @@ _BACKLOG = 128
 _LINGER_S = 0.5
 
 
+def bound(host: str, port: int, what: str, possible: str) -> socket.socket:
+    """A socket that listens there; ``port`` 0 is any free one.
+
+    Raises ``OutputError``, which says that ``what`` cannot be served there, and what is ``possible``.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        # Python adds for programmers what it was doing.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]
+        raise OutputError(
+            f"cannot serve {what} on {host} port {port}: {reason}; possible: {possible}"
+        ) from error
+
+
 class Server(Resource):
     """Serves ``site`` on ``host`` and ``port`` (0: any free one) until it is closed.
 
@@ -45,18 +61,8 @@ class Server(Resource):
         port: int = 0,
         token: str = "",
     ) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        except (OSError, OverflowError) as error:
-            local = (
-                "" if is_loopback(host) else ", an address of this machine, or 0.0.0.0 for all that it has"
-            )
-            # Python adds for programmers what it was doing.
-            reason = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]
-            raise OutputError(
-                f"cannot serve the page on {host} port {port}: {reason}; possible: another port{local}"
-            ) from error
+        local = "" if is_loopback(host) else ", an address of this machine, or 0.0.0.0 for all that it has"
+        self._socket = bound(host, port, "the page", f"another port{local}")
         self.error: Exception | None = None
         self.loop = asyncio.new_event_loop()
         self._site, self._background = site, background

@@ -186,7 +186,7 @@ def test_status_shows_who_dreams_where(capsys):
     assert lines[0].endswith("open: 1 mirror on 1 replica")
     assert lines[2].split() == ["replica", "machine", "process", "dreams", "on", "mirrors"]
     assert lines[3].split() == ["first", "backroom", "4711", "cpu", "1"]
-    assert lines[6].split()[:3] == ["foyer[31m", "127.0.0.1", "first"]
+    assert lines[6].split()[:4] == ["foyer", "[31m", "127.0.0.1", "first"]
 
 
 def test_status_needs_the_token_of_a_room_that_has_one(capsys, monkeypatch):

@@ -156,7 +156,7 @@ def test_a_silent_room_counts_as_slow(rig):
     rig.well = False
     rig.run(1)
     assert not rig.away.dreams
-    assert rig.told().room.reason == "it does not answer"
+    assert rig.told().room.reason == "the room does not answer"
     assert rig.told().faults == {"room slow": 1}
     assert len(rig.seeds) == 1
 

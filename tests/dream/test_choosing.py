@@ -62,7 +62,7 @@ def test_its_share_grows_from_nothing_to_all(choosing, clock):
 def test_a_room_that_falls_silent_is_left_within_a_second(choosing, clock):
     answer(choosing, clock, 5)
     assert be_silent(choosing, clock, 2) == pytest.approx(SLOW_S, abs=0.1)
-    assert choosing.why == "it does not answer"
+    assert choosing.why == "the room does not answer"
     assert not choosing.trying
 
 
@@ -77,7 +77,7 @@ def test_a_room_that_is_asked_once_a_second_need_not_answer_more_often(choosing,
 def test_a_slow_room_is_left_at_once(choosing, clock):
     answer(choosing, clock, 5)
     assert answer(choosing, clock, 0.1, took_s=0.9) == ["there", "here"]
-    assert choosing.why == "its answers take 0.9 s"
+    assert choosing.why == "the room's answers take 0.9 s"
 
 
 def test_a_room_that_is_lost_while_it_fades_in_is_left(choosing, clock):

@@ -12,7 +12,8 @@ import pytest
 
 from livedream.ipc.protocol import VERSION
 from livedream.ipc.room_messages import Moved, Refused, RoomResidual, Seed, Welcome, pack
-from livedream.room.ingress import IngressLimits, printable
+from livedream.room.checking import mirror_name
+from livedream.room.ingress import IngressLimits
 from livedream.room.placing import Replica, overfull
 from livedream.room.relay import RelayLimits
 from tests.clocks import Clock
@@ -249,9 +250,9 @@ async def test_news_are_waited_for():
 
 
 def test_a_name_can_do_nothing_to_a_terminal():
-    assert printable("\x1b[2Jhall\r\n\u202e") == "[2Jhall"
-    assert printable("x" * 1000) == "x" * 40
-    assert printable("\n\t") == "a mirror"
+    assert mirror_name("\x1b[2Jhall\r\n\u202e") == "[2Jhall"
+    assert mirror_name("x" * 1000) == "x" * 39 + "…"
+    assert mirror_name("\n\t") == "a mirror"
 
 
 @pytest.fixture(scope="module")
